@@ -1,0 +1,1 @@
+"""gentoolkit: change one part of a generative model, keep the rest honest."""

@@ -1,0 +1,154 @@
+"""Probability paths x_t = alpha(t) x1 + sigma(t) x0, and every conversion between what a network may predict.
+
+Velocity, denoised sample, noise and score of one path determine each other; this is the only place that says how.
+Source: Lipman et al. 2023, arXiv:2210.02747, Sec. 4; Albergo et al. 2023, arXiv:2303.08797, Sec. 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def expand(t: Tensor, like: Tensor) -> Tensor:
+    """Return t, (B,), with one axis of length 1 for each further axis of `like`: (B, 1, ..., 1)."""
+    return t.reshape(-1, *(1,) * (like.ndim - 1))
+
+
+class Coefficients(Protocol):
+    """The functions of time that make a path: alpha(0) = sigma(1) = 0, alpha(1) = sigma(0) = 1."""
+
+    def alpha(self, t: Tensor) -> Tensor: ...  # noqa: D102
+    def sigma(self, t: Tensor) -> Tensor: ...  # noqa: D102
+    def d_alpha(self, t: Tensor) -> Tensor: ...  # noqa: D102
+    def d_sigma(self, t: Tensor) -> Tensor: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Linear:
+    """alpha = t, sigma = 1 - t: straight lines (Liu et al. 2023, arXiv:2209.03003, Eq. 1)."""
+
+    def alpha(self, t: Tensor) -> Tensor:
+        """Return t."""
+        return t
+
+    def sigma(self, t: Tensor) -> Tensor:
+        """Return 1 - t."""
+        return 1 - t
+
+    def d_alpha(self, t: Tensor) -> Tensor:
+        """Return 1."""
+        return t * 0 + 1
+
+    def d_sigma(self, t: Tensor) -> Tensor:
+        """Return -1."""
+        return t * 0 - 1
+
+
+@dataclass(frozen=True)
+class Path:
+    """A path with its conversions. All tensors are (B, *S), t is (B,).
+
+    With x_t = alpha x1 + sigma x0 and v = alpha' x1 + sigma' x0, the determinant alpha sigma' - sigma alpha'
+    (-1 on the linear path) inverts the pair.
+    """
+
+    coefficients: Coefficients = Linear()
+
+    def _at(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        c, t = self.coefficients, expand(t, like)
+        return c.alpha(t), c.sigma(t), c.d_alpha(t), c.d_sigma(t)
+
+    def interpolate(self, x0: Tensor, x1: Tensor, t: Tensor) -> Tensor:
+        """Return x_t = alpha x1 + sigma x0."""
+        alpha, sigma, _, _ = self._at(t, x1)
+        return alpha * x1 + sigma * x0
+
+    def velocity(self, x0: Tensor, x1: Tensor, t: Tensor) -> Tensor:
+        """Return v = alpha' x1 + sigma' x0."""
+        _, _, d_alpha, d_sigma = self._at(t, x1)
+        return d_alpha * x1 + d_sigma * x0
+
+    def denoised_from_velocity(self, v: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+        """Return E[x1 | x_t] = (sigma' x_t - sigma v) / (alpha sigma' - sigma alpha'); x_t + (1 - t) v if linear."""
+        alpha, sigma, d_alpha, d_sigma = self._at(t, x_t)
+        return (d_sigma * x_t - sigma * v) / (alpha * d_sigma - sigma * d_alpha)
+
+    def noise_from_velocity(self, v: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+        """Return E[x0 | x_t] = (alpha v - alpha' x_t) / (alpha sigma' - sigma alpha'); x_t - t v if linear."""
+        alpha, sigma, d_alpha, d_sigma = self._at(t, x_t)
+        return (alpha * v - d_alpha * x_t) / (alpha * d_sigma - sigma * d_alpha)
+
+    def score_from_velocity(self, v: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+        """Return grad log p_t(x_t) = -E[x0 | x_t] / sigma, for x0 ~ N(0, I); it has a pole at t = 1."""
+        return -self.noise_from_velocity(v, x_t, t) / self._at(t, x_t)[1]
+
+    def velocity_from_denoised(self, x1: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+        """Return v = alpha' x1 + sigma' (x_t - alpha x1) / sigma; (x1 - x_t) / (1 - t) if linear. A pole at t = 1."""
+        alpha, sigma, d_alpha, d_sigma = self._at(t, x_t)
+        return d_alpha * x1 + d_sigma * (x_t - alpha * x1) / sigma
+
+    def velocity_from_noise(self, x0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+        """Return v = alpha' (x_t - sigma x0) / alpha + sigma' x0; (x_t - x0) / t if linear. A pole at t = 0."""
+        alpha, sigma, d_alpha, d_sigma = self._at(t, x_t)
+        return d_alpha * (x_t - sigma * x0) / alpha + d_sigma * x0
+
+
+LINEAR = Path()
+
+#: `(x, t, condition) -> dx/dt`
+Velocity = Callable[["Tensor", "Tensor", "Tensor | None"], "Tensor"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """A velocity field along a path: all that a sampler sees.
+
+    Attributes:
+        velocity: `(x, t, condition) -> dx/dt`, with x (B, *S) and t (B,).
+        path: The path whose marginals the field carries along.
+    """
+
+    velocity: Velocity
+    path: Path = LINEAR
+
+    def __call__(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return dx/dt, (B, *S)."""
+        return self.velocity(x, t, condition)
+
+    def denoised(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return E[x1 | x_t = x], (B, *S)."""
+        return self.path.denoised_from_velocity(self(x, t, condition), x, t)
+
+    def noise(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return E[x0 | x_t = x], (B, *S)."""
+        return self.path.noise_from_velocity(self(x, t, condition), x, t)
+
+    def score(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return grad log p_t(x), (B, *S), for a Gaussian source; it has a pole at t = 1."""
+        return self.path.score_from_velocity(self(x, t, condition), x, t)
+
+
+def gaussian_velocity(x_t: Tensor, t: Tensor, mean: Tensor, std: float) -> Tensor:
+    """Return the optimal velocity for data N(mean, std² I) on the linear path from N(0, I).
+
+    v* = mean + c(t) (x_t - t mean), c = (t std² - (1 - t)) / D, D = t² std² + (1 - t)²: the regression of
+    x1 - x0 on x_t, which are jointly Gaussian.
+    """
+    t = expand(t, x_t)
+    variance = t**2 * std**2 + (1 - t) ** 2
+    return mean + (t * std**2 - (1 - t)) / variance * (x_t - t * mean)
+
+
+def gaussian_velocity_error(t: Tensor, std: float) -> Tensor:
+    """Return the smallest mean squared velocity error per dimension at time t for N(mean, std² I): std² / D(t).
+
+    Var(x1 - x0 | x_t) = (1 + std²) - (t std² - (1 - t))² / D = std² / D. Its integral over t from 0 to 1 is
+    (pi / 2) std: with D = (1 + std²) t² - 2 t + 1, an antiderivative is std · atan(((1 + std²) t - 1) / std), and
+    atan(std) + atan(1 / std) = pi / 2.
+    """
+    return std**2 / (t**2 * std**2 + (1 - t) ** 2)
