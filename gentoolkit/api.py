@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import click
+    from torch import Tensor
 
 __all__ = [
     "API_VERSION",
@@ -72,6 +73,10 @@ class Labels:
     num_classes: int
     droppable: bool = False
 
+    def null_like(self, condition: Tensor) -> Tensor:
+        """Return the null label for each entry of `condition`, (B,)."""
+        return condition * 0 + self.num_classes
+
 
 @dataclass(frozen=True)
 class Vectors:
@@ -79,6 +84,10 @@ class Vectors:
 
     dim: int
     droppable: bool = False
+
+    def null_like(self, condition: Tensor) -> Tensor:
+        """Return the zero vector for each row of `condition`, (B, D)."""
+        return condition * 0
 
 
 @dataclass(frozen=True)

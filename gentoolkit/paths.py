@@ -133,22 +133,24 @@ class Field:
         return self.path.score_from_velocity(self(x, t, condition), x, t)
 
 
-def gaussian_velocity(x_t: Tensor, t: Tensor, mean: Tensor, std: float) -> Tensor:
-    """Return the optimal velocity for data N(mean, std² I) on the linear path from N(0, I).
+def gaussian_velocity(x_t: Tensor, t: Tensor, mean: Tensor, std: float, path: Path = LINEAR) -> Tensor:
+    """Return the optimal velocity for data N(mean, std² I) on a path from N(0, I).
 
-    v* = mean + c(t) (x_t - t mean), c = (t std² - (1 - t)) / D, D = t² std² + (1 - t)²: the regression of
-    x1 - x0 on x_t, which are jointly Gaussian.
+    v* = alpha' mean + c (x_t - alpha mean), c = (alpha alpha' std² + sigma sigma') / D, D = alpha² std² + sigma²: the
+    regression of v on x_t, which are jointly Gaussian. If linear, c = (t std² - (1 - t)) / D, D = t² std² + (1 - t)².
     """
-    t = expand(t, x_t)
-    variance = t**2 * std**2 + (1 - t) ** 2
-    return mean + (t * std**2 - (1 - t)) / variance * (x_t - t * mean)
+    alpha, sigma, d_alpha, d_sigma = path._at(t, x_t)
+    variance = alpha**2 * std**2 + sigma**2
+    return d_alpha * mean + (alpha * d_alpha * std**2 + sigma * d_sigma) / variance * (x_t - alpha * mean)
 
 
-def gaussian_velocity_error(t: Tensor, std: float) -> Tensor:
-    """Return the smallest mean squared velocity error per dimension at time t for N(mean, std² I): std² / D(t).
+def gaussian_velocity_error(t: Tensor, std: float, path: Path = LINEAR) -> Tensor:
+    """Return the smallest mean squared velocity error per dimension at time t for N(mean, std² I).
 
-    Var(x1 - x0 | x_t) = (1 + std²) - (t std² - (1 - t))² / D = std² / D. Its integral over t from 0 to 1 is
+    Var(v | x_t) = (alpha'² std² + sigma'²) - (alpha alpha' std² + sigma sigma')² / D
+    = std² (alpha sigma' - sigma alpha')² / D. If linear, that is std² / D, whose integral over t from 0 to 1 is
     (pi / 2) std: with D = (1 + std²) t² - 2 t + 1, an antiderivative is std · atan(((1 + std²) t - 1) / std), and
     atan(std) + atan(1 / std) = pi / 2.
     """
-    return std**2 / (t**2 * std**2 + (1 - t) ** 2)
+    alpha, sigma, d_alpha, d_sigma = path._at(t, t)
+    return std**2 * (alpha * d_sigma - sigma * d_alpha) ** 2 / (alpha**2 * std**2 + sigma**2)

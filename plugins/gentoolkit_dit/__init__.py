@@ -1,1 +1,60 @@
-"""Placeholder."""
+"""DiT, the diffusion transformer (Peebles and Xie 2023, arXiv:2212.09748)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Self
+
+from pydantic import model_validator
+
+from gentoolkit.api import BackboneConfig, Component, DataSpec, Field, Labels, Problem, hookimpl
+
+
+class DiTConfig(BackboneConfig):
+    """A transformer over patches, modulated by time and condition (adaLN-Zero)."""
+
+    patch_size: int = Field(default=2, ge=1)
+    """Side of the square patches; it must divide the height and the width."""
+    hidden_size: int = Field(default=256, ge=4)
+    """Width of a token; even, and divisible by `num_heads`."""
+    depth: int = Field(default=6, ge=1)
+    """Number of blocks."""
+    num_heads: int = Field(default=8, ge=1)
+    """Attention heads; each is hidden_size / num_heads wide."""
+    mlp_ratio: int = Field(default=4, ge=1)
+    """Width of the hidden MLP layer over `hidden_size`."""
+    time_scale: float = Field(default=1.0, gt=0)
+    """t is multiplied by this before it is embedded: 1000 resolves small differences of t."""
+
+    @model_validator(mode="after")
+    def _widths(self) -> Self:
+        if self.hidden_size % self.num_heads:
+            raise ValueError(f"hidden_size {self.hidden_size} is not divisible by num_heads {self.num_heads}")
+        if self.hidden_size % 2:
+            raise ValueError(f"hidden_size {self.hidden_size} is odd; the time embedding needs sine-cosine pairs")
+        return self
+
+    def check(self, spec: DataSpec) -> Iterator[Problem]:
+        """Yield a problem unless the data is (C, H, W) with sides that the patch divides."""
+        if len(spec.shape) != 3:
+            yield Problem(None, f"dit takes samples of shape (channels, height, width), but the data is {spec.shape}")
+        elif any(side % self.patch_size for side in spec.shape[1:]):
+            height, width = spec.shape[1:]
+            common = [p for p in range(1, min(height, width) + 1) if height % p == width % p == 0]
+            yield Problem(
+                "patch_size",
+                f"patch_size {self.patch_size} does not divide the {height} x {width} image; "
+                f"choose one of {', '.join(map(str, common))}",
+            )
+
+
+@hookimpl
+def gentoolkit_components() -> Iterator[Component]:
+    """Declare the backbone."""
+    yield Component(
+        "dit",
+        DiTConfig,
+        "gentoolkit_dit.network:DiT",
+        tiny=DiTConfig(hidden_size=16, depth=2, num_heads=2),
+        tiny_spec=DataSpec((2, 4, 6), Labels(3, droppable=True), (-1.0, 1.0)),
+    )

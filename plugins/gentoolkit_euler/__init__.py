@@ -1,1 +1,20 @@
-"""Placeholder."""
+"""Euler's method: the simplest sampler, and the one that every other is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gentoolkit.api import Component, Field, SamplerConfig, hookimpl
+
+
+class EulerConfig(SamplerConfig):
+    """Equal steps from t = 0 to t = 1."""
+
+    num_steps: int = Field(default=20, ge=1)
+    """How many steps; each is one evaluation of the field."""
+
+
+@hookimpl
+def gentoolkit_components() -> Iterator[Component]:
+    """Declare the sampler."""
+    yield Component("euler", EulerConfig, "gentoolkit_euler.sampler:Euler", tiny=EulerConfig(num_steps=4))

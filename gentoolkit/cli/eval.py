@@ -1,0 +1,27 @@
+"""`gentool eval`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gentoolkit.cli.options import json_option, overrides_argument, run_argument, write_result
+
+
+@click.command("eval")
+@run_argument
+@overrides_argument
+@json_option
+def command(run: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Measure RUN, a run's directory or one of its checkpoints, against held-out data.
+
+    \b
+    Example:
+      gentool eval runs/dit_flow-1 sampler.num_steps=100 evaluate.per_class=64
+    """
+    from gentoolkit.cli.results import show_evaluation
+    from gentoolkit.pipeline import load_model
+
+    figures = load_model(run, overrides).evaluate()
+    write_result(figures, as_json, lambda: show_evaluation(figures))

@@ -1,0 +1,57 @@
+"""What becomes of an error: a message on stderr and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+
+import click
+
+from gentoolkit.errors import GentoolError, OutOfSpaceError
+
+INTERRUPTED = 130
+
+
+def exit_code_of(command: click.Command) -> int:
+    """Run the command with `sys.argv` and return its exit code; errors are told on stderr."""
+    try:
+        command.main(standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as request:
+        return request.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe is gone (`gentool ls | head -1`); keep Python from flushing into it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except GentoolError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except Exception as error:
+        return _unexpected(error)
+    return 0
+
+
+def _unexpected(error: Exception) -> int:
+    if is_out_of_space(error):
+        click.echo(f"error: out of disk or memory: {error}", err=True)
+        return OutOfSpaceError.exit_code
+    traceback.print_exception(error)
+    click.echo("error: this is a fault of gentoolkit or of a plugin, not of your input; please report it", err=True)
+    return GentoolError.exit_code
+
+
+def is_out_of_space(error: Exception) -> bool:
+    """Return whether the error says that the disk or a memory is full."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
+    # torch.OutOfMemoryError by name, so that torch need not be imported; its CPU allocator raises a RuntimeError.
+    names = {base.__name__ for base in type(error).__mro__}
+    return bool({"MemoryError", "OutOfMemoryError"} & names) or "can't allocate memory" in str(error)

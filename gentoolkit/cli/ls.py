@@ -1,0 +1,52 @@
+"""`gentool ls`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gentoolkit.cli.options import json_option, write_result
+from gentoolkit.rundir import RunDir, list_runs
+
+
+@click.command("ls")
+@click.argument("root", type=click.Path(path_type=Path), default=Path("runs"))
+@json_option
+def command(root: Path, as_json: bool) -> None:
+    """List the runs in ROOT (default: runs), oldest first.
+
+    \b
+    Example:
+      gentool ls
+    """
+    runs = [describe(run) for run in list_runs(root)]
+    write_result(runs, as_json, lambda: show(runs, root))
+
+
+def describe(run: RunDir) -> dict[str, Any]:
+    """Return a run's state, last step and validation loss as plain JSON data."""
+    records = run.records()
+    steps = [record["step"] for record in records if record["event"] == "step"]
+    finished = any(record["event"] == "finished" for record in records)
+    evaluations = [record["validation"]["loss"] for record in records if record["event"] == "evaluation"]
+    return {
+        "run": str(run.path),
+        "state": "finished" if finished else "unfinished",
+        "step": steps[-1] if steps else 0,
+        "validation_loss": evaluations[-1] if evaluations else None,
+        "started": run.resolved.stat().st_mtime,
+    }
+
+
+def show(runs: list[dict[str, Any]], root: Path) -> None:
+    """Print one line a run."""
+    if not runs:
+        click.echo(f"no runs in {root}; `gentool run recipes/smoke.yaml` makes one", err=True)
+    width = max((len(run["run"]) for run in runs), default=0)
+    for run in runs:
+        loss = "" if run["validation_loss"] is None else f"validation loss {run['validation_loss']:.4f}"
+        started = time.strftime("%Y-%m-%d %H:%M", time.localtime(run["started"]))
+        click.echo(f"{run['run']:<{width}}  {run['state']:<10}  step {run['step']:<7}  {started}  {loss}".rstrip())

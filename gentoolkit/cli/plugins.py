@@ -1,0 +1,64 @@
+"""`gentool plugins`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gentoolkit.cli.options import json_option, write_result
+
+if TYPE_CHECKING:
+    from gentoolkit.plugins import Plugins
+
+
+@click.command("plugins")
+@json_option
+def command(as_json: bool) -> None:
+    """List the installed plugins and their components, and those that could not be loaded.
+
+    \b
+    Example:
+      gentool plugins --json
+    """
+    from gentoolkit.plugins import load_plugins
+
+    plugins = load_plugins()
+    write_result(as_data(plugins), as_json, lambda: show(plugins))
+
+
+def as_data(plugins: Plugins) -> dict[str, Any]:
+    """Return the plugins as plain JSON data."""
+    return {
+        "plugins": [
+            {
+                "name": plugin.name,
+                "distribution": plugin.distribution,
+                "version": plugin.version,
+                "components": [{"kind": entry.kind, "type": entry.name} for entry in plugin.entries],
+                "verbs": [verb.name for verb in plugin.commands],
+            }
+            for plugin in plugins.loaded
+        ],
+        "quarantined": [
+            {"name": bad.name, "distribution": bad.distribution, "version": bad.version, "reason": bad.reason}
+            for bad in plugins.quarantined
+        ],
+    }
+
+
+def show(plugins: Plugins) -> None:
+    """Print one line a component, then one line a plugin that could not be loaded."""
+    rows = [
+        (kind, name, f"{plugin.distribution} {plugin.version}")
+        for plugin in plugins.loaded
+        for kind, name in (
+            *((entry.kind, entry.name) for entry in plugin.entries),
+            *(("verb", verb.name or "") for verb in plugin.commands),
+        )
+    ]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
+    for kind, name, origin in sorted(rows):
+        click.echo(f"{kind:<{widths[0]}}  {name:<{widths[1]}}  {origin}")
+    for bad in plugins.quarantined:
+        click.echo(f"not loaded: {bad.name} ({bad.distribution} {bad.version}): {bad.reason}")

@@ -1,0 +1,69 @@
+"""Progress on stderr: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+#: Seconds between plain lines.
+LINE_SECONDS = 10.0
+
+
+class Progress:
+    """Shows how far each stage is; a context manager that leaves the terminal as it was.
+
+    Args:
+        quiet: Show nothing.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.console = Console(stderr=True, highlight=False, quiet=quiet)
+        self.bars: Bars | None = None
+        self.task: TaskID | None = None
+        self.stage, self.total, self.spoken_at = "", 0, 0.0
+        if self.console.is_terminal and not quiet:
+            columns = (
+                TextColumn("{task.description:<9}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("eta"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[note]}"),
+            )
+            self.bars = Bars(*columns, console=self.console)
+
+    def __enter__(self) -> Progress:
+        if self.bars:
+            self.bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.bars:
+            self.bars.stop()
+
+    def start(self, stage: str, total: int) -> None:
+        """Begin a stage of `total` units."""
+        self.stage, self.total, self.spoken_at = stage, total, time.monotonic()
+        if self.bars:
+            self.task = self.bars.add_task(stage, total=total, note="")
+
+    def advance(self, done: int, note: str = "") -> None:
+        """Show that `done` units of the stage are done."""
+        if self.bars and self.task is not None:
+            self.bars.update(self.task, completed=done, note=note)
+        elif not self.quiet and (done == self.total or time.monotonic() - self.spoken_at > LINE_SECONDS):
+            self.spoken_at = time.monotonic()
+            print(f"{self.stage} {done}/{self.total} {note}".rstrip(), file=sys.stderr, flush=True)
+
+    def say(self, message: str) -> None:
+        """Show a line that stays."""
+        if self.bars:
+            self.bars.console.print(message, markup=False, soft_wrap=True)
+        elif not self.quiet:
+            print(message, file=sys.stderr, flush=True)

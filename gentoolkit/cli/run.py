@@ -1,0 +1,48 @@
+"""`gentool run`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from gentoolkit.cli.options import (
+    json_option,
+    overrides_argument,
+    quiet_option,
+    recipe_argument,
+    runs_option,
+    write_result,
+)
+
+
+@click.command("run")
+@recipe_argument
+@overrides_argument
+@runs_option
+@json_option
+@quiet_option
+def command(recipe: Path, overrides: tuple[str, ...], out: Path, as_json: bool, quiet: bool) -> None:
+    """Train, sample, measure and report what RECIPE says.
+
+    Makes a new directory; nothing is ever overwritten. Ctrl-C finishes the step, saves and says how to resume.
+
+    \b
+    Example:
+      gentool run recipes/smoke.yaml train.steps=20 backbone.depth=2
+    """
+    from gentoolkit.plugins import load_plugins
+    from gentoolkit.recipe import load_recipe
+    from gentoolkit.rundir import check_writable
+
+    plugins = load_plugins()
+    checked = load_recipe(recipe, overrides, registry=plugins.registry)
+    check_writable(out)
+    from gentoolkit.cli.progress import Progress
+    from gentoolkit.cli.results import show_results
+    from gentoolkit.pipeline import run
+
+    with Progress(quiet) as progress:
+        finished = run(checked, out, plugins=plugins, command=sys.argv, progress=progress)
+    write_result(finished.summary(), as_json, lambda: show_results(finished))

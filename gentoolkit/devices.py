@@ -1,0 +1,41 @@
+"""Where and how precisely things are computed: the choices behind `auto`, in one place."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from gentoolkit.errors import UsageError
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device for "auto", "cpu", "cuda" or "mps"; `auto` is CUDA, else MPS, else the CPU.
+
+    Raises:
+        UsageError: The named device is not on this machine.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(device for device, present in there.items() if present))
+    if not there[name]:
+        present = ", ".join(device for device, present in there.items() if present)
+        raise UsageError(f"device {name!r} is not on this machine; it has {present}. Use device=auto.")
+    return torch.device(name)
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Return whether the device multiplies bf16 matrices by instructions of its own."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """Return "fp32" or "bf16" for "auto", "fp32" or "bf16"; `auto` is bf16 where the device has instructions for it."""
+    return ("bf16" if has_bf16(device) else "fp32") if name == "auto" else name
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Return the context in which matrix products run in bf16 (Micikevicius et al. 2018), or a null one for fp32."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()

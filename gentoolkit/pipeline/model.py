@@ -1,0 +1,203 @@
+"""The parts of a recipe, built: to be trained, or with trained weights to sample and to measure."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gentoolkit import evaluation
+from gentoolkit.api import Config, DataSpec, Labels
+from gentoolkit.devices import choose_device, choose_precision
+from gentoolkit.errors import UsageError, listing
+from gentoolkit.paths import Field
+from gentoolkit.protocols import Dataset, Objective, Sampler
+from gentoolkit.randomness import forked, key
+from gentoolkit.recipe import Recipe
+from gentoolkit.sampling import Samples, generate, guided, source_noise
+from gentoolkit.training import Checkpoint
+
+
+@dataclass(frozen=True)
+class Model:
+    """Backbone, objective and sampler of a recipe.
+
+    Attributes:
+        recipe: What it was built from.
+        device: Where the backbone lies.
+        backbone: The network.
+        objective: What was, or will be, learned.
+        sampler: How samples are drawn.
+    """
+
+    recipe: Recipe
+    device: torch.device
+    backbone: nn.Module
+    objective: Objective
+    sampler: Sampler
+
+    @classmethod
+    def build(cls, recipe: Recipe) -> Model:
+        """Build the parts with keyed initial weights; the global RNG is left alone."""
+        device = choose_device(recipe.device)
+        with forked(recipe.seed, "backbone initialisation"):
+            backbone = recipe.backbone.entry.build(recipe.backbone.config, recipe.spec)
+        with forked(recipe.seed, "objective initialisation"):
+            objective = recipe.objective.entry.build(recipe.objective.config)
+        if isinstance(objective, nn.Module):
+            objective = objective.to(device)
+        return cls(recipe, device, backbone.to(device), objective, recipe.sampler.entry.build(recipe.sampler.config))
+
+    def load(self, checkpoint: Checkpoint) -> Model:
+        """Take the checkpoint's averaged weights, or the plain ones where it has no averages, and return self."""
+        parts = {"backbone": self.backbone}
+        if isinstance(self.objective, nn.Module):
+            parts["objective"] = self.objective
+        tensors = checkpoint.tensors
+        nn.ModuleDict(parts).load_state_dict(tensors.get("ema") or tensors["weights"])
+        return self
+
+    @property
+    def spec(self) -> DataSpec:
+        """Return what the data is like."""
+        return self.recipe.spec
+
+    def dataset(self, split: str) -> Dataset:
+        """Return the data, split "train" or "held_out"."""
+        built: Dataset = self.recipe.dataset.entry.build(self.recipe.dataset.config, split, self.recipe.seed)
+        return built
+
+    def field(self) -> Field:
+        """Return the velocity field that the backbone stands for, in eval mode."""
+        self.backbone.eval()
+        return self.objective.field(self.backbone)
+
+    def sample(
+        self,
+        per_class: int | None = None,
+        classes: Sequence[int] | None = None,
+        seed: int | None = None,
+        trajectory: bool = False,
+    ) -> Samples:
+        """Draw samples.
+
+        Args:
+            per_class: How many of each class (in all, where there are no classes); the recipe's by default.
+            classes: Labels; the recipe's by default. Sample i has the label classes[i mod len(classes)].
+            seed: Of the noise; the recipe's by default.
+            trajectory: Whether to keep every state on the way.
+
+        Raises:
+            UsageError: There is no such class, or nothing to draw.
+        """
+        settings = self.recipe.sample
+        seed = seed if seed is not None else settings.seed if settings.seed is not None else self.recipe.seed
+        count = settings.per_class if per_class is None else per_class
+        if count < 1:
+            raise UsageError(f"per_class is {count}; draw at least 1 sample")
+        labels = self._labels(classes if classes is not None else settings.classes)
+        count *= max(1, len(labels))
+        x0, condition = self._start(count, labels, seed)
+        return generate(
+            guided(self.field(), settings.guidance, self.spec.condition),
+            self.sampler,
+            x0,
+            condition,
+            seed=seed,
+            batch_size=settings.batch_size,
+            device=self.device,
+            precision=choose_precision(settings.precision, self.device),
+            trajectory=trajectory,
+        )
+
+    def _labels(self, classes: Sequence[int] | None) -> list[int]:
+        if not isinstance(self.spec.condition, Labels):
+            if classes is not None:
+                raise UsageError(f"the data has no classes, so there is no class {listing(classes)}; leave them out")
+            return []
+        known = range(self.spec.condition.num_classes)
+        if classes is not None and (unknown := set(classes) - set(known)):
+            raise UsageError(f"there is no class {listing(unknown)}; the classes are {listing(known)}")
+        return list(known if classes is None else classes)
+
+    def _start(self, count: int, labels: list[int], seed: int) -> tuple[Tensor, Tensor | None]:
+        """Return x0 and the conditions; pairs and vectors come from the held-out data."""
+        if labels and not self.spec.paired:
+            return source_noise(seed, count, self.spec.shape), torch.tensor(labels).repeat(count // len(labels))
+        if self.spec.condition is None and not self.spec.paired:
+            return source_noise(seed, count, self.spec.shape), None
+        held_out = self.dataset("held_out")
+        groups = evaluation.group_by_class(held_out, count // max(1, len(labels)), labels or None)
+        picked = torch.stack([torch.from_numpy(rows) for rows in groups.values()], dim=1).flatten()
+        batch = held_out.batch(picked.numpy())
+        return source_noise(seed, count, self.spec.shape) if batch.x0 is None else batch.x0, batch.condition
+
+    def by_class(self, samples: Samples) -> dict[str, Tensor]:
+        """Return the samples grouped as the evaluation groups them: label as text -> (N, *S)."""
+        if not isinstance(self.spec.condition, Labels) or samples.condition is None:
+            return {evaluation.ALL: samples.x1}
+        labels = samples.condition
+        return {str(label): samples.x1[labels == label] for label in labels.unique().tolist()}
+
+    def validate(self) -> evaluation.ValidationLoss:
+        """Return the validation loss on the held-out data, in fp32."""
+        settings, seed = self.recipe.evaluate, self.recipe.seed
+        data, count = self.dataset("held_out"), settings.validation_samples
+        return evaluation.validation_loss(self.field(), data, count, seed=seed, device=self.device)
+
+    def evaluate(self) -> dict[str, Any]:
+        """Return validation loss, optimum and metrics against held-out data, as plain JSON data.
+
+        The generated samples have noise of their own: no picture shows what is measured.
+        """
+        per_class, labels = self.recipe.evaluate.per_class, self._labels(None)
+        held_out = self.dataset("held_out")
+        real, reference = evaluation.real_halves(held_out, self._held_out_rows(held_out))
+        seed = key(self.recipe.seed, "evaluation") % 2**63
+        generated = self.by_class(self.sample(per_class, labels or None, seed))
+        results = evaluation.evaluate(self._metrics(), real, generated, reference)
+        std = evaluation.class_residual_std({name: torch.cat([real[name], reference[name]]) for name in real})
+        path = self.field().path
+        optimum = None if self.spec.paired else evaluation.gaussian_optimum(std, path)
+        by_t = None if self.spec.paired else evaluation.gaussian_optimum_by_t(std, path)
+        return {
+            "validation": {
+                **self.validate().to_dict(),
+                "optimum": optimum,
+                "optimum_by_t": by_t and list(by_t),
+                "samples": self.recipe.evaluate.validation_samples,
+            },
+            "metrics": [
+                {**result.to_dict(), "explanation": explanation(part.config)}
+                for result, part in zip(results, self.recipe.metrics, strict=True)
+            ],
+            "samples_per_class": per_class,
+        }
+
+    def check_held_out(self) -> None:
+        """Raise now what `evaluate` would raise after the training: too few held-out samples."""
+        held_out = self.dataset("held_out")
+        self._held_out_rows(held_out)
+        evaluation.require_samples(held_out, self.recipe.evaluate.validation_samples)
+
+    def _held_out_rows(self, held_out: Dataset) -> dict[str, np.ndarray]:
+        """Return the rows of each class that are measured: one half against the other gives the floor."""
+        return evaluation.group_by_class(held_out, 2 * self.recipe.evaluate.per_class, self._labels(None) or None)
+
+    def _metrics(self) -> Mapping[str, Any]:
+        def builder(entry: Any, config: Any) -> Any:
+            return lambda: entry.build(config)
+
+        names = [part.type for part in self.recipe.metrics]
+        unique = [name if names.count(name) == 1 else f"{name} {i + 1}" for i, name in enumerate(names)]
+        return {n: builder(part.entry, part.config) for n, part in zip(unique, self.recipe.metrics, strict=True)}
+
+
+def explanation(config: Config) -> str:
+    """Return the first paragraph of the config's docstring, in one line."""
+    return " ".join((inspect.getdoc(type(config)) or "").split("\n\n")[0].split())

@@ -1,0 +1,171 @@
+"""What a run leaves to look at: samples, pictures and the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+
+from gentoolkit.api import Labels
+from gentoolkit.errors import UsageError
+from gentoolkit.evaluation import group_by_class
+from gentoolkit.pipeline.model import Model
+from gentoolkit.recipe import Recipe, dump_recipe
+from gentoolkit.report import (
+    Figure,
+    MetricTable,
+    Picture,
+    ReportData,
+    Validation,
+    loss_curve,
+    sample_grid,
+    trajectory_gif,
+    write_report,
+)
+from gentoolkit.rundir import RunDir
+from gentoolkit.sampling import Samples
+
+LOSS, GRID, TRAJECTORY = "loss.png", "samples.png", "trajectory.gif"
+
+
+def write_samples(directory: RunDir, samples: Samples, name: str) -> Path:
+    """Write x1 and condition to `samples/<name>.safetensors` and return the file."""
+    return _save(samples, directory.samples / f"{name}.safetensors")
+
+
+def _save(samples: Samples, file: Path) -> Path:
+    tensors = {"x1": samples.x1.contiguous()}
+    if samples.condition is not None:
+        tensors["condition"] = samples.condition.contiguous()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(safetensors.torch.save(tensors))
+    except OSError as error:
+        raise UsageError(f"can't write {str(file)!r}: {error.strerror}; choose another --out") from error
+    return file
+
+
+def save_drawn(model: Model, samples: Samples, run: Path, out: Path | None) -> dict[str, Path]:
+    """Write samples and a picture of them to `out`, or to the first free `samples/sample-N` of the run.
+
+    Raises:
+        UsageError: `out` exists, or can't be written.
+    """
+    if out is None:
+        folder = (run.parent.parent if run.name.startswith("step-") else run) / "samples"
+        number = 1
+        while (folder / f"sample-{number}.safetensors").exists():
+            number += 1
+        out = folder / f"sample-{number}.safetensors"
+    elif out.exists():
+        raise UsageError(f"{str(out)!r} exists; nothing is overwritten, choose another --out")
+    files = {"samples": _save(samples, out)}
+    picture = draw_samples(model, samples, out.with_suffix(".png"))
+    return files | ({"picture": picture} if picture.exists() else {})
+
+
+def draw_samples(model: Model, samples: Samples, file: Path) -> Path:
+    """Draw the samples below a real one of each class, where there is a picture for their shape; return `file`."""
+    by_class = model.by_class(samples)
+    sample_grid({name: real for name, real in first_real(model).items() if name in by_class}, by_class, file)
+    return file
+
+
+def first_real(model: Model) -> dict[str, Any]:
+    """Return the first training sample of each class (of data that is no image: the first 500), by class."""
+    data = model.dataset("train")
+    condition = model.spec.condition
+    labels = range(condition.num_classes) if isinstance(condition, Labels) else None
+    count = 1 if len(model.spec.shape) == 3 else min(500, len(data) // len(labels or [0]))
+    return {name: data.batch(rows).x1 for name, rows in group_by_class(data, count, labels).items()}
+
+
+def draw_pictures(directory: RunDir, model: Model, samples: Samples, evaluations: Sequence[Mapping[str, Any]]) -> None:
+    """Draw the loss curve, real beside generated samples, and the way of one sample of each class."""
+    records = directory.records()
+    validations = [evaluation["validation"] for evaluation in evaluations]
+    optimum = validations[-1]["optimum"] if validations else None
+    steps = [record["step"] for record in records if record["event"] == "step"]
+    if validations and steps:
+        records.append({"event": "validation", "step": steps[-1], "loss": validations[-1]["loss"]})
+    loss_curve(records, optimum, directory.images / LOSS)
+    draw_samples(model, samples, directory.images / GRID)
+    # Noise is keyed by index, so these are the first samples of each class again.
+    way = model.sample(1, trajectory=True)
+    names = list(model.by_class(way)) if way.condition is None or way.condition.ndim > 1 else way.condition.tolist()
+    trajectory_gif(way.trajectory, way.times, [str(name) for name in names], directory.images / TRAJECTORY)
+
+
+def write_page(directory: RunDir, recipe: Recipe) -> Path:
+    """Write `report.html` from what the run's directory holds, and return its path."""
+    records = directory.records()
+    evaluations = [record for record in records if record["event"] == "evaluation"]
+    finished = [record for record in records if record["event"] == "finished"]
+    steps = [record["step"] for record in records if record["event"] == "step"]
+    evaluation = evaluations[-1] if evaluations else None
+    data = ReportData(
+        name=directory.path.name,
+        status="finished" if finished else f"stopped at step {steps[-1] if steps else 0}",
+        figures=headline(evaluation) if evaluation else (),
+        metrics=[_table(metric) for metric in evaluation["metrics"]] if evaluation else (),
+        validation=_validation(evaluation["validation"]) if evaluation else None,
+        pictures=[picture for picture in _pictures(directory.images) if picture.path.exists()],
+        recipe=dump_recipe(recipe),
+        provenance=json.loads(directory.provenance.read_text(encoding="utf-8")),
+        timing=finished[-1]["seconds"] if finished else {},
+    )
+    write_report(directory.report, data)
+    return directory.report
+
+
+def headline(evaluation: Mapping[str, Any]) -> list[Figure]:
+    """Return the numbers at the top of the page: the validation loss, then the mean of each metric."""
+    validation = evaluation["validation"]
+    loss = Figure(
+        "validation loss",
+        validation["loss"],
+        "Mean squared error of the velocity per dimension on held-out data, at fixed times and noise.",
+        validation["optimum"],
+        "optimum",
+    )
+    metrics = [
+        Figure(metric["name"], metric["value"], metric["explanation"], metric["floor"], "real against real")
+        for metric in evaluation["metrics"]
+    ]
+    return [loss, *metrics]
+
+
+def _table(metric: Mapping[str, Any]) -> MetricTable:
+    names = ("name", "optimum", "value", "floor", "per_class", "explanation")
+    return MetricTable(**{name: metric[name] for name in names})
+
+
+def _validation(validation: Mapping[str, Any]) -> Validation:
+    names = ("loss", "loss_by_t", "optimum", "optimum_by_t")
+    return Validation(**{name: validation[name] for name in names})
+
+
+def _pictures(images: Path) -> list[Picture]:
+    return [
+        Picture(
+            images / GRID,
+            "Samples",
+            "A real sample of each class above generated ones.",
+            "Top: the first real sample of each class. Below: generated ones. Channel 0.",
+        ),
+        Picture(
+            images / TRAJECTORY,
+            "From noise to sample",
+            "An animation of one sample of each class as t goes from 0 to 1.",
+            "The sampler's state at every step, from noise at t = 0 to a sample at t = 1.",
+        ),
+        Picture(
+            images / LOSS,
+            "Loss",
+            "The training loss over the steps, with the validation loss and its optimum.",
+            "The training loss is measured at random times, the validation loss at fixed ones.",
+        ),
+    ]

@@ -1,0 +1,7 @@
+"""YAML with positions -> a validated recipe, and the recipe's JSON schema. No torch here."""
+
+from gentoolkit.recipe.model import Part, Recipe, dump_recipe
+from gentoolkit.recipe.parse import load_recipe, parse_recipe
+from gentoolkit.recipe.schema import recipe_schema
+
+__all__ = ["Part", "Recipe", "dump_recipe", "load_recipe", "parse_recipe", "recipe_schema"]

@@ -1,0 +1,101 @@
+"""Where something stands in a recipe, and what is wrong there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from gentoolkit.errors import RecipeError, listing, suggest
+
+Scalar = None | bool | int | float | str
+Path = tuple[str, ...]
+
+#: How much of a value a message shows.
+SHOWN = 60
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A place in the file, or an override as a whole; they sort in reading order, the file first.
+
+    Attributes:
+        override: 0 in the file, else the number of the override, from 1.
+        line: From 1; 0 in an override.
+        column: From 1; 0 in an override.
+        source: The file's name, or "override 'a.b=1'".
+    """
+
+    override: int
+    line: int
+    column: int
+    source: str
+
+    def __str__(self) -> str:
+        return self.source if self.override else f"{self.source}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong: `place: path: wrong; expected ...; hint`."""
+
+    place: Place
+    path: Path
+    wrong: str
+    expected: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        path = f"{dotted(self.path)}: " if self.path else ""
+        expected = f"expected {self.expected}" if self.expected else ""
+        return f"{self.place}: {path}" + "; ".join(filter(None, [self.wrong, expected, self.hint]))
+
+
+def recipe_error(unreadable: Sequence[Fault], invalid: Sequence[Fault]) -> RecipeError:
+    """Return the error with all faults, one line each, sorted by place.
+
+    Args:
+        unreadable: What the reader found. What it could not read also fails validation, by itself or in the section
+            around it: that is told once.
+        invalid: What validation found. A value that fits none of several types is told once, with all of them.
+    """
+    told = {(fault.place, fault.path) for fault in unreadable}
+    around = {fault.path[:length] for fault in unreadable for length in range(1, len(fault.path))}
+    follows = [fault for fault in invalid if (fault.place, fault.path) in told or fault.path in around]
+    faults = [*unreadable, *(fault for fault in invalid if fault not in follows)]
+    same: dict[tuple[Place, Path, str], list[Fault]] = {}
+    for fault in sorted(faults, key=lambda fault: fault.place):
+        same.setdefault((fault.place, fault.path, fault.wrong), []).append(fault)
+    return RecipeError(str(_merged(group)) for group in same.values())
+
+
+def _merged(group: Sequence[Fault]) -> Fault:
+    expected = " or ".join(dict.fromkeys(fault.expected for fault in group if fault.expected))
+    return replace(group[0], expected=expected, hint=next((fault.hint for fault in group if fault.hint), ""))
+
+
+def dotted(path: Sequence[str]) -> str:
+    """Return `train.epochs` for ("train", "epochs"), on one line whatever the keys are."""
+    return ".".join(key if key.isprintable() and key else repr(key) for key in path)
+
+
+def shown(value: object) -> str:
+    """Return a value for a message, as YAML calls it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, tuple):
+        return "a list"
+    text = repr(value)
+    text = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    return f"the text {text}" if isinstance(value, str) else text
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """Return "did you mean 'x'?" or ""."""
+    return suggest(name, choices).lstrip(", ")
+
+
+def one_of(choices: Iterable[str]) -> str:
+    """Return "one of 'a', 'b'", or "none" for no choices."""
+    return f"one of {listing(choices)}"

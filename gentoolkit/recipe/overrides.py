@@ -1,0 +1,81 @@
+"""Overrides on the command line, `train.epochs=5`: dotted, typed, and read by the same YAML reader."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from gentoolkit.recipe.faults import Fault, Path, Place, dotted, shown
+from gentoolkit.recipe.reader import MAX_DEPTH, Node, read
+
+EXAMPLE = "path=value, such as train.epochs=5"
+
+
+@dataclass(frozen=True)
+class Override:
+    """A value for a path."""
+
+    path: Path
+    node: Node
+
+
+def parse_overrides(texts: Sequence[str], faults: list[Fault]) -> list[Override]:
+    """Return the overrides that can be read; `faults` gets what is wrong with the others."""
+    parsed = (_parse(text, number, faults) for number, text in enumerate(texts, start=1))
+    return [override for override in parsed if override]
+
+
+def apply(root: Node, override: Override, faults: list[Fault]) -> Node:
+    """Return the tree with the override's value put in; fields, but not items of a list, may be new."""
+    return _put(root, override.path, (), override.node, faults)
+
+
+def _parse(text: str, number: int, faults: list[Fault]) -> Override | None:
+    left, equals, right = text.partition("=")
+    path = tuple(part.strip() for part in left.split("."))
+    source = f"override {text!r}"
+    place = Place(number, 0, 0, source)
+    if not equals or not all(path):
+        faults.append(Fault(place, (), "not an override", EXAMPLE))
+        return None
+    if len(path) > MAX_DEPTH:
+        faults.append(Fault(place, (), f"nested more than {MAX_DEPTH} levels deep"))
+        return None
+    found: list[Fault] = []
+    node = read(right, source, found, number)
+    faults.extend(replace(fault, place=place, path=path + fault.path) for fault in found)
+    if node is None and not found:
+        faults.append(Fault(place, path, "no value", EXAMPLE, f"{left}=null for none"))
+    return Override(path, _at(place, node)) if node else None
+
+
+def _at(place: Place, node: Node) -> Node:
+    """Return the node with one place for all of it: columns inside a command-line argument help nobody."""
+    value = node.value
+    if isinstance(value, dict):
+        children = {key: _at(place, child) for key, child in value.items()}
+        return Node(place, children, dict.fromkeys(children, place))
+    return Node(place, tuple(_at(place, child) for child in value) if isinstance(value, tuple) else value)
+
+
+def _put(node: Node, path: Path, above: Path, new: Node, faults: list[Fault]) -> Node:
+    if not path:
+        return new
+    key, rest = path[0], path[1:]
+    if isinstance(node.value, dict):
+        old = node.value.get(key) or Node(new.place, {})
+        place = node.keys.get(key, new.place) if rest else new.place
+        children = {**node.value, key: _put(old, rest, (*above, key), new, faults)}
+        return replace(node, value=children, keys={**node.keys, key: place})
+    if item := node.child(key):
+        items = list(node.children)
+        items[int(key)] = _put(item, rest, (*above, key), new, faults)
+        return replace(node, value=tuple(items))
+    if isinstance(node.value, tuple):
+        count = len(node.value)
+        expected = f"an index from 0 to {count - 1}" if count else f"{dotted(above)}=[...], as the list is empty"
+        faults.append(Fault(new.place, (*above, key), "no such item", expected))
+    else:
+        wrong = f"{dotted(above) or 'the recipe'} is {shown(node.value)}, not a mapping"
+        faults.append(Fault(new.place, (*above, key), wrong))
+    return node

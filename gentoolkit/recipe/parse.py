@@ -1,0 +1,82 @@
+"""From a file or a text to a validated recipe, with all that is wrong in one error."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from gentoolkit.errors import RecipeError, listing, suggest
+from gentoolkit.plugins import load_plugins
+from gentoolkit.recipe.faults import Fault, Place, recipe_error
+from gentoolkit.recipe.model import Recipe
+from gentoolkit.recipe.overrides import apply, parse_overrides
+from gentoolkit.recipe.reader import MAX_SIZE, line_and_column, read
+from gentoolkit.recipe.sections import OUTLINE, recipe_from
+from gentoolkit.registry import Registry
+
+
+def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Registry | None = None) -> Recipe:
+    """Read and validate a recipe file, without torch.
+
+    Args:
+        path: The YAML file, in UTF-8.
+        overrides: Such as "train.epochs=5"; of two for one path the later counts.
+        registry: The components that a recipe can name; by default those of all installed plugins.
+
+    Raises:
+        RecipeError: It has all that is wrong, a line each: `file:line:column: path: what; what was expected; hint`.
+    """
+    return parse_recipe(_text(Path(path)), str(path), overrides, registry)
+
+
+def parse_recipe(
+    text: str, source: str = "recipe", overrides: Sequence[str] = (), registry: Registry | None = None
+) -> Recipe:
+    """Validate a recipe's text; `source` is what messages call it. For the rest, see `load_recipe`."""
+    if registry is None:
+        registry = load_plugins().registry
+    unreadable: list[Fault] = []
+    invalid: list[Fault] = []
+    parsed = parse_overrides(overrides, unreadable)
+    root = read(text, source, unreadable)
+    if root is None and not any(fault.place.override == 0 for fault in unreadable):
+        unreadable.append(Fault(Place(0, 1, 1, source), (), "the recipe is empty", OUTLINE))
+    recipe = None
+    if root:
+        for override in parsed:
+            root = apply(root, override, invalid)
+        recipe = recipe_from(root, registry, invalid)
+    if recipe is None or unreadable or invalid:
+        raise recipe_error(unreadable, invalid)
+    return replace(recipe, text=text)
+
+
+def _text(path: Path) -> str:
+    """Return the file's text, newlines as they are.
+
+    Raises:
+        RecipeError: The file can't be read, is too large, or is not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_SIZE + 1)
+    except FileNotFoundError:
+        siblings: list[str] = []
+        with contextlib.suppress(OSError):
+            siblings = [sibling.name for sibling in path.parent.iterdir()]
+        raise RecipeError([f"{path}: no such file{suggest(path.name, siblings)}"]) from None
+    except IsADirectoryError:
+        recipes = listing(file.name for file in path.glob("*.yaml"))
+        raise RecipeError([f"{path}: is a directory; expected a recipe; in it: {recipes}"]) from None
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        raise RecipeError([f"{path}: can't be read: {error}"]) from None
+    if len(data) > MAX_SIZE:
+        raise RecipeError([f"{path}: too large for a recipe; at most {MAX_SIZE} bytes are read"])
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line, column = line_and_column(data[: error.start].decode())
+        place = f"{path}:{line + 1}:{column + 1}"
+        raise RecipeError([f"{place}: byte {data[error.start]:#04x} is not UTF-8; save the file as UTF-8"]) from None

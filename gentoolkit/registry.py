@@ -1,0 +1,143 @@
+"""Kind and name -> component: all that a recipe can name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib import import_module, metadata
+from operator import attrgetter
+from typing import Any
+
+from gentoolkit.api import Component, Config
+from gentoolkit.errors import PluginError, UnknownComponentError, listing, suggest
+
+CORE = "gentoolkit"
+
+
+def canonical(distribution: str) -> str:
+    """Return a distribution's name as PEP 503 normalises it: "My_Dist" is "my-dist"."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def qualified(distribution: str, component: str) -> str:
+    """Return how a recipe names a component: "dit" for ours, "my-dist/heun" for any other distribution's."""
+    return component if canonical(distribution) == CORE else f"{canonical(distribution)}/{component}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A component and where it comes from.
+
+    Attributes:
+        name: As recipes write it, see `qualified`.
+        component: What the plugin declared.
+        distribution: The installed package that brought it, PEP 503-normalised.
+        version: That package's version.
+    """
+
+    name: str
+    component: Component
+    distribution: str
+    version: str
+
+    @property
+    def kind(self) -> str:
+        """Return "dataset", "backbone", "objective", "sampler" or "metric"."""
+        return self.component.kind
+
+    @property
+    def config(self) -> type[Config]:
+        """Return the config class."""
+        return self.component.config
+
+    def build(self, *args: Any) -> Any:
+        """Import the factory and call it; what the call itself raises is not changed.
+
+        Raises:
+            PluginError: The factory can't be imported.
+        """
+        factory = self.component.factory
+        module, _, attribute = factory.partition(":")
+        try:
+            function = attrgetter(attribute)(import_module(module))
+        except (Exception, SystemExit) as fault:
+            raise PluginError(
+                f"{self.kind} {self.name!r} of {self.distribution} {self.version}: "
+                f"factory {factory!r} can't be imported: {type(fault).__name__}: {fault}"
+            ) from fault
+        return function(*args)
+
+
+class Registry:
+    """Every component that the installed plugins offer, and which plugins failed to offer theirs."""
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[str, str], Entry] = {}
+        self._broken: dict[str, list[str]] = {}
+
+    def add(self, *entries: Entry) -> None:
+        """Add entries: all of them, or none if this raises.
+
+        Raises:
+            PluginError: A kind and name is taken.
+        """
+        new: dict[tuple[str, str], Entry] = {}
+        for entry in entries:
+            key = entry.kind, entry.name
+            if other := new.get(key) or self._entries.get(key):
+                raise PluginError(
+                    f"{entry.kind} {entry.name!r} is declared twice: as {other.component.factory} "
+                    f"and as {entry.component.factory}; rename one"
+                )
+            new[key] = entry
+        self._entries.update(new)
+
+    def add_broken(self, distribution: str, fault: str) -> None:
+        """Note why a plugin of a distribution could not be loaded, for the messages of `get`."""
+        self._broken.setdefault(canonical(distribution), []).append(fault)
+
+    def get(self, kind: str, name: str) -> Entry:
+        """Return the component of that kind and name.
+
+        Raises:
+            UnknownComponentError: There is none. The message has the nearest names and what to install.
+        """
+        try:
+            return self._entries[kind, name]
+        except KeyError:
+            raise UnknownComponentError(self._explain(kind, name)) from None
+
+    def entries(self, kind: str | None = None) -> tuple[Entry, ...]:
+        """Return the entries of a kind, or of all kinds, sorted by kind and name."""
+        return tuple(self._entries[key] for key in sorted(self._entries) if kind in (None, key[0]))
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """Return the names of a kind, sorted."""
+        return tuple(entry.name for entry in self.entries(kind))
+
+    def _explain(self, kind: str, name: str) -> str:
+        names = self.names(kind)
+        same = [choice for choice in names if choice.rpartition("/")[2] == name.rpartition("/")[2]]
+        near = f"did you mean {same[0]!r}?" if same else suggest(name.lower(), names).lstrip(", ")
+        parts = [f"no {kind} {name!r} is installed", self._other_kinds(name), *self._cures(name)]
+        return "; ".join(filter(None, [*parts, f"expected one of {listing(names)}", near]))
+
+    def _other_kinds(self, name: str) -> str:
+        kinds = [entry.kind for entry in self.entries() if entry.name == name]
+        return f"{name!r} is a {' and a '.join(kinds)}" if kinds else ""
+
+    def _cures(self, name: str) -> list[str]:
+        distribution = canonical(name.rpartition("/")[0]) or CORE
+        if distribution in self._broken:
+            return [f"a plugin of {distribution} is broken: {fault}" for fault in self._broken[distribution]]
+        if re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", distribution) and not _is_installed(distribution):
+            return [f"{distribution!r} is not installed: pip install {distribution}"]
+        return []
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

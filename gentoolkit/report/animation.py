@@ -1,0 +1,95 @@
+"""The sampling trajectory as a GIF."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gentoolkit.report.pictures import heading
+
+#: The palette: viridis, then greys from white to dark for the text.
+VIRIDIS, GREYS = 240, 16
+WHITE = VIRIDIS
+#: Pixels: of a sample's longer side (about), between samples, and of a line of text.
+CELL, GAP, LINE = 128, 8, 22
+COLUMNS, MAX_FRAMES = 8, 60
+FRAME_MS, LAST_FRAME_MS = 90, 1200
+
+
+def trajectory_gif(frames: ArrayLike, times: Sequence[float], labels: Sequence[str], path: Path) -> bool:
+    """Write samples on their way from noise to data, channel 0 in viridis, with t in the lower left corner.
+
+    The colours of a sample span the values of its last frame. Of long trajectories at most `MAX_FRAMES` frames are
+    shown, evenly chosen, with the first and the last; the last stays for `LAST_FRAME_MS`, then the GIF starts again.
+
+    Args:
+        frames: The states, (T, N, C, H, W).
+        times: Their times, (T,).
+        labels: What each of the N samples is called, e.g. its class.
+        path: The GIF file to write.
+
+    Returns:
+        False where the states are not (T, N, C, H, W).
+    """
+    states = np.asarray(frames, dtype=np.float64)
+    if states.ndim != 5 or 0 in states.shape:
+        return False
+    shown = np.linspace(0, len(states) - 1, min(len(states), MAX_FRAMES)).round().astype(int)
+    tiles = _tiles(states[:, :, 0])[shown]
+    names = [heading(label) for label in labels]
+    _write([_page(frame, names, f"t = {times[k]:.2f}") for k, frame in zip(shown, tiles, strict=True)], path)
+    return True
+
+
+def _tiles(states: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return palette indices for states (T, N, H, W), upscaled by whole pixels; what is no number is the lowest."""
+    low, high = states[-1].min(axis=(1, 2), keepdims=True), states[-1].max(axis=(1, 2), keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        fraction = np.nan_to_num((states - low) / (high - low), nan=0.0).clip(0, 1)
+    scale = max(1, round(CELL / max(states.shape[2:])))
+    levels = (fraction * (VIRIDIS - 1)).round().astype(np.uint8)
+    return levels.repeat(scale, axis=2).repeat(scale, axis=3)
+
+
+def _page(tiles: NDArray[np.uint8], names: Sequence[str], corner: str) -> NDArray[np.uint8]:
+    """Return one frame: the tiles, (N, h, w), in rows of `COLUMNS`, each under its name, and `corner` at the bottom."""
+    n, height, width = tiles.shape
+    columns = min(n, COLUMNS)
+    rows = -(-n // columns)
+    page_width = GAP + columns * (width + GAP)
+    page = np.full((rows * (LINE + height) + LINE + GAP // 2, page_width), WHITE, dtype=np.uint8)
+    for i, (tile, name) in enumerate(zip(tiles, names, strict=True)):
+        top, left = i // columns * (LINE + height), GAP + i % columns * (width + GAP)
+        page[top : top + LINE, left : left + width] = _text(name, width)
+        page[top + LINE : top + LINE + height, left : left + width] = tile
+    page[-LINE - 2 : -2, GAP:] = _text(corner, page_width - GAP)
+    return page
+
+
+def _text(text: str, width: int) -> NDArray[np.uint8]:
+    from PIL import Image, ImageDraw, ImageFont
+
+    line = Image.new("L", (width, LINE))
+    ImageDraw.Draw(line).text((0, LINE / 2), text, fill=255, font=ImageFont.load_default(size=13), anchor="lm")
+    return (WHITE + (np.asarray(line) / 255 * (GREYS - 1)).round()).astype(np.uint8)
+
+
+def _palette() -> list[int]:
+    from matplotlib import colormaps
+
+    viridis = colormaps["viridis"](np.linspace(0, 1, VIRIDIS), bytes=True)[:, :3]
+    greys = np.linspace(255, 40, GREYS).round().astype(int)[:, None].repeat(3, axis=1)
+    return [int(value) for value in np.concatenate([viridis, greys]).ravel()]
+
+
+def _write(pages: Sequence[NDArray[np.uint8]], path: Path) -> None:
+    from PIL import Image
+
+    palette, images = _palette(), [Image.fromarray(page) for page in pages]
+    for image in images:
+        image.putpalette(palette)
+    durations = [FRAME_MS] * (len(images) - 1) + [LAST_FRAME_MS]
+    images[0].save(path, format="GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)

@@ -1,0 +1,213 @@
+"""The loss curve and the samples as PNG files.
+
+matplotlib is imported where it is needed, through its object-oriented Agg interface: no pyplot, no global state. Equal
+input gives equal bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DPI = 200
+#: Colours of text, real data, generated data and means, single steps, and validation.
+INK, REAL, GENERATED, LIGHT, MARK = "#333333", "#9a9a9a", "#2a6f97", "#a9c9dd", "#d1495b"
+#: How many classes and how many generated samples of each a grid shows at most.
+MAX_CLASSES, MAX_GENERATED = 10, 3
+#: Pixels: of a sample's longer side (about), between samples, and around them for the headings.
+CELL, GAP, LEFT, TOP = 192, 12, 140, 44
+
+Samples = Mapping[str, ArrayLike]
+
+
+def loss_curve(records: Iterable[Mapping[str, Any]], optimum: float | None, path: Path) -> bool:
+    """Draw the loss over the steps, on a logarithmic axis.
+
+    Args:
+        records: Lines of a run's log. Those with `event` "step" or "validation" and numbers `step` and `loss` are
+            drawn; the others, and losses that are not positive and finite, are left out.
+        optimum: The smallest validation loss to be expected, a dashed line; None for no line.
+        path: The PNG file to write.
+
+    Returns:
+        Whether there was anything to draw.
+    """
+    from matplotlib.ticker import AutoLocator, LogLocator, NullLocator
+
+    records = list(records)
+    steps, losses = _series(records, "step")
+    validated, validations = _series(records, "validation")
+    if not steps.size and not validated.size:
+        return False
+    figure = _figure(1600, 800)
+    axes = figure.add_axes((0.08, 0.14, 0.9, 0.82))
+    axes.plot(steps, losses, color=LIGHT, linewidth=0.8, label="training loss, each step")
+    axes.plot(steps, moving_mean(losses), color=GENERATED, linewidth=1.6, label="training loss, moving mean")
+    last = f" ({validations[-1]:.4g} at the end)" if validated.size else ""
+    axes.plot(validated, validations, "o", color=MARK, markersize=5, zorder=3, label=f"validation loss{last}")
+    if optimum is not None and optimum > 0:
+        axes.axhline(optimum, color=INK, linewidth=1, linestyle=(0, (4, 3)), label=f"optimum ({optimum:.4g})")
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 10 * low else AutoLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_xlim(left=0)
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    _plain(axes)
+    drawn = [line for line in axes.get_lines() if len(np.asarray(line.get_xdata()))]
+    axes.legend(handles=drawn, frameon=False, fontsize=8, labelcolor=INK, loc="upper right")
+    _save(figure, path)
+    return True
+
+
+def moving_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the centred mean over windows of about sqrt(n) of the n values.
+
+    At the start, where losses fall steeply, the window shrinks on both sides; at the end, where they are flat, only on
+    the right, so that the last mean is still one of many values.
+    """
+    n = len(values)
+    centre = np.arange(n)
+    first = centre - np.minimum(round(math.sqrt(n) / 2), centre)
+    end = np.minimum(2 * centre - first, n - 1) + 1
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    return (sums[end] - sums[first]) / (end - first)
+
+
+def _series(records: Sequence[Mapping[str, Any]], event: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    pairs = [(r["step"], r["loss"]) for r in records if r.get("event") == event and r.get("loss") is not None]
+    steps, losses = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
+    drawable = np.isfinite(losses) & (losses > 0)
+    return steps[drawable], losses[drawable]
+
+
+def sample_grid(real: Samples, generated: Samples, path: Path) -> bool:
+    """Draw real beside generated samples, one column per class (the first `MAX_CLASSES`).
+
+    Samples (C, H, W): channel 0 of the first real one on top, of the first `MAX_GENERATED` generated ones below, in
+    viridis. The colours of a class span the values of its real sample, so they compare within a column. A single class
+    becomes a row. Samples (D,): the first two coordinates, or for D = 1 a histogram.
+
+    Args:
+        real: Class name -> samples, (N, *S).
+        generated: The same names -> samples, (M, *S).
+        path: The PNG file to write.
+
+    Returns:
+        False where there is no picture for samples of that shape.
+    """
+    names = list(real)[:MAX_CLASSES]
+    pairs = {name: (np.asarray(real[name], np.float64), np.asarray(generated[name], np.float64)) for name in names}
+    rank = {array.ndim for pair in pairs.values() for array in pair}
+    if rank == {4}:
+        figure = _image_grid(pairs)
+    elif rank == {2}:
+        figure = _point_panels(pairs)
+    else:
+        return False
+    _save(figure, path)
+    return True
+
+
+def heading(name: str) -> str:
+    """Return "class 3" for a label and the name itself for anything else."""
+    return f"class {name}" if name.isdecimal() else name
+
+
+def _image_grid(pairs: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]) -> Figure:
+    columns = [[real[0, 0], *generated[:MAX_GENERATED, 0]] for real, generated in pairs.values()]
+    down, across = max(map(len, columns)), len(columns)
+    one_class = across == 1
+    height, width = columns[0][0].shape
+    scale = max(1, round(CELL / max(height, width)))
+    height, width = height * scale, width * scale
+    rows, cols = (across, down) if one_class else (down, across)
+    figure = _figure(LEFT + cols * (width + GAP), TOP + rows * (height + GAP))
+    for k, column in enumerate(columns):
+        for i, image in enumerate(column):
+            row, col = (k, i) if one_class else (i, k)
+            axes = _pixel_axes(figure, LEFT + col * (width + GAP), TOP + row * (height + GAP), width, height)
+            axes.imshow(
+                image,
+                cmap="viridis",
+                vmin=column[0].min(),
+                vmax=column[0].max(),
+                interpolation="nearest",
+                aspect="auto",
+            )
+    classes, kinds = [heading(name) for name in pairs], ["real", "generated"]
+    for col, text in zip(range(cols), kinds if one_class else classes, strict=False):
+        _text(figure, LEFT + col * (width + GAP) + width / 2, TOP / 2, text, "center")
+    for row, text in zip(range(rows), classes if one_class else kinds, strict=False):
+        _text(figure, LEFT - GAP, TOP + row * (height + GAP) + height / 2, text, "right")
+    return figure
+
+
+def _point_panels(pairs: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]) -> Figure:
+    size, margin = 400, 84
+    figure = _figure(len(pairs) * (size + margin) + margin // 2, size + 2 * margin)
+    everything = np.concatenate([real for real, _ in pairs.values()])
+    low, high = everything.min(axis=0), everything.max(axis=0)
+    pad = 0.25 * (high - low) + 1e-12
+    for k, (name, (real, generated)) in enumerate(pairs.items()):
+        axes = _pixel_axes(figure, margin + k * (size + margin), margin, size, size)
+        axes.set_axis_on()
+        axes.set_xlim(low[0] - pad[0], high[0] + pad[0])
+        if real.shape[1] == 1:
+            bins = np.linspace(low[0] - pad[0], high[0] + pad[0], 41).tolist()
+            axes.hist(real[:, 0], bins, density=True, color=REAL, label="real")
+            axes.hist(generated[:, 0], bins, density=True, histtype="step", color=GENERATED, label="generated")
+        else:
+            axes.set_ylim(low[1] - pad[1], high[1] + pad[1])
+            axes.plot(*real.T[:2], ".", markersize=3, color=REAL, label="real")
+            axes.plot(*generated.T[:2], ".", markersize=3, alpha=0.7, color=GENERATED, label="generated")
+        axes.set_title(heading(name), fontsize=8, color=INK, parse_math=False)
+        _plain(axes)
+    figure.axes[0].legend(frameon=False, fontsize=7, labelcolor=INK, loc="upper right")
+    return figure
+
+
+def _figure(width: int, height: int) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _pixel_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Return axes without a frame that cover exactly these pixels, counted from the top left corner."""
+    total_width, total_height = figure.get_size_inches() * DPI
+    bottom = total_height - top - height
+    axes = figure.add_axes((left / total_width, bottom / total_height, width / total_width, height / total_height))
+    axes.set_axis_off()
+    return axes
+
+
+def _text(figure: Figure, x: float, y: float, text: str, align: str) -> None:
+    width, height = figure.get_size_inches() * DPI
+    figure.text(x / width, 1 - y / height, text, ha=align, va="center", fontsize=8, color=INK, parse_math=False)
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#b0b0b0")
+    axes.tick_params(which="both", labelsize=7, colors=INK)
+    axes.xaxis.label.set(fontsize=8, color=INK)
+    axes.yaxis.label.set(fontsize=8, color=INK)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})

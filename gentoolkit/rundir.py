@@ -1,0 +1,129 @@
+"""The directory of a run: where everything lies, and how its log of figures is written and cut back."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gentoolkit.errors import GentoolError, UsageError
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows has no advisory locks of this kind
+    fcntl = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """`runs/<name>-<n>/` and the places in it."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, root: Path, name: str) -> RunDir:
+        """Make `root/<name>-<n>` with the first free n from 1; an existing directory is never used again.
+
+        Raises:
+            UsageError: `root` can't be written.
+        """
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            number = 1
+            while True:
+                try:
+                    (path := root / f"{name}-{number}").mkdir()
+                except FileExistsError:
+                    number += 1
+                else:
+                    break
+            run = cls(path)
+            for folder in (run.checkpoints, run.samples, run.images):
+                folder.mkdir()
+        except OSError as error:
+            raise UsageError(f"can't make a run in {str(root)!r}: {error.strerror}; choose another --out") from error
+        return run
+
+    @classmethod
+    def open(cls, path: Path | str) -> RunDir:
+        """Return an existing run.
+
+        Raises:
+            UsageError: There is no run at `path`.
+        """
+        run = cls(Path(path))
+        if not run.resolved.is_file():
+            raise UsageError(f"{str(path)!r} is not a run: it has no {run.resolved.name}; `gentool ls` lists the runs")
+        return run
+
+    recipe = property(lambda self: self.path / "recipe.yaml", doc="The recipe as written.")
+    resolved = property(lambda self: self.path / "resolved.yaml", doc="The recipe with all defaults and overrides.")
+    provenance = property(lambda self: self.path / "provenance.json", doc="What made the run.")
+    metrics = property(lambda self: self.path / "metrics.jsonl", doc="One JSON object a line, in order.")
+    checkpoints = property(lambda self: self.path / "checkpoints", doc="step-N folders.")
+    samples = property(lambda self: self.path / "samples", doc="safetensors files.")
+    images = property(lambda self: self.path / "images", doc="Pictures.")
+    report = property(lambda self: self.path / "report.html", doc="The page.")
+    log = property(lambda self: self.path / "log.txt", doc="What happened, in words.")
+
+    def records(self, event: str | None = None) -> list[dict[str, Any]]:
+        """Return the lines of `metrics.jsonl`, of one event where named; a torn last line is left out."""
+        if not self.metrics.exists():
+            return []
+        lines = self.metrics.read_text(encoding="utf-8").split("\n")[:-1]
+        records: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        return [record for record in records if event in (None, record["event"])]
+
+    def append(self, event: str, values: Mapping[str, Any]) -> None:
+        """Add one line to `metrics.jsonl`."""
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"event": event, **values}) + "\n")
+
+    def metrics_size(self) -> int:
+        """Return how many bytes of `metrics.jsonl` there are."""
+        return self.metrics.stat().st_size if self.metrics.exists() else 0
+
+    def truncate_metrics(self, size: int) -> None:
+        """Cut `metrics.jsonl` back to its first `size` bytes, as it was when a checkpoint was written."""
+        if self.metrics_size() > size:
+            os.truncate(self.metrics, size)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process, so that two can't write it at once.
+
+        Raises:
+            GentoolError: Another process holds it.
+        """
+        with (self.path / ".lock").open("w") as file:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError as error:
+                    raise GentoolError(f"{self.path} is in use by another process; wait for it, or stop it") from error
+            yield
+
+
+def list_runs(root: Path) -> list[RunDir]:
+    """Return the runs in `root`, oldest first."""
+    if not root.is_dir():
+        return []
+    runs = [RunDir(path) for path in root.iterdir() if (path / "resolved.yaml").is_file()]
+    return sorted(runs, key=lambda run: run.resolved.stat().st_mtime)
+
+
+def check_writable(root: Path) -> None:
+    """Make sure that a run can be made in `root`, without making anything.
+
+    Raises:
+        UsageError: `root`, or the nearest folder above it that exists, is no folder or can't be written.
+    """
+    nearest = next(folder for folder in (root.absolute(), *root.absolute().parents) if folder.exists())
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
+        raise UsageError(
+            f"can't make runs in {str(root)!r}: {nearest} is no folder that can be written; choose another --out"
+        )

@@ -1,0 +1,126 @@
+"""Batches, guidance and trajectories around a sampler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gentoolkit.api import Labels, Vectors
+from gentoolkit.devices import autocast
+from gentoolkit.paths import Field
+from gentoolkit.protocols import Sampler
+from gentoolkit.randomness import normal_rows
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What a sampler drew.
+
+    Attributes:
+        x1: The samples, (N, *S) float32 on the CPU.
+        condition: What each was conditioned on, (N,) or (N, D), or None.
+        times: The times of the trajectory's frames, from 0 to 1; empty without one.
+        trajectory: The states at these times, (len(times), N, *S); empty without one.
+    """
+
+    x1: Tensor
+    condition: Tensor | None = None
+    times: tuple[float, ...] = ()
+    trajectory: Tensor = field(default_factory=lambda: torch.empty(0))
+
+
+def guided(velocity: Field, guidance: float, condition: Labels | Vectors | None) -> Field:
+    """Return the field v_u + w (v_c - v_u), with v_u at the null condition.
+
+    Classifier-free guidance, Ho and Salimans 2022, arXiv:2207.12598, Eq. 6 with w = 1 + their w. At w = 1 the field
+    comes back as it is, so it costs no second pass.
+    """
+    if guidance == 1 or condition is None:
+        return velocity
+
+    def combined(x: Tensor, t: Tensor, c: Tensor | None) -> Tensor:
+        assert c is not None
+        v_u = velocity(x, t, condition.null_like(c))
+        return v_u + guidance * (velocity(x, t, c) - v_u)
+
+    return Field(combined, velocity.path)
+
+
+@torch.no_grad()
+def generate(
+    velocity: Field,
+    sampler: Sampler,
+    x0: Tensor,
+    condition: Tensor | None = None,
+    *,
+    seed: int = 0,
+    batch_size: int = 64,
+    device: torch.device | None = None,
+    precision: str = "fp32",
+    trajectory: bool = False,
+) -> Samples:
+    """Carry x0 to samples, `batch_size` at a time.
+
+    Args:
+        velocity: The field, `guided` where wanted.
+        sampler: Any sampler.
+        x0: Where to start, (N, *S) on the CPU; see `source_noise`.
+        condition: Labels (N,), vectors (N, D) or None.
+        seed: Keys the noise of stochastic samplers, together with the sample's index.
+        batch_size: Samples carried at once: bounds the memory, changes no sample but by rounding.
+        device: Where the field computes.
+        precision: "fp32", or "bf16" for autocast inside the field; the state stays float32.
+        trajectory: Whether to keep every state on the way.
+    """
+    device = device or torch.device("cpu")
+
+    def evaluate(x: Tensor, t: Tensor, c: Tensor | None) -> Tensor:
+        with autocast(device, precision):
+            return velocity(x, t, c).to(x.dtype)
+
+    cast_field = Field(evaluate, velocity.path)
+    chunks: list[Samples] = []
+    for start in range(0, len(x0), batch_size):
+        rows = slice(start, min(start + batch_size, len(x0)))
+        c = None if condition is None else condition[rows].to(device)
+        chunks.append(
+            _carry(cast_field, sampler, x0[rows].to(device), c, np.arange(rows.start, rows.stop), seed, trajectory)
+        )
+    frames = [chunk.trajectory for chunk in chunks]
+    return Samples(
+        torch.cat([chunk.x1 for chunk in chunks]),
+        condition,
+        chunks[0].times,
+        torch.cat(frames, dim=1) if trajectory else torch.empty(0),
+    )
+
+
+def _carry(
+    velocity: Field,
+    sampler: Sampler,
+    x0: Tensor,
+    condition: Tensor | None,
+    indices: np.ndarray,
+    seed: int,
+    trajectory: bool,
+) -> Samples:
+    times: list[float] = []
+    frames: list[Tensor] = []
+
+    def noise(k: int) -> Tensor:
+        return normal_rows(seed, "sampler noise", indices, tuple(x0.shape[1:]), k).to(x0)
+
+    def keep(t: float, x: Tensor) -> None:
+        times.append(t)
+        frames.append(x.cpu())
+
+    x1 = sampler.sample(velocity, x0, condition, noise, keep if trajectory else None)
+    return Samples(x1.cpu(), condition, tuple(times), torch.stack(frames) if trajectory else torch.empty(0))
+
+
+def source_noise(seed: int, num_samples: int, shape: tuple[int, ...]) -> Tensor:
+    """Return x0 ~ N(0, I), (num_samples, *shape); row i depends on (seed, i) alone."""
+    return normal_rows(seed, "source", np.arange(num_samples), shape)

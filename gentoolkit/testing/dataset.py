@@ -1,0 +1,226 @@
+"""The contracts of datasets: map-style, and a sample depends on its split, the seed and its index alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import socket
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from gentoolkit.api import Component, Labels, Vectors
+from gentoolkit.protocols import Batch, Dataset
+from gentoolkit.randomness import forked
+from gentoolkit.registry import Entry
+from gentoolkit.testing.contracts import Case, contract, does_not_apply, require
+from gentoolkit.testing.measures import in_fresh_interpreter
+
+SPLITS = ("train", "held_out")
+#: At most so many samples of a split are looked at.
+MOST = 2048
+_DIGEST = """
+import sys
+from gentoolkit.testing.dataset import digest_elsewhere
+print(digest_elsewhere(sys.argv[1]))
+"""
+
+
+def _parts(batch: Batch) -> dict[str, Tensor]:
+    named = {"x1": batch.x1, "condition": batch.condition, "x0": batch.x0}
+    return {name: part for name, part in named.items() if part is not None}
+
+
+def _indices(dataset: Dataset) -> np.ndarray:
+    return np.arange(min(len(dataset), MOST))
+
+
+def _samples(dataset: Dataset, indices: np.ndarray) -> list[str]:
+    """Return a digest of each sample at `indices`, all read in one call."""
+    arrays = [part.contiguous().numpy() for part in _parts(dataset.batch(indices)).values()]
+    return [hashlib.sha256(b"".join(array[i].tobytes() for array in arrays)).hexdigest() for i in range(len(indices))]
+
+
+def observe(case: Case, dataset: Dataset) -> dict[str, Tensor]:
+    """Return what tells two datasets apart."""
+    return {"length": torch.tensor(len(dataset)), **_parts(dataset.batch(_indices(dataset)))}
+
+
+def digest(case: Case) -> str:
+    """Return a digest of all samples of both splits."""
+    text = "".join("".join(_samples(data, _indices(data))) for data in map(case.build, SPLITS))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_elsewhere(description: str) -> str:
+    """Return `digest` of the dataset that `processes` describes, in another process."""
+    module, name, factory, config, seed = json.loads(description)
+    config_class: Any = getattr(__import__(module, fromlist=[name]), name)
+    component = Component("dataset", config_class, factory, tiny=config_class.model_validate_json(config))
+    return digest(Case(Entry("dataset", component, "elsewhere", "0"), seed))
+
+
+@contract("dataset.spec")
+def spec(case: Case) -> None:
+    """Both splits have samples as `spec()` says: their shape, range and condition; all are finite CPU tensors.
+
+    x1 (and x0, only where the spec says `paired`) is float32, labels are int64, vectors float32.
+    """
+    expected = case.spec
+    for split in SPLITS:
+        dataset = case.build(split)
+        require(len(dataset) > 0, f"{split} has no samples")
+        indices = _indices(dataset)
+        parts = _parts(dataset.batch(indices))
+        want = {"x1": (torch.float32, expected.shape)}
+        match expected.condition:
+            case Labels():
+                want["condition"] = (torch.int64, ())
+            case Vectors(dim):
+                want["condition"] = (torch.float32, (dim,))
+        if expected.paired:
+            want["x0"] = (torch.float32, expected.shape)
+        got = {name: (part.dtype, tuple(part.shape[1:])) for name, part in parts.items()}
+        require(got == want, f"{split}: a batch has {got}; the spec says {want}")
+        lengths = {len(part) for part in parts.values()}
+        require(lengths == {len(indices)}, f"{split}: {len(indices)} indices give {sorted(lengths)} samples")
+        require(all(p.device.type == "cpu" for p in parts.values()), f"{split}: not all tensors are on the CPU")
+        _check_values(case, split, parts)
+
+
+def _check_values(case: Case, split: str, parts: dict[str, Tensor]) -> None:
+    for name, part in parts.items():
+        require(part.isfinite().all(), f"{split}: {name} is not finite")
+    low, high = (f(parts["x1"]).item() for f in (torch.min, torch.max))
+    smallest, largest = case.spec.value_range or (low, high)
+    require(
+        smallest <= low and high <= largest,
+        f"{split}: values are from {low:.4f} to {high:.4f}; the spec says {smallest} to {largest}",
+    )
+    if isinstance(labels := case.spec.condition, Labels):
+        first, last = (f(parts["condition"]).item() for f in (torch.min, torch.max))
+        right = first >= 0 and last < labels.num_classes
+        require(right, f"{split}: labels are from {first} to {last}; the spec says 0 to {labels.num_classes - 1}")
+
+
+@contract("dataset.access_order")
+def access_order(case: Case) -> None:
+    """A sample is the same in any batch: backwards, shuffled, twice, alone, and whatever the global generators say."""
+    for split in SPLITS:
+        dataset = case.build(split)
+        indices = _indices(dataset)
+        whole = _samples(dataset, indices)
+        shuffled = np.random.default_rng(case.seed).permutation(indices)
+        for name, order in (("backwards", indices[::-1].copy()), ("shuffled", shuffled), ("twice", indices.repeat(2))):
+            with forked(case.seed, name):
+                same = _samples(dataset, order) == [whole[i] for i in order]
+            require(same, f"{split}: read {name}, samples differ from those read in order")
+        for i in (0, len(indices) // 2, len(indices) - 1):
+            alone = _samples(dataset, indices[i : i + 1]) == [whole[i]]
+            require(alone, f"{split}: sample {i} differs when it is read alone")
+
+
+@contract("dataset.processes")
+def processes(case: Case) -> None:
+    """A fresh interpreter gives the same samples, byte by byte, for the same config and seed."""
+    component = case.entry.component
+    module, name = component.config.__module__, component.config.__qualname__
+    description = json.dumps([module, name, component.factory, case.config.model_dump_json(), case.seed])
+    there = in_fresh_interpreter(_DIGEST, description)
+    require(there == digest(case), "the samples differ in a fresh interpreter with the same config and seed")
+
+
+class _Chunks(TorchDataset[list[str]]):
+    """The samples of a dataset, some at a time, for a loader's workers."""
+
+    def __init__(self, dataset: Dataset, chunks: list[np.ndarray]) -> None:
+        self.dataset, self.chunks = dataset, chunks
+
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+    def __getitem__(self, index: int) -> list[str]:
+        return _samples(self.dataset, self.chunks[index])
+
+
+@contract("dataset.workers")
+def workers(case: Case) -> None:
+    """One or two worker processes of a torch DataLoader give the same samples as none."""
+    if "fork" not in multiprocessing.get_all_start_methods():
+        does_not_apply("this system can't fork")
+    for split in SPLITS:
+        dataset = case.build(split)
+        chunks = np.array_split(_indices(dataset), min(len(dataset), 5))
+        whole = [sample for chunk in chunks for sample in _samples(dataset, chunk)]
+        for count in (1, 2):
+            with warnings.catch_warnings():  # of threads in a process that forks, of more workers than processors
+                warnings.simplefilter("ignore")
+                loader = DataLoader(
+                    _Chunks(dataset, chunks),
+                    batch_size=None,
+                    num_workers=count,
+                    multiprocessing_context="fork",
+                    generator=torch.Generator().manual_seed(case.seed + count),
+                    timeout=60,
+                )
+                same = [sample for chunk in loader for sample in chunk] == whole
+            require(same, f"{split}: samples differ with {count} worker processes")
+
+
+@contract("dataset.shards")
+def shards(case: Case) -> None:
+    """The shards r, r + k, r + 2k, ... have every sample once, and no sample is in two shards or in both splits."""
+    splits = {}
+    for split in SPLITS:
+        dataset = case.build(split)
+        indices = _indices(dataset)
+        whole = splits[split] = _samples(dataset, indices)
+        repeated = len(whole) - len(set(whole))
+        require(not repeated, f"{split}: {repeated} samples equal another one, so they can be in two shards")
+        for k in (2, 3):
+            parts = [sample for r in range(k) for sample in _samples(case.build(split), indices[r::k])]
+            require(sorted(parts) == sorted(whole), f"{split}: {k} shards together are not the whole")
+    shared = len(set(splits["train"]) & set(splits["held_out"]))
+    require(not shared, f"{shared} samples are both in train and in held_out")
+
+
+@contract("dataset.no_network")
+def no_network(case: Case) -> None:
+    """Building and reading the tiny dataset uses no network, not even in vain."""
+    with _no_sockets() as attempts:
+        try:
+            for split in SPLITS:
+                dataset = case.build(split)
+                dataset.batch(_indices(dataset))
+        finally:
+            require(not attempts, f"the network is used: {', '.join(attempts)}")
+
+
+@contextmanager
+def _no_sockets() -> Iterator[list[str]]:
+    """Make every connection and every name look-up raise, and yield the list of those that were tried."""
+    attempts: list[str] = []
+
+    def refuse(name: str) -> Any:
+        def call(*args: Any, **kwargs: Any) -> None:
+            attempts.append(f"{name}({', '.join(map(repr, args))})")
+            raise OSError(f"a contract allows no network: {name}")
+
+        return call
+
+    with (
+        mock.patch.object(socket.socket, "connect", refuse("connect")),
+        mock.patch.object(socket.socket, "connect_ex", refuse("connect_ex")),
+        mock.patch.object(socket.socket, "sendto", refuse("sendto")),
+        mock.patch.object(socket, "getaddrinfo", refuse("getaddrinfo")),
+    ):
+        yield attempts

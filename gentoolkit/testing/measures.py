@@ -1,0 +1,89 @@
+"""What contracts of several kinds measure with: chance, the global generators, and a fresh interpreter."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from statistics import NormalDist
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gentoolkit.testing.contracts import require
+
+#: The probability that a statistical contract blames a correct component. Contracts run with fixed seeds, so a
+#: component that passes once passes always; this is the chance for a component and seed that nobody tried yet.
+FALSE_ALARM = 1e-6
+
+
+def z_bound(count: int) -> float:
+    """Return the bound that the largest |z| of `count` normal scores exceeds with a probability of FALSE_ALARM or less.
+
+    Bonferroni: each score has two tails and gets an equal share.
+    """
+    return NormalDist().inv_cdf(1 - FALSE_ALARM / (2 * count))
+
+
+def standard_scores(rows: Tensor) -> Tensor:
+    """Return mean / (std / sqrt(n)) of each column of rows, (n, K): (K,) float64."""
+    rows = rows.double()
+    return rows.mean(0) / rows.std(0) * math.sqrt(len(rows))
+
+
+def largest_difference(a: Tensor, b: Tensor) -> float:
+    """Return max |a - b| over the largest of |b| and 1, as a plain number; inf where the shapes differ."""
+    if a.shape != b.shape:
+        return float("inf")
+    if a.numel() == 0:
+        return 0.0
+    return ((a - b).abs().max() / b.abs().max().clamp(min=1)).item()
+
+
+def equal_or_none(a: Tensor | None, b: Tensor | None) -> bool:
+    """Return whether both are None, or equal tensors."""
+    return a is None if b is None else a is not None and torch.equal(a, b)
+
+
+@contextmanager
+def global_randomness_kept() -> Iterator[None]:
+    """Require that the block leaves the global generators of Python, numpy and torch as they are."""
+    before = _states()
+    yield
+    after = _states()
+    changed = [name for name in before if before[name] != after[name]]
+    require(not changed, f"the global generator of {' and '.join(changed)} changed; expected none to be used or seeded")
+
+
+def _states() -> dict[str, object]:
+    name, words, *rest = np.random.get_state()  # noqa: NPY002 - it is this old global state that must not change
+    return {
+        "python": random.getstate(),
+        "numpy": (name, np.asarray(words).tobytes(), *rest),
+        "torch": torch.get_rng_state().numpy().tobytes(),
+    }
+
+
+def in_fresh_interpreter(code: str, *arguments: str) -> str:
+    """Run Python code in an interpreter of its own that sees the same modules, and return the last line it prints.
+
+    Raises:
+        ContractError: It fails; the message ends with the last line of its traceback.
+    """
+    path = os.pathsep.join(entry or "." for entry in sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    require(done.returncode == 0, f"in a fresh interpreter it fails: {last}")
+    return (done.stdout.strip().splitlines() or [""])[-1]

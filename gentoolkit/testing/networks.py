@@ -1,0 +1,52 @@
+"""What the contracts of backbones build and call.
+
+Many networks start with zero-initialised gates or heads, behind which any fault hides. So nearly all contracts look at
+a network whose parameters are perturbed.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gentoolkit.api import DataSpec
+from gentoolkit.randomness import torch_generator
+from gentoolkit.testing.contracts import Case
+
+
+class Inputs(NamedTuple):
+    """What a backbone is called with."""
+
+    x_t: Tensor
+    t: Tensor
+    condition: Tensor | None
+
+    def to(self, dtype: torch.dtype) -> Inputs:
+        """Return the inputs with x_t, t and vector conditions in another dtype."""
+        parts = (p.to(dtype) if p is not None and p.is_floating_point() else p for p in self)
+        return Inputs(*parts)  # type: ignore[arg-type]
+
+
+def inputs_for(case: Case, count: int = 3) -> Inputs:
+    """Return keyed inputs that fit the case's data, with times spread over [0, 1]."""
+    t = (torch.arange(count) + 0.5) / count
+    return Inputs(case.normal(count, *case.spec.shape), t, case.conditions(count))
+
+
+def perturbed(case: Case, spec: DataSpec | None = None) -> nn.Module:
+    """Build the network in eval mode, with keyed noise of standard deviation 0.1 added to every parameter."""
+    model: nn.Module = case.build(spec=spec)
+    generator = torch_generator(case.seed, "perturbation")
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.1)
+    return model.eval()
+
+
+def output_of(model: nn.Module, inputs: Inputs) -> Tensor:
+    """Return the output without a graph."""
+    with torch.no_grad():
+        output: Tensor = model(*inputs)
+    return output

@@ -1,0 +1,70 @@
+"""The contracts that adaptive and stochastic samplers have in place of those that make no sense for them."""
+
+from __future__ import annotations
+
+import torch
+
+from gentoolkit.testing.contracts import Case, contract, require
+from gentoolkit.testing.measures import global_randomness_kept, z_bound
+from gentoolkit.testing.problems import LOGISTIC, MEAN, ROTATION, STD, Probe, fractions, gaussian
+from gentoolkit.testing.sampler import draws, solve
+
+#: Samples, and steps, for the moments of stochastic samplers.
+MANY, MANY_STEPS = 2**17, 64
+
+
+@contract("sampler.tolerance", needs=["adaptive"])
+def tolerance(case: Case) -> None:
+    """An adaptive sampler stays within its `tolerance`, on a smooth field and on one with fast and slow samples.
+
+    The error is the largest over states of size 1 at most, against the known solutions; times stay in [0, 1].
+    """
+    sampler, x0 = case.build(), fractions()
+    require(sampler.tolerance is not None and sampler.tolerance > 0, f"tolerance is {sampler.tolerance}; declare it")
+    for name, problem in (
+        ("dx/dt = x (1 - x) (1 + cos 3t)", LOGISTIC),
+        ("a rotation at a speed of each sample's own", ROTATION),
+    ):
+        probe = Probe(problem.velocity)
+        error = (solve(case, sampler, probe.field(), x0) - problem.solution(x0)).abs().max().item()
+        require(error <= sampler.tolerance, f"{name}: error {error:.1e}; promised {sampler.tolerance:.1e}")
+        seen = torch.stack([t.aminmax().max for t in probe.times] + [t.aminmax().min for t in probe.times])
+        low, high = seen.min().item(), seen.max().item()
+        require(low >= 0 and high <= 1, f"{name}: t is from {low} to {high}; expected 0 to 1")
+
+
+@contract("sampler.noise", needs=["stochastic"])
+def noise(case: Case) -> None:
+    """A stochastic sampler draws from `noise` alone: equal draws give equal samples, others give others."""
+    sampler, x0 = case.build(), fractions()
+    with global_randomness_kept():
+        a, again, other = (
+            solve(case, sampler, Probe(gaussian).field(), x0, noise=draws(case, x0, stream)) for stream in (0, 0, 1)
+        )
+    require(torch.equal(a, again), "equal noise gives different samples")
+    require(not torch.equal(a, other), "other noise gives the same samples, although the sampler is 'stochastic'")
+
+
+@contract("sampler.terminal_moments", needs=["stochastic"])
+def terminal_moments(case: Case) -> None:
+    """With the field of Gaussian data N(0.8, 0.5²), a stochastic sampler ends with that mean and that variance.
+
+    With n = 64 and with 2n steps, 2**17 independent samples each. A discretisation error of order 1 / n cancels in the
+    extrapolation 2 m(2n) - m(n), a smaller one stays small in it; what is left must lie within z standard errors, which
+    are those of a mean (or a variance) times sqrt(2² + 1²).
+    """
+    sampler = case.build()
+    moments = []
+    for run, n in enumerate((MANY_STEPS, 2 * MANY_STEPS)):
+        x0 = case.normal(MANY, 1, draw=run)
+        options = {"condition": None, "noise": draws(case, x0, run)}
+        x1 = solve(case, sampler.with_num_steps(n), Probe(gaussian).field(), x0, **options).double()
+        moments.append((x1.mean().item(), x1.var().item()))
+    errors = {"mean": STD * MANY**-0.5, "variance": STD**2 * (2 / MANY) ** 0.5}
+    for coarse, fine, exact, name in zip(*moments, (MEAN, STD**2), errors, strict=True):
+        found, bound = 2 * fine - coarse, z_bound(len(errors)) * 5**0.5 * errors[name]
+        require(
+            abs(found - exact) <= bound,
+            f"terminal {name} {found:.4f} ({coarse:.4f} with {MANY_STEPS} steps, {fine:.4f} with {2 * MANY_STEPS}); "
+            f"expected {exact:.4f} within {bound:.4f}",
+        )

@@ -1,0 +1,17 @@
+"""The training loop and what belongs to it: optimisers, averaged weights, checkpoints."""
+
+from gentoolkit.training.checkpoints import Checkpoint, list_checkpoints, load_checkpoint, newest_checkpoint
+from gentoolkit.training.loop import Listener, train
+from gentoolkit.training.plan import Plan
+from gentoolkit.training.state import TrainingState
+
+__all__ = [
+    "Checkpoint",
+    "Listener",
+    "Plan",
+    "TrainingState",
+    "list_checkpoints",
+    "load_checkpoint",
+    "newest_checkpoint",
+    "train",
+]

@@ -1,0 +1,158 @@
+"""Checkpoints that survive a crash at any moment: safetensors, a manifest with checksums, an atomic rename.
+
+Nothing here is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import Tensor
+
+from gentoolkit.errors import NoCheckpointError, OutOfSpaceError
+
+MANIFEST = "manifest.json"
+NUMBERS = "state.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a run after a step.
+
+    Attributes:
+        step: Optimiser steps taken.
+        tensors: File name without ending -> name -> tensor.
+        numbers: Plain JSON data.
+    """
+
+    step: int
+    tensors: dict[str, dict[str, Tensor]]
+    numbers: dict[str, Any]
+
+
+def save_checkpoint(root: Path, checkpoint: Checkpoint, keep: int) -> Path:
+    """Write `root/step-N` so that it is either whole or absent, then delete all but the newest `keep` valid ones.
+
+    Raises:
+        OutOfSpaceError: The disk is full; earlier checkpoints stay as they are.
+    """
+    target = root / f"step-{checkpoint.step}"
+    partial = root / f".partial-step-{checkpoint.step}"
+    for leftover in root.glob(".partial-*"):
+        shutil.rmtree(leftover)
+    try:
+        _write_files(partial, checkpoint)
+        if target.exists():
+            shutil.rmtree(target)
+        partial.rename(target)
+        _sync_directory(root)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutOfSpaceError(
+                f"the disk is full: no checkpoint at step {checkpoint.step}; older ones are kept"
+            ) from error
+        raise
+    if (fault := find_fault(target)) is not None:
+        raise NoCheckpointError(f"the checkpoint just written, {target}, does not verify: {fault}")
+    _prune(root, keep)
+    return target
+
+
+def _write_files(folder: Path, checkpoint: Checkpoint) -> None:
+    folder.mkdir(parents=True)
+    files: dict[str, Callable[[], bytes]] = {
+        # Clones, because tied weights share memory, which safetensors refuses.
+        f"{name}.safetensors": lambda group=group: safetensors.torch.save(  # type: ignore[misc]
+            {key: tensor.detach().cpu().clone().contiguous() for key, tensor in group.items()}
+        )
+        for name, group in checkpoint.tensors.items()
+    }
+    files[NUMBERS] = lambda: json.dumps({"step": checkpoint.step, **checkpoint.numbers}, indent=1).encode()
+    manifest = {}
+    for name, content in files.items():
+        data = content()
+        _write_synced(folder / name, data)
+        manifest[name] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    _write_synced(folder / MANIFEST, json.dumps({"step": checkpoint.step, "files": manifest}, indent=1).encode())
+    _sync_directory(folder)
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_directory(path: Path) -> None:
+    if os.name == "posix":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def find_fault(folder: Path) -> str | None:
+    """Return why the checkpoint in `folder` can't be trusted, or None where every size and checksum is right."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        for name, expected in manifest["files"].items():
+            data = (folder / name).read_bytes()
+            if len(data) != expected["size"] or hashlib.sha256(data).hexdigest() != expected["sha256"]:
+                return f"{name} is not what its manifest says"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def list_checkpoints(root: Path) -> list[Path]:
+    """Return the step-N folders in `root`, newest first, valid or not."""
+    folders = [path for path in root.glob("step-*") if path.name.removeprefix("step-").isdigit()]
+    return sorted(folders, key=lambda path: int(path.name.removeprefix("step-")), reverse=True)
+
+
+def newest_checkpoint(root: Path) -> Path:
+    """Return the newest checkpoint in `root` that verifies.
+
+    Raises:
+        NoCheckpointError: There is none; the message tells what is wrong with each.
+    """
+    faults = []
+    for folder in list_checkpoints(root):
+        if (fault := find_fault(folder)) is None:
+            return folder
+        faults.append(f"{folder.name}: {fault}")
+    raise NoCheckpointError("; ".join([f"no valid checkpoint in {root}", *faults]))
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Return the checkpoint in `folder`.
+
+    Raises:
+        NoCheckpointError: It is not there, or does not verify.
+    """
+    if (fault := find_fault(folder)) is not None:
+        raise NoCheckpointError(f"{folder} is no valid checkpoint: {fault}")
+    numbers = json.loads((folder / NUMBERS).read_bytes())
+    tensors = {file.stem: safetensors.torch.load_file(file) for file in sorted(folder.glob("*.safetensors"))}
+    return Checkpoint(numbers.pop("step"), tensors, numbers)
+
+
+def _prune(root: Path, keep: int) -> None:
+    valid = 0
+    for folder in list_checkpoints(root):
+        if valid >= keep:
+            shutil.rmtree(folder)
+        elif find_fault(folder) is None:
+            valid += 1

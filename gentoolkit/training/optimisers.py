@@ -1,0 +1,95 @@
+"""AdamW, or Muon on the backbone's matrices and AdamW on the rest, both torch's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import AdamW, Muon
+
+from gentoolkit.errors import UsageError
+from gentoolkit.settings import TrainSettings
+
+
+class RowBlocks:
+    """A matrix's equal blocks of rows (q, k and v of a joint weight) as parameters that share its memory.
+
+    Muon orthogonalises each matrix that it is given; torch's takes whole parameters.
+    """
+
+    def __init__(self, matrix: nn.Parameter, count: int) -> None:
+        self.matrix = matrix
+        self.blocks = [nn.Parameter(rows) for rows in matrix.data.chunk(count)]
+
+    def fetch_gradients(self) -> None:
+        """Point each block's gradient into the matrix's."""
+        gradient = self.matrix.grad
+        parts = [None] * len(self.blocks) if gradient is None else gradient.chunk(len(self.blocks))
+        for block, part in zip(self.blocks, parts, strict=True):
+            block.grad = part
+
+
+class Optimisers:
+    """The optimisers of a run, driven as one.
+
+    Args:
+        backbone: Names its matrices by `matrix_blocks()`.
+        parameters: All that is trained, by name; the backbone's start with "backbone.".
+        settings: The recipe's `train` section.
+
+    Raises:
+        UsageError: Muon is asked for, but the backbone names no matrices.
+    """
+
+    def __init__(self, backbone: nn.Module, parameters: Mapping[str, nn.Parameter], settings: TrainSettings) -> None:
+        wanted = matrix_blocks(backbone) if settings.optimizer == "muon" else {}
+        self.matrices = [RowBlocks(parameters[name], count) for name, count in wanted.items()]
+        rest = [parameter for name, parameter in parameters.items() if name not in wanted]
+        decay = settings.weight_decay
+        self.parts: dict[str, AdamW | Muon] = {}
+        if rest:
+            # MPS has no fused AdamW for every dtype; elsewhere fused is the quick one.
+            fused = all(parameter.device.type in ("cpu", "cuda") for parameter in rest)
+            rate = settings.learning_rate
+            self.parts["adamw"] = AdamW(rest, lr=rate, betas=settings.betas, weight_decay=decay, fused=fused)
+        if self.matrices:
+            blocks = [block for matrix in self.matrices for block in matrix.blocks]
+            self.parts["muon"] = Muon(blocks, lr=settings.matrix_learning_rate, weight_decay=decay)
+        self.peaks = {name: part.param_groups[0]["lr"] for name, part in self.parts.items()}
+
+    def step(self, rate: float) -> None:
+        """Change the weights, with learning rates of `rate` times their peaks."""
+        for matrix in self.matrices:
+            matrix.fetch_gradients()
+        for name, part in self.parts.items():
+            part.param_groups[0]["lr"] = rate * self.peaks[name]
+            part.step()
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the tensors, and the numbers, that a resumed run needs."""
+        tensors: dict[str, Tensor] = {}
+        numbers: dict[str, Any] = {}
+        for name, part in self.parts.items():
+            for index, values in part.state_dict()["state"].items():
+                for key, value in values.items():
+                    group: dict[str, Any] = tensors if isinstance(value, Tensor) else numbers
+                    group[f"{name}.{index}.{key}"] = value
+        return tensors, numbers
+
+    def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
+        """Take back what `state` gave."""
+        states: dict[str, dict[int, dict[str, Any]]] = {name: {} for name in self.parts}
+        for path, value in {**tensors, **numbers}.items():
+            name, index, key = path.split(".")
+            states[name].setdefault(int(index), {})[key] = value
+        for name, part in self.parts.items():
+            part.load_state_dict({"state": states[name], "param_groups": part.state_dict()["param_groups"]})
+
+
+def matrix_blocks(backbone: nn.Module) -> dict[str, int]:
+    """Return the backbone's matrices, named as in the training state, and the row blocks of each."""
+    declared: dict[str, int] = getattr(backbone, "matrix_blocks", dict)()
+    if not declared:
+        raise UsageError(f"{type(backbone).__name__} names no matrices for optimizer=muon; use optimizer=adamw")
+    return {f"backbone.{name}": count for name, count in declared.items()}

@@ -1,0 +1,77 @@
+"""What follows from the settings and the size of the data: steps, epochs, order, learning rates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from gentoolkit.errors import UsageError
+from gentoolkit.randomness import Permutation
+from gentoolkit.settings import TrainSettings
+
+#: Progress in [0, 1] -> the share of the peak learning rate.
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda progress: 1.0,
+    "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),  # Loshchilov and Hutter 2017, arXiv:1608.03983
+    "linear": lambda progress: 1 - progress,
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The schedule of a run; pure functions of the step, so there is nothing to save.
+
+    Attributes:
+        settings: The recipe's `train` section.
+        num_samples: Size of the training data.
+        seed: The run's seed.
+
+    Raises:
+        UsageError: The data does not fill one batch.
+    """
+
+    settings: TrainSettings
+    num_samples: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.num_samples < self.settings.batch_size:
+            raise UsageError(
+                f"train.batch_size {self.settings.batch_size} is more than the {self.num_samples} training samples; "
+                "make it smaller, or the dataset larger"
+            )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Return the number of full batches in an epoch."""
+        return self.num_samples // self.settings.batch_size
+
+    @property
+    def total_steps(self) -> int:
+        """Return the number of optimiser steps of the run."""
+        return self.settings.steps or (self.settings.epochs or 0) * self.steps_per_epoch
+
+    @property
+    def checkpoint_every(self) -> int:
+        """Return the steps between checkpoints."""
+        return self.settings.checkpoint_every or math.ceil(self.total_steps / 10)
+
+    def indices(self, step: int) -> np.ndarray:
+        """Return the samples of a step, (batch_size,): the next ones of the epoch's keyed permutation."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        order = Permutation(self.num_samples, self.seed, "order", epoch)
+        return order(position * self.settings.batch_size + np.arange(self.settings.batch_size))
+
+    def rate(self, step: int) -> float:
+        """Return the share of the peak learning rates that a step uses, in [0, 1]."""
+        warmup, total = self.settings.warmup_steps, self.total_steps
+        if step < warmup:
+            return (step + 1) / warmup
+        if self.settings.schedule_unit == "epoch":
+            progress = (step // self.steps_per_epoch) / math.ceil(total / self.steps_per_epoch)
+        else:
+            progress = (step - warmup) / (total - warmup)
+        return SCHEDULES[self.settings.schedule](progress)

@@ -1,0 +1,106 @@
+"""Everything that training changes, and so everything that a checkpoint holds."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from gentoolkit.protocols import Objective
+from gentoolkit.settings import TrainSettings
+from gentoolkit.training.checkpoints import Checkpoint
+from gentoolkit.training.optimisers import Optimisers
+
+NUM_TIME_BINS = 10
+
+
+@dataclass
+class EpochTotals:
+    """Sums over the epoch under way, in float64: its mean loss, whole and by time."""
+
+    steps: int = 0
+    loss: float = 0.0
+    loss_by_t: list[float] = field(default_factory=lambda: [0.0] * NUM_TIME_BINS)
+    count_by_t: list[int] = field(default_factory=lambda: [0] * NUM_TIME_BINS)
+
+    def add(self, loss: Tensor, t: Tensor) -> None:
+        """Take in the losses and times of one step, (B,) each, on the CPU."""
+        bins = (t.double() * NUM_TIME_BINS).long().clamp(0, NUM_TIME_BINS - 1)
+        sums = torch.bincount(bins, loss.double(), NUM_TIME_BINS)
+        self.steps += 1
+        self.loss += loss.double().mean().item()
+        self.loss_by_t = [a + b for a, b in zip(self.loss_by_t, sums.tolist(), strict=True)]
+        counts = torch.bincount(bins, minlength=NUM_TIME_BINS)
+        self.count_by_t = [a + b for a, b in zip(self.count_by_t, counts.tolist(), strict=True)]
+
+    def means(self) -> dict[str, Any]:
+        """Return the epoch's mean loss, and the mean loss in each tenth of time (None where there was no sample)."""
+        pairs = zip(self.loss_by_t, self.count_by_t, strict=True)
+        return {"loss": self.loss / self.steps, "loss_by_t": [total / n if n else None for total, n in pairs]}
+
+
+class TrainingState:
+    """Weights, averaged weights, optimisers and the place in the run.
+
+    Attributes:
+        weights: The backbone, and the objective where it has parameters of its own.
+        ema: A copy of `weights` that holds the averages, or None.
+        step: Optimiser steps taken.
+        totals: Sums over the epoch under way.
+    """
+
+    def __init__(self, backbone: nn.Module, objective: Objective, settings: TrainSettings) -> None:
+        parts = {"backbone": backbone} | ({"objective": objective} if isinstance(objective, nn.Module) else {})
+        self.weights = nn.ModuleDict(parts)
+        self.objective = objective
+        self.settings = settings
+        self.ema = deepcopy(self.weights).eval().requires_grad_(False) if settings.ema_decay else None
+        trained = {name: p for name, p in self.weights.named_parameters() if p.requires_grad}
+        self.parameters = list(trained.values())
+        self.optimisers = Optimisers(backbone, trained, settings)
+        self.step = 0
+        self.totals = EpochTotals()
+
+    @property
+    def backbone(self) -> nn.Module:
+        """Return the backbone being trained."""
+        return self.weights["backbone"]
+
+    def averaged(self) -> tuple[nn.Module, Objective]:
+        """Return the backbone and objective to sample from: with averaged weights, where there are any."""
+        if self.ema is None:
+            return self.backbone, self.objective
+        averaged = dict(self.ema.items())
+        return averaged["backbone"], cast("Objective", averaged.get("objective", self.objective))
+
+    @torch.no_grad()
+    def update_ema(self) -> None:
+        """Move the averages: ema <- decay · ema + (1 - decay) · weights; buffers are copied."""
+        if self.ema is None or self.settings.ema_decay is None:
+            return
+        averages: list[Tensor] = list(self.ema.parameters())
+        weights: list[Tensor] = list(self.weights.parameters())
+        torch._foreach_lerp_(averages, weights, 1 - self.settings.ema_decay)
+        for average, value in zip(self.ema.buffers(), self.weights.buffers(), strict=True):
+            average.copy_(value)
+
+    def checkpoint(self, extra: dict[str, Any]) -> Checkpoint:
+        """Return all of it as tensors and plain data; `extra` travels along."""
+        optimiser_tensors, optimiser_numbers = self.optimisers.state()
+        tensors = {"weights": dict(self.weights.state_dict()), "optimizer": optimiser_tensors}
+        if self.ema is not None:
+            tensors["ema"] = dict(self.ema.state_dict())
+        numbers = {"optimizer": optimiser_numbers, "totals": vars(self.totals).copy(), **extra}
+        return Checkpoint(self.step, tensors, numbers)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Continue from what `checkpoint` gave."""
+        self.weights.load_state_dict(checkpoint.tensors["weights"])
+        if self.ema is not None:
+            self.ema.load_state_dict(checkpoint.tensors["ema"])
+        self.optimisers.restore(checkpoint.tensors["optimizer"], checkpoint.numbers["optimizer"])
+        self.totals = EpochTotals(**checkpoint.numbers["totals"])
+        self.step = checkpoint.step

@@ -1,0 +1,144 @@
+"""The diffusion transformer. Shape suffixes: B batch, N tokens, D hidden width, H heads, P patch, C channels."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gentoolkit.api import DataSpec, Labels, Vectors
+from gentoolkit_dit import DiTConfig
+
+
+def time_features(t: Tensor, width: int) -> Tensor:
+    """Return sines, then cosines, of t · exp(-k ln(10000) / (half - 1)) for k = 0 ... half - 1: (B, width).
+
+    Vaswani et al. 2017, arXiv:1706.03762, Sec. 3.5, with the last frequency exactly 1/10000.
+    """
+    half = width // 2
+    k = torch.arange(half, dtype=t.dtype, device=t.device)
+    angles = t[:, None] * torch.exp(-math.log(10000) / (half - 1) * k)
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+def modulate(x_BND: Tensor, scale_BD: Tensor, shift_BD: Tensor) -> Tensor:
+    """Return x · (1 + scale) + shift, the same for all tokens of a sample."""
+    return x_BND * (1 + scale_BD[:, None]) + shift_BD[:, None]
+
+
+def normalise(x_BND: Tensor) -> Tensor:
+    """Return the tokens normalised over the width, without learned scale or shift."""
+    return F.layer_norm(x_BND, x_BND.shape[-1:], eps=1e-6)
+
+
+def attend_by_products(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Return softmax(q kᵀ / sqrt(d)) v. On CPUs the backward of torch's fused kernel is slower than these products."""
+    weights = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+    return weights.softmax(dim=-1).to(v.dtype) @ v
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with a joint qkv projection (Vaswani et al. 2017, arXiv:1706.03762, Eq. 1)."""
+
+    def __init__(self, hidden_size: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(hidden_size, 3 * hidden_size)
+        self.out = nn.Linear(hidden_size, hidden_size)
+        nn.init.xavier_uniform_(self.qkv.weight)
+        nn.init.zeros_(self.qkv.bias)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x_BND: Tensor) -> Tensor:
+        """Return softmax(q kᵀ / sqrt(D / H)) v, projected, (B, N, D)."""
+        qkv = self.qkv(x_BND).unflatten(-1, (3, self.num_heads, -1))
+        q_BHNd, k_BHNd, v_BHNd = qkv.permute(2, 0, 3, 1, 4)
+        attend = attend_by_products if x_BND.device.type == "cpu" else F.scaled_dot_product_attention
+        attended_BHNd = attend(q_BHNd, k_BHNd, v_BHNd)
+        return self.out(attended_BHNd.transpose(1, 2).flatten(2))
+
+
+class Block(nn.Module):
+    """A transformer block whose branches are scaled, shifted and gated by the condition (adaLN-Zero).
+
+    Peebles and Xie 2023, arXiv:2212.09748, Sec. 3.2: the modulation starts at zero, the block as the identity.
+    """
+
+    def __init__(self, hidden_size: int, num_heads: int, mlp_ratio: int) -> None:
+        super().__init__()
+        self.attention = Attention(hidden_size, num_heads)
+        self.mlp = nn.Sequential(
+            nn.Linear(hidden_size, mlp_ratio * hidden_size), nn.GELU(), nn.Linear(mlp_ratio * hidden_size, hidden_size)
+        )
+        self.modulation = nn.Linear(hidden_size, 6 * hidden_size)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, x_BND: Tensor, c_BD: Tensor) -> Tensor:
+        """Return x + gate · attention(...), then + gate · mlp(...), (B, N, D)."""
+        scale_a, shift_a, gate_a, scale_m, shift_m, gate_m = self.modulation(F.silu(c_BD)).chunk(6, dim=1)
+        x_BND = x_BND + gate_a[:, None] * self.attention(modulate(normalise(x_BND), scale_a, shift_a))
+        x_BND = x_BND + gate_m[:, None] * self.mlp(modulate(normalise(x_BND), scale_m, shift_m))
+        return x_BND
+
+
+class DiT(nn.Module):
+    """A diffusion transformer for images of a fixed size, square or not.
+
+    Args:
+        config: Widths and depth.
+        spec: The data: shape (C, H, W), and labels, vectors or nothing as the condition.
+    """
+
+    def __init__(self, config: DiTConfig, spec: DataSpec) -> None:
+        super().__init__()
+        channels, height, width = spec.shape
+        hidden, self.patch = config.hidden_size, config.patch_size
+        self.grid = (height // self.patch, width // self.patch)
+        self.hidden_size, self.channels, self.time_scale = hidden, channels, config.time_scale
+        self.patchify = nn.Conv2d(channels, hidden, kernel_size=self.patch, stride=self.patch)
+        self.position = nn.Parameter(0.02 * torch.randn(1, self.grid[0] * self.grid[1], hidden))
+        self.time = nn.Sequential(nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, hidden))
+        self.condition = condition_embedding(spec, hidden)
+        self.blocks = nn.ModuleList(Block(hidden, config.num_heads, config.mlp_ratio) for _ in range(config.depth))
+        self.final_modulation = nn.Linear(hidden, 2 * hidden)
+        self.head = nn.Linear(hidden, self.patch**2 * channels)
+        nn.init.zeros_(self.final_modulation.weight)
+        nn.init.zeros_(self.final_modulation.bias)
+        nn.init.trunc_normal_(self.head.weight, std=0.02)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x_t: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return the output, (B, C, H, W), for x_t (B, C, H, W), t (B,) in [0, 1] and labels (B,) or vectors (B, D)."""
+        x_BND = self.patchify(x_t).flatten(2).transpose(1, 2) + self.position
+        c_BD = self.time(time_features(self.time_scale * t, self.hidden_size))
+        if self.condition is not None:
+            c_BD = c_BD + self.condition(condition)
+        for block in self.blocks:
+            x_BND = block(x_BND, c_BD)
+        scale, shift = self.final_modulation(F.silu(c_BD)).chunk(2, dim=1)
+        return self.unpatchify(self.head(modulate(normalise(x_BND), scale, shift)))
+
+    def unpatchify(self, tokens: Tensor) -> Tensor:
+        """Return the image, (B, C, H, W), of tokens (B, N, C·P·P), each channel-major: (C, P, P)."""
+        rows, columns = self.grid
+        patches = tokens.unflatten(2, (self.channels, self.patch, self.patch)).unflatten(1, (rows, columns))
+        return patches.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
+
+    def matrix_blocks(self) -> dict[str, int]:
+        """Return the blocks' attention and MLP weights; a joint qkv weight is three matrices."""
+        weights = {"attention.qkv": 3, "attention.out": 1, "mlp.0": 1, "mlp.2": 1}
+        return {f"blocks.{i}.{name}.weight": n for i in range(len(self.blocks)) for name, n in weights.items()}
+
+
+def condition_embedding(spec: DataSpec, hidden_size: int) -> nn.Module | None:
+    """Return what turns labels or vectors into (B, D), or None for unconditional data."""
+    match spec.condition:
+        case Labels(num_classes, droppable):
+            return nn.Embedding(num_classes + droppable, hidden_size)
+        case Vectors(dim):
+            return nn.Linear(dim, hidden_size)
+        case None:
+            return None

@@ -1,0 +1,285 @@
+"""The command line: what each verb prints, what bad input gets, and what costs no torch."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gentoolkit.cli import VERBS, cli
+from gentoolkit.cli.failures import exit_code_of
+
+ROOT = Path(__file__).parents[2]
+SMOKE = str(ROOT / "recipes" / "smoke.yaml")
+
+
+@pytest.fixture
+def gentool(monkeypatch, capfd):
+    """Run `gentool` in this process and return exit code, stdout and stderr."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["gentool", *map(str, arguments)])
+        code = exit_code_of(cli)
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return call
+
+
+def fresh(*arguments, **options):
+    """Run `gentool` in a process of its own."""
+    command = [sys.executable, "-m", "gentoolkit.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **options)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs")
+    done = fresh("run", SMOKE, "--out", out, "--json")
+    assert done.returncode == 0, done.stderr
+    return out / "smoke-1", json.loads(done.stdout), done.stderr
+
+
+@pytest.mark.parametrize("verb", [*VERBS])
+def test_every_verb_has_help_with_an_example(gentool, verb):
+    code, out, _ = gentool(verb, "--help")
+    assert code == 0
+    assert f"gentool {verb}" in out.split("Example:")[1]
+
+
+def test_help_lists_every_verb(gentool):
+    code, out, _ = gentool("--help")
+    assert code == 0
+    assert all(f"\n  {verb} " in out for verb in VERBS)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["validate", SMOKE],
+        ["plugins"],
+        ["schema"],
+        ["ls"],
+        ["run", SMOKE, "train.steps=x"],
+        ["run", "--help"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:1]),
+)
+def test_torch_is_not_imported_by(arguments):
+    code = (
+        "import sys; from gentoolkit.cli import cli; from gentoolkit.cli.failures import exit_code_of; "
+        f"sys.argv = ['gentool', *{arguments!r}]; code = exit_code_of(cli); "
+        "assert 'torch' not in sys.modules; sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == (2 if "train.steps=x" in arguments else 0), done.stderr
+
+
+def test_run_gives_json_on_stdout_and_progress_on_stderr(finished):
+    path, result, progress = finished
+    assert result["run"] == str(path)
+    assert result["evaluation"]["validation"]["loss"] > 0
+    assert "training 12/12" in progress
+    assert "\x1b" not in progress  # plain lines where there is no terminal
+
+
+def test_quiet_says_nothing_on_stderr(gentool, tmp_path):
+    code, out, err = gentool("run", SMOKE, "train.steps=3", "--out", tmp_path, "--quiet")
+    assert (code, err) == (0, "")
+    assert "validation loss" in out
+    assert str(tmp_path / "smoke-1" / "report.html") in out
+
+
+def test_ls_lists_runs(gentool, finished):
+    path, result, _ = finished
+    code, out, _ = gentool("ls", path.parent, "--json")
+    (run,) = json.loads(out)
+    assert (code, run["run"], run["state"], run["step"]) == (0, str(path), "finished", 12)
+    assert run["validation_loss"] == result["evaluation"]["validation"]["loss"]
+    assert "smoke-1  finished    step 12" in gentool("ls", path.parent)[1]
+
+
+def test_ls_of_nothing_says_how_to_make_a_run(gentool, tmp_path):
+    code, out, err = gentool("ls", tmp_path)
+    assert (code, out) == (0, "")
+    assert "gentool run" in err
+
+
+def test_sample_writes_where_it_says(gentool, finished):
+    path, _, _ = finished
+    code, out, _ = gentool(
+        "sample", path, "--classes", "0,2", "--per-class", 3, "--seed", 7, "sampler.num_steps=5", "--json"
+    )
+    files = json.loads(out)
+    assert code == 0
+    assert Path(files["samples"]).parent == path / "samples"
+    assert Path(files["picture"]).exists()
+    code, out, _ = gentool("sample", path / "checkpoints" / "step-12", "--per-class", 1, "--json")
+    assert code == 0
+    assert json.loads(out)["samples"] != files["samples"]
+
+
+def test_eval_repeats_the_figures_of_the_run(gentool, finished):
+    path, result, _ = finished
+    code, out, _ = gentool("eval", path, "--json")
+    assert code == 0
+    figures = json.loads(out)
+    # The run had as many threads as the machine, the tests have one: products may round differently.
+    assert figures["validation"]["loss"] == pytest.approx(result["evaluation"]["validation"]["loss"], rel=1e-4)
+    assert "sliced_wasserstein" in gentool("eval", path, "evaluate.per_class=2")[1]
+
+
+def test_report_and_resume_of_a_finished_run(gentool, finished):
+    path, _, _ = finished
+    assert gentool("report", path)[:2] == (0, f"{path / 'report.html'}\n")
+    code, out, _ = gentool("resume", path, "--json", "--quiet")
+    assert code == 0
+    assert json.loads(out)["run"] == str(path)
+
+
+def test_validate_says_ok_or_shows_all_defaults(gentool):
+    assert gentool("validate", SMOKE)[:2] == (0, f"{SMOKE}: ok\n")
+    code, out, _ = gentool("validate", SMOKE, "backbone.depth=3", "--json")
+    assert (code, json.loads(out)["backbone"]["depth"]) == (0, 3)
+
+
+def test_plugins_lists_the_shipped_components(gentool):
+    code, out, _ = gentool("plugins", "--json")
+    types = {(c["kind"], c["type"]) for plugin in json.loads(out)["plugins"] for c in plugin["components"]}
+    assert code == 0
+    assert types >= {
+        ("backbone", "dit"),
+        ("dataset", "patterns"),
+        ("metric", "sliced_wasserstein"),
+        ("objective", "flow_matching"),
+        ("sampler", "euler"),
+    }
+    assert "euler" in gentool("plugins")[1]
+
+
+def test_schema_is_json(gentool):
+    code, out, _ = gentool("schema")
+    assert code == 0
+    assert json.loads(out)["properties"].keys() >= {"dataset", "backbone", "train"}
+
+
+BAD_INPUT = {
+    "unknown component": (["backbone.type=dot"], ["backbone.type", "'dot'", "dit"]),
+    "unknown field": (["train.learning_rat=1e-3"], ["learning_rat", "learning_rate"]),
+    "wrong type": (["train.steps=ten"], ["train.steps", "'ten'"]),
+    "text for a number": (["train.learning_rate='1e-3'"], ["train.learning_rate"]),
+    "true for a number": (["sampler.num_steps=true"], ["sampler.num_steps"]),
+    "wrong range": (["train.ema_decay=1.5"], ["train.ema_decay", "1.5"]),
+    "infinity": (["train.learning_rate=.inf"], ["train.learning_rate"]),
+    "patch that does not divide": (["backbone.patch_size=3"], ["patch_size 3 does not divide the 8 x 8 image"]),
+    "heads that do not divide": (["backbone.num_heads=5"], ["not divisible by num_heads 5"]),
+    "zero steps": (["sampler.num_steps=0"], ["sampler.num_steps", "0"]),
+    "class that does not exist": (["sample.classes=[1, 9]"], ["sample.classes", "9"]),
+    "package that is not installed": (["sampler={type: gentoolkit-rk/rk4}"], ["pip install gentoolkit-rk"]),
+    "both lengths": (["train.epochs=3"], ["exactly one of 'epochs' and 'steps'"]),
+    "number of classes": (["dataset.num_classes=5"], ["there are 4 patterns"]),
+    "no such path": (["nonsense.a=1"], ["nonsense"]),
+    "no value": (["train.steps"], ["train.steps"]),
+    "guidance without dropped conditions": (["sample.guidance=2.0", "train.condition_dropout=0.0"], ["guidance"]),
+}
+
+
+@pytest.mark.parametrize("case", [*BAD_INPUT])
+def test_bad_input_is_told_before_anything_is_made(gentool, tmp_path, case):
+    overrides, words = BAD_INPUT[case]
+    code, out, err = gentool("run", SMOKE, *overrides, "--out", tmp_path / "runs")
+    assert (code, out) == (2, "")
+    assert all(word in err for word in words), err
+    assert "Traceback" not in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_fault_in_the_file_has_its_place(gentool, tmp_path):
+    file = tmp_path / "recipe.yaml"
+    file.write_text(Path(SMOKE).read_text().replace("patch", "pitch").replace("depth: 1", "depth: one"))
+    code, _, err = gentool("run", file)
+    line = next(i for i, text in enumerate(file.read_text().splitlines(), 1) if "depth: one" in text)
+    assert code == 2
+    assert f"{file}:{line}:{file.read_text().splitlines()[line - 1].index(': one') + 3}: backbone.depth" in err
+
+
+@pytest.mark.parametrize("text", ["a: 1\na: 2\n", "a: !!python/object:os.system {}\n", "[", "", "\x00"])
+def test_broken_yaml_is_a_recipe_error(gentool, tmp_path, text):
+    file = tmp_path / "recipe.yaml"
+    file.write_text(text)
+    code, _, err = gentool("validate", file)
+    assert code == 2
+    assert str(file) in err
+    assert "Traceback" not in err
+
+
+def test_an_output_folder_that_cannot_be_written(gentool, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, _, err = gentool("run", SMOKE, "--out", tmp_path / "file" / "runs")
+    assert code == 2
+    assert "choose another --out" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "no-such.yaml"],
+        ["resume", "no-such-run"],
+        ["sample", "no-such-run"],
+        ["nonsense"],
+        ["run"],
+        ["ls", "--bad"],
+    ],
+)
+def test_usage_errors_exit_with_2(gentool, arguments):
+    code, _, err = gentool(*arguments)
+    assert code == 2
+    assert err
+    assert "Traceback" not in err
+
+
+def test_a_loss_that_is_not_finite_exits_with_3(gentool, tmp_path):
+    code, _, err = gentool("run", SMOKE, "train.learning_rate=1e38", "train.weight_decay=1e30", "--out", tmp_path)
+    assert code == 3
+    assert "gradient norm" in err
+
+
+def test_no_valid_checkpoint_exits_with_4(gentool, tmp_path):
+    assert gentool("run", SMOKE, "train.steps=3", "--out", tmp_path, "--quiet")[0] == 0
+    for manifest in (tmp_path / "smoke-1" / "checkpoints").glob("*/manifest.json"):
+        manifest.write_text("{}")
+    code, _, err = gentool("resume", tmp_path / "smoke-1")
+    assert code == 4
+    assert "no valid checkpoint" in err
+
+
+def test_out_of_memory_exits_with_5(gentool, monkeypatch):
+    def fail(root):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr("gentoolkit.cli.ls.list_runs", fail)
+    code, _, err = gentool("ls")
+    assert code == 5
+    assert "out of disk or memory" in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
+def test_ctrl_c_saves_says_how_to_resume_and_the_resumed_run_finishes(tmp_path):
+    command = [sys.executable, "-m", "gentoolkit.cli", "run", SMOKE, "train.steps=100000", "--out", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        metrics = tmp_path / "smoke-1" / "metrics.jsonl"
+        deadline = time.monotonic() + 60
+        while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert f"gentool resume {tmp_path / 'smoke-1'}" in err
+    assert "Traceback" not in err
+    assert list((tmp_path / "smoke-1" / "checkpoints").iterdir())
+    assert out == ""

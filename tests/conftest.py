@@ -1,0 +1,21 @@
+"""Settings for all tests: one thread each, as several run side by side; no test reaches the network."""
+
+import os
+
+import pytest
+import torch
+from hypothesis import settings
+
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # and so do the processes that tests start
+# Shared machines stall now and then: a deadline would test the machine.
+settings.register_profile("shared", deadline=None, derandomize=False)
+settings.load_profile("shared")
+
+
+@pytest.fixture(autouse=True)
+def global_rng_untouched():
+    """The toolkit draws from generators that it is passed: no test may move torch's global one."""
+    before = torch.random.get_rng_state()
+    yield
+    assert torch.equal(before, torch.random.get_rng_state()), "the global RNG was used"

@@ -1,0 +1,240 @@
+"""Runs from recipe to report, through the public Python API, on the smoke recipe."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+import gentoolkit as gt
+from gentoolkit.errors import InterruptedRun, NoCheckpointError, UsageError
+from gentoolkit.interrupts import StopSignal
+from gentoolkit.rundir import RunDir
+from gentoolkit.training import load_checkpoint, newest_checkpoint
+
+SMOKE = Path(__file__).parents[2] / "recipes" / "smoke.yaml"
+
+
+def smoke(*overrides):
+    return gt.load_recipe(SMOKE, overrides)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return gt.run(smoke(), tmp_path_factory.mktemp("runs"))
+
+
+def final_weights(run):
+    return load_checkpoint(newest_checkpoint(run.directory.checkpoints)).tensors
+
+
+def assert_equal_tensors(a, b):
+    assert a.keys() == b.keys()
+    for group in a:
+        assert a[group].keys() == b[group].keys()
+        for name in a[group]:
+            assert torch.equal(a[group][name], b[group][name]), (group, name)
+
+
+def test_the_directory_holds_what_the_design_says(finished):
+    names = {file.name for file in finished.path.iterdir()}
+    assert names >= {
+        "recipe.yaml",
+        "resolved.yaml",
+        "provenance.json",
+        "metrics.jsonl",
+        "checkpoints",
+        "samples",
+        "images",
+        "report.html",
+        "log.txt",
+    }
+    assert (finished.path / "recipe.yaml").read_text() == SMOKE.read_text()
+    assert {file.name for file in (finished.path / "images").iterdir()} >= {"loss.png", "samples.png", "trajectory.gif"}
+    assert sorted(file.name for file in (finished.path / "checkpoints").iterdir()) == ["step-10", "step-12"]
+
+
+def test_provenance_says_what_made_the_run(finished):
+    origin = json.loads((finished.path / "provenance.json").read_text())
+    assert origin["seed"] == 0
+    assert origin["versions"].keys() >= {"python", "torch", "gentoolkit", "numpy"}
+    assert origin["precision"] in ("fp32", "bf16")
+    assert len(origin["recipe_sha256"]) == 64
+    assert origin["hardware"]["cores"] >= 1
+
+
+def test_records_have_steps_epochs_validations_and_figures(finished):
+    assert [record["step"] for record in finished.records("step")] == list(range(1, 13))
+    assert [record["epoch"] for record in finished.records("epoch")] == [1, 2, 3]
+    assert [record["step"] for record in finished.records("validation")] == [6]
+    evaluation = finished.summary()["evaluation"]
+    assert [metric["name"] for metric in evaluation["metrics"]] == [
+        "sliced_wasserstein",
+        "class_mean_rmse",
+        "residual_std_ratio",
+    ]
+    assert all(metric["per_class"].keys() == {"0", "1", "2", "3"} for metric in evaluation["metrics"])
+    assert evaluation["validation"]["loss"] > evaluation["validation"]["optimum"] > 0
+
+
+def test_samples_are_kept_and_come_again(finished):
+    kept = safetensors.torch.load_file(finished.path / "samples" / "samples.safetensors")
+    again = finished.sample()
+    assert kept["condition"].tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
+    torch.testing.assert_close(kept["x1"], again.x1)
+
+
+def test_a_sample_stays_when_more_are_drawn(finished):
+    few, many = finished.sample(1, seed=3), finished.sample(3, seed=3)
+    # Chunks of another size round differently; the states are of size 1 to 3 over 4 steps.
+    torch.testing.assert_close(few.x1, many.x1[:4], rtol=1e-4, atol=1e-4)
+
+
+def test_chosen_classes_only(finished):
+    assert finished.sample(2, classes=[3, 1]).condition.tolist() == [3, 1, 3, 1]
+
+
+@pytest.mark.parametrize(("classes", "words"), [([4], "no class 4"), ([-1], "no class -1")])
+def test_a_class_that_does_not_exist_is_an_error(finished, classes, words):
+    with pytest.raises(UsageError, match=words):
+        finished.sample(1, classes=classes)
+
+
+def test_the_picture_shows_in_a_notebook(finished):
+    assert finished.show().format == "PNG"
+    assert finished.show(finished.sample(1, classes=[2])).size[1] > 0
+
+
+def test_one_recipe_gives_the_same_run_twice(finished, tmp_path):
+    again = gt.run(smoke(), tmp_path)
+    assert_equal_tensors(final_weights(finished), final_weights(again))
+    assert finished.records("step") == again.records("step")
+    assert finished.records("evaluation") == again.records("evaluation")
+
+
+def test_directories_are_numbered_and_never_reused(tmp_path):
+    (tmp_path / "smoke-1").mkdir()
+    run = gt.run(smoke("train.steps=3"), tmp_path)
+    assert run.path.name == "smoke-2"
+    assert list((tmp_path / "smoke-1").iterdir()) == []
+
+
+class StopAt:
+    """Sends this process a signal when the training has shown so many steps."""
+
+    def __init__(self, step, number):
+        self.step, self.number, self.said = step, number, []
+
+    def start(self, stage, total):
+        pass
+
+    def advance(self, done, note=""):
+        if done == self.step:
+            signal.raise_signal(self.number)
+
+    def say(self, message):
+        self.said.append(message)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_a_resumed_run_equals_an_uninterrupted_one(finished, tmp_path, monkeypatch, number, code):
+    monkeypatch.setattr("gentoolkit.training.loop.FETCH_SECONDS", 0)  # so that progress shows every step
+    with pytest.raises(InterruptedRun, match=r"stopped at step 7 of 12, saved; .*gentool resume .*smoke-1") as stopped:
+        gt.run(smoke(), tmp_path, progress=StopAt(7, number))
+    assert stopped.value.exit_code == code
+    resumed = gt.resume(tmp_path / "smoke-1")
+    assert_equal_tensors(final_weights(finished), final_weights(resumed))
+    assert resumed.records("step") == finished.records("step")
+    assert resumed.records("epoch") == finished.records("epoch")
+    assert resumed.records("evaluation") == finished.records("evaluation")
+
+
+def test_a_crash_loses_only_what_came_after_the_checkpoint(finished, tmp_path, monkeypatch):
+    """As if the power went: nothing is saved at the end, and the log has lines that no checkpoint knows."""
+
+    class PowerCutError(Exception):
+        pass
+
+    class Cut(StopAt):
+        def advance(self, done, note=""):
+            if done == self.step:
+                raise PowerCutError
+
+    monkeypatch.setattr("gentoolkit.training.loop.FETCH_SECONDS", 0)
+    with pytest.raises(PowerCutError):
+        gt.run(smoke(), tmp_path, progress=Cut(8, None))
+    directory = RunDir(tmp_path / "smoke-1")
+    with directory.metrics.open("a") as file:
+        file.write('{"event": "st')  # torn
+    resumed = gt.resume(directory.path)
+    assert_equal_tensors(final_weights(finished), final_weights(resumed))
+    assert resumed.records("step") == finished.records("step")
+
+
+def test_a_finished_run_resumes_to_the_same_figures(finished, tmp_path):
+    run = gt.run(smoke(), tmp_path)
+    before = run.records()
+    gt.resume(run.path)
+    assert [r for r in run.records() if r["event"] != "finished"] == [r for r in before if r["event"] != "finished"]
+
+
+def test_without_a_valid_checkpoint_nothing_restarts_in_silence(tmp_path):
+    run = gt.run(smoke("train.steps=2", "train.warmup_steps=0"), tmp_path)
+    for folder in run.directory.checkpoints.iterdir():
+        (folder / "manifest.json").unlink()
+    with pytest.raises(NoCheckpointError, match="no valid checkpoint"):
+        gt.resume(run.path)
+
+
+def test_a_checkpoint_folder_is_enough_by_itself(finished, tmp_path):
+    copy = tmp_path / "step-12"
+    copy.mkdir()
+    for file in (finished.directory.checkpoints / "step-12").iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    torch.testing.assert_close(gt.load_model(copy).sample(1).x1, finished.sample(1).x1)
+
+
+def test_sampler_settings_can_be_changed_afterwards(finished):
+    model = gt.load_model(finished.path, ["sampler.num_steps=7", "sample.guidance=2.0"])
+    samples = model.sample(1, trajectory=True)
+    assert len(samples.times) == 8
+    assert not torch.allclose(samples.x1, finished.sample(1).x1)
+
+
+def test_a_run_in_use_is_not_written_twice(finished):
+    with finished.directory.locked(), pytest.raises(gt.GentoolError, match="in use by another process"):
+        gt.resume(finished.path)
+
+
+def test_a_batch_larger_than_the_data_leaves_no_directory(tmp_path):
+    with pytest.raises(UsageError, match="batch_size 65 is more than the 64 training samples"):
+        gt.run(smoke("train.batch_size=65"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("setting", ["evaluate.per_class=9", "evaluate.validation_samples=65"])
+def test_too_few_held_out_samples_are_told_before_the_training(tmp_path, setting):
+    with pytest.raises(gt.GentoolError, match=setting.split("=")[0]):
+        gt.run(smoke(setting), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_run_there_is_an_error(tmp_path):
+    with pytest.raises(UsageError, match="is not a run"):
+        gt.open_run(tmp_path)
+
+
+def test_the_report_can_be_drawn_again(finished):
+    page = finished.directory.report.read_text()
+    assert finished.report() == finished.directory.report
+    assert len(finished.directory.report.read_text()) == pytest.approx(len(page), rel=0.05)
+
+
+def test_a_second_signal_acts_at_once():
+    with StopSignal() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.number == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)

@@ -1,0 +1,154 @@
+"""Components that need no torch and no plugin, for recipes in tests."""
+
+from enum import Enum
+from typing import Literal
+
+from pydantic import model_validator
+
+from gentoolkit.api import (
+    BackboneConfig,
+    Component,
+    DatasetConfig,
+    DataSpec,
+    Field,
+    Labels,
+    MetricConfig,
+    ObjectiveConfig,
+    Problem,
+    SamplerConfig,
+    Vectors,
+)
+from gentoolkit.errors import RecipeError
+from gentoolkit.recipe import Recipe, parse_recipe
+from gentoolkit.registry import Entry, Registry, qualified
+from gentoolkit.settings import Strict
+
+
+class BlobsConfig(DatasetConfig):
+    """Labelled images."""
+
+    size: int = Field(default=8, ge=1)
+    """Side of an image."""
+    condition: Literal["labels", "vectors", "none"] = "labels"
+
+    def spec(self):
+        if self.size == 666:
+            raise RuntimeError("no such size")
+        if self.size == 667:
+            return "a spec"
+        conditions = {"labels": Labels(3), "vectors": Vectors(5), "none": None}
+        return DataSpec((1, self.size, self.size), conditions[self.condition])
+
+
+class Layer(Strict):
+    width: int
+    dropout: float = 0.0
+
+
+class Shape(Enum):
+    FLAT = "flat"
+    DEEP = "deep"
+
+
+class NetConfig(BackboneConfig):
+    """A network."""
+
+    patch: int = 2
+    depth: int = Field(ge=1)
+    """How many blocks."""
+    rate: float = Field(default=1e-4, gt=0, le=1)
+    tags: tuple[str, ...] = Field(default=(), max_length=2)
+    kernel: int | tuple[int, int] = 3
+    head: Layer | None = None
+    layers: tuple[Layer, ...] = ()
+    shape: Shape = Shape.FLAT
+    scales: dict[str, float] = Field(default={})
+    fast: bool = False
+
+    @model_validator(mode="after")
+    def _unlucky(self):
+        if self.depth == 13:
+            raise ValueError("depth 13 is unlucky")
+        if self.depth == 14:
+            raise KeyError("a fault of the validator")
+        return self
+
+    def check(self, spec):
+        if self.depth == 99:
+            raise RuntimeError("check is broken")
+        if spec.shape[1] % self.patch:
+            yield Problem("patch", f"patch {self.patch} does not divide {spec.shape[1]}")
+        if self.head and self.head.width > 100:
+            yield Problem("head.width", "too wide for the data")
+            yield Problem("head.width", "and too wide for the machine")
+        if self.depth == 50:
+            yield Problem(None, f"too deep for droppable={spec.condition and spec.condition.droppable}")
+
+
+class MatchingConfig(ObjectiveConfig):
+    pass
+
+
+class StepsConfig(SamplerConfig):
+    num_steps: int = Field(default=20, ge=1)
+
+
+class DistanceConfig(MetricConfig):
+    num_projections: int = 64
+
+
+class OtherConfig(SamplerConfig):
+    num_steps: int = 1
+    name: str = ""
+
+
+def registry():
+    made = Registry()
+    for component, distribution in (
+        (Component("blobs", BlobsConfig, "nowhere:Blobs", tiny=BlobsConfig()), "gentoolkit"),
+        (Component("net", NetConfig, "nowhere:Net", NetConfig(depth=1), DataSpec((1, 2, 2))), "gentoolkit"),
+        (Component("matching", MatchingConfig, "nowhere:Matching", tiny=MatchingConfig()), "gentoolkit"),
+        (Component("steps", StepsConfig, "nowhere:Steps", tiny=StepsConfig()), "gentoolkit"),
+        (Component("other", OtherConfig, "nowhere:Other", tiny=OtherConfig()), "my-dist"),
+        (Component("distance", DistanceConfig, "nowhere:Distance", tiny=DistanceConfig()), "gentoolkit"),
+    ):
+        made.add(Entry(qualified(distribution, component.name), component, distribution, "1.0"))
+    return made
+
+
+REGISTRY = registry()
+
+#: The lines that the tests replace; each stands at a known place.
+LINES = {
+    "version": "version: 1",
+    "name": "name: small",
+    "seed": "seed: 42",
+    "dataset": "dataset: {type: blobs}",
+    "backbone": "backbone: {type: net, depth: 2}",
+    "objective": "objective: {type: matching}",
+    "sampler": "sampler: {type: steps}",
+    "metrics": "metrics: [{type: distance}]",
+    "train": "train: {epochs: 5}",
+    "sample": "sample: {}",
+}
+
+
+def text_of(**changes):
+    """Return a valid recipe, a line for each key of LINES, with some lines replaced, added or (None) left out."""
+    lines = {**LINES, **changes}
+    return "\n".join(line for line in lines.values() if line is not None) + "\n"
+
+
+def parsed(text, *overrides):
+    return parse_recipe(text, "r.yaml", overrides, REGISTRY)
+
+
+def problems_or_none(text, *overrides):
+    """Return what is wrong, at least one thing, or () for a recipe; anything else that happens is a failure."""
+    try:
+        recipe = parsed(text, *overrides)
+    except RecipeError as error:
+        assert error.problems  # noqa: PT017 - an error without a reason would pass for a recipe
+        return error.problems
+    assert isinstance(recipe, Recipe)
+    return ()

@@ -1,0 +1,173 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from matplotlib import colormaps
+from PIL import Image
+
+from gentoolkit.report.pictures import (
+    CELL,
+    GAP,
+    LEFT,
+    MARK,
+    MAX_CLASSES,
+    MAX_GENERATED,
+    TOP,
+    loss_curve,
+    moving_mean,
+    sample_grid,
+)
+
+
+def images(n, seed, shape=(2, 8, 8)):
+    return torch.from_numpy(np.random.default_rng(seed).normal(size=(n, *shape))).float()
+
+
+def sets(names, n=4, **kwargs):
+    real = {name: images(2, 2 * k, **kwargs) for k, name in enumerate(names)}
+    return real, {name: images(n, 2 * k + 1, **kwargs) for k, name in enumerate(names)}
+
+
+def pixels(path):
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB")).astype(int)
+
+
+def expected_colours(image, like):
+    """Colour-map channel 0 of an image over the range of channel 0 of another."""
+    image, like = np.asarray(image[0], np.float64), np.asarray(like[0], np.float64)
+    return colormaps["viridis"]((image - like.min()) / (like.max() - like.min()), bytes=True)[..., :3].astype(int)
+
+
+def assert_panel(picture, row, col, expected):
+    """The panel shows every data point as a block of one colour, right to one step of the 256-step colour map."""
+    height, width = expected.shape[:2]
+    scale = max(1, round(CELL / max(height, width)))
+    top, left = TOP + row * (height * scale + GAP), LEFT + col * (width * scale + GAP)
+    blocks = picture[top : top + height * scale, left : left + width * scale]
+    whole = expected.repeat(scale, 0).repeat(scale, 1)
+    steps = np.abs(np.diff(colormaps["viridis"](np.arange(256), bytes=True)[:, :3].astype(int), axis=0)).max()
+    assert np.abs(blocks - whole).max() <= steps
+    assert (blocks == blocks[::scale, ::scale].repeat(scale, 0).repeat(scale, 1)).all()
+
+
+def test_columns_show_a_real_sample_above_generated_ones(tmp_path):
+    real, generated = sets(["0", "1", "7"])
+    assert sample_grid(real, generated, tmp_path / "grid.png")
+    picture = pixels(tmp_path / "grid.png")
+    assert picture.shape == (TOP + (1 + MAX_GENERATED) * (CELL + GAP), LEFT + 3 * (CELL + GAP), 3)
+    for col, name in enumerate(real):
+        assert_panel(picture, 0, col, expected_colours(real[name][0], real[name][0]))
+        for i in range(MAX_GENERATED):
+            assert_panel(picture, 1 + i, col, expected_colours(generated[name][i], real[name][0]))
+
+
+def test_a_single_class_is_a_row(tmp_path):
+    real, generated = sets(["all"], n=2, shape=(1, 6, 10))
+    assert sample_grid(real, generated, tmp_path / "grid.png")
+    picture = pixels(tmp_path / "grid.png")
+    assert picture.shape == (TOP + 6 * 19 + GAP, LEFT + 3 * (10 * 19 + GAP), 3)  # 19 = round(CELL / 10)
+    assert_panel(picture, 0, 0, expected_colours(real["all"][0], real["all"][0]))
+    assert_panel(picture, 0, 2, expected_colours(generated["all"][1], real["all"][0]))
+
+
+def test_many_classes_and_large_samples_stay_within_bounds(tmp_path):
+    real, generated = sets([str(k) for k in range(MAX_CLASSES + 3)], n=1, shape=(1, 4, 4))
+    sample_grid(real, generated, tmp_path / "grid.png")
+    assert pixels(tmp_path / "grid.png").shape == (TOP + 2 * (CELL + GAP), LEFT + MAX_CLASSES * (CELL + GAP), 3)
+    real, generated = sets(["all"], n=1, shape=(1, 500, 400))
+    sample_grid(real, generated, tmp_path / "large.png")
+    assert pixels(tmp_path / "large.png").shape == (TOP + 500 + GAP, LEFT + 2 * (400 + GAP), 3)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 5])
+def test_points_are_drawn(tmp_path, dims):
+    real, generated = sets(["0", "1"], n=30, shape=(dims,))
+    assert sample_grid(real, generated, tmp_path / "points.png")
+    other = {name: points + 0.5 for name, points in generated.items()}
+    assert sample_grid(real, other, tmp_path / "other.png")
+    assert (pixels(tmp_path / "points.png") != pixels(tmp_path / "other.png")).any()
+
+
+@pytest.mark.parametrize("shape", [(), (3, 3), (1, 2, 3, 4)])
+def test_other_shapes_give_no_picture(tmp_path, shape):
+    assert not sample_grid(*sets(["0"], shape=shape), tmp_path / "grid.png")
+    assert not (tmp_path / "grid.png").exists()
+
+
+def test_samples_without_numbers_and_odd_names_are_drawn(tmp_path):
+    real, generated = sets(["$x^{$ & <b>"])
+    generated["$x^{$ & <b>"][0] = torch.nan
+    real["$x^{$ & <b>"][:] = 1.0
+    assert sample_grid(real, generated, tmp_path / "grid.png")
+    assert sample_grid(*sets(["$x^{$"], shape=(2,)), tmp_path / "points.png")
+
+
+def curve(path, optimum=None, *, validations=(), extra=(), losses=(2.0, 1.0, 0.5, 0.4)):
+    steps = [{"event": "step", "step": k + 1, "loss": loss} for k, loss in enumerate(losses)]
+    validations = [{"event": "validation", "step": step, "loss": loss} for step, loss in validations]
+    return loss_curve([*extra, *steps, *validations], optimum, path)
+
+
+def has_colour(path, colour):
+    return (pixels(path) == [int(colour[i : i + 2], 16) for i in (1, 3, 5)]).all(axis=-1).any()
+
+
+def test_the_curve_shows_validations_and_the_optimum_where_there_are_any(tmp_path):
+    plain, validated, best = tmp_path / "plain.png", tmp_path / "validated.png", tmp_path / "best.png"
+    assert curve(plain)
+    assert curve(validated, validations=[(4, 0.45)])
+    assert curve(best, 0.3)
+    assert not has_colour(plain, MARK)
+    assert has_colour(validated, MARK)
+    assert plain.read_bytes() != best.read_bytes()
+
+
+def test_what_can_not_be_drawn_is_left_out(tmp_path):
+    extra = [
+        {"event": "epoch", "step": 2, "loss": 7.0},
+        {"event": "step", "step": 9, "loss": None},
+        {"event": "step", "step": 9, "loss": float("nan")},
+        {"event": "step", "step": 9, "loss": 0.0},
+        {"event": "finished"},
+    ]
+    curve(tmp_path / "a.png")
+    curve(tmp_path / "b.png", extra=extra)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert not loss_curve(extra, 0.1, tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
+
+
+def test_the_moving_mean_by_hand():
+    values = np.array([4.0, 2, 0, 6, 2, 1, 0, 3, 5])
+    # Nine values: up to round(sqrt(9) / 2) = 2 on either side, fewer at the start on both, at the end on the right.
+    assert moving_mean(values).tolist() == [4, 2, 14 / 5, 11 / 5, 9 / 5, 12 / 5, 11 / 5, 9 / 4, 8 / 3]
+
+
+def test_the_moving_mean_of_a_line_follows_it_but_at_the_end():
+    line = np.arange(400.0)
+    np.testing.assert_allclose(moving_mean(line)[:390], line[:390])
+    assert len(moving_mean(np.array([]))) == 0
+
+
+def test_equal_input_gives_equal_files_without_a_maker_or_a_date(tmp_path):
+    for name in ("a", "b"):
+        curve(tmp_path / f"{name}-curve.png", 0.3)
+        sample_grid(*sets(["0", "1"]), tmp_path / f"{name}-grid.png")
+    for kind in ("curve", "grid"):
+        assert (tmp_path / f"a-{kind}.png").read_bytes() == (tmp_path / f"b-{kind}.png").read_bytes()
+        with Image.open(tmp_path / f"a-{kind}.png") as picture:
+            assert set(picture.info) <= {"dpi"}
+
+
+def test_importing_is_cheap_and_drawing_needs_no_pyplot(tmp_path):
+    code = f"""
+import sys, gentoolkit.report as report
+assert not {{"torch", "matplotlib", "PIL"}} & set(sys.modules), "imported at once"
+report.loss_curve([{{"event": "step", "step": 1, "loss": 1.0}}], 0.5, {str(tmp_path / "curve.png")!r})
+assert "matplotlib.pyplot" not in sys.modules, "pyplot"
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,199 @@
+"""A multilayer perceptron, and what can go wrong with networks."""
+
+import copy
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from gentoolkit.api import Labels, Vectors
+
+
+class Mlp(nn.Module):
+    """Two hidden layers with a zero-initialised head; the time as sine and cosine, the condition embedded."""
+
+    def __init__(self, config, spec):
+        super().__init__()
+        self.spec, dims, width = spec, torch.Size(spec.shape).numel(), config.width
+        self.x, self.t = nn.Linear(dims, width), nn.Linear(2, width)
+        self.c = self.embedding(spec.condition, width)
+        self.hidden, self.head = nn.Linear(width, width), nn.Linear(width, dims)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def embedding(self, condition, width):
+        match condition:
+            case Labels(num_classes, droppable):
+                return nn.Embedding(num_classes + droppable, width)
+            case Vectors(dim):
+                return nn.Linear(dim, width)
+
+    def time(self, t):
+        return torch.stack([torch.sin(3 * t), torch.cos(3 * t)], 1)
+
+    def mix(self, h):
+        return F.silu(h)
+
+    def forward(self, x_t, t, condition=None):
+        h = self.x(x_t.flatten(1)) + self.t(self.time(t))
+        if self.c is not None:
+            h = h + self.c(condition)
+        return self.head(F.silu(self.hidden(self.mix(h)))).unflatten(1, self.spec.shape)
+
+    def matrix_blocks(self):
+        return {"hidden.weight": 1}
+
+
+class Squeezing(Mlp):
+    """Loses the batch axis of a batch of one."""
+
+    def forward(self, x_t, t, condition=None):
+        return super().forward(x_t, t, condition).squeeze(0)
+
+
+class Doubling(Mlp):
+    def forward(self, x_t, t, condition=None):
+        return super().forward(x_t, t, condition).double()
+
+
+class BatchNormed(Mlp):
+    """Mixes the samples of a batch, but only in training mode."""
+
+    def __init__(self, config, spec):
+        super().__init__(config, spec)
+        self.norm = nn.BatchNorm1d(config.width)
+
+    def mix(self, h):
+        return F.silu(self.norm(h))
+
+
+class FirstTime(Mlp):
+    """Uses the first sample's time for all."""
+
+    def time(self, t):
+        return super().time(t[:1].expand(len(t)))
+
+
+class DeadLayer(Mlp):
+    """One layer is cut off by a detach."""
+
+    def mix(self, h):
+        return F.silu(h.detach()) + 0 * h.sum()
+
+
+class Idle(Mlp):
+    """Has a parameter that nothing uses."""
+
+    def __init__(self, config, spec):
+        super().__init__(config, spec)
+        self.unused = nn.Parameter(torch.ones(3))
+
+
+class Timeless(Mlp):
+    def time(self, t):
+        return super().time(0 * t)
+
+
+class Blind(Mlp):
+    """Treats all labels as the first."""
+
+    def forward(self, x_t, t, condition=None):
+        return super().forward(x_t, t, 0 * condition)
+
+
+class NoNull(Mlp):
+    """Takes the null label for the last class."""
+
+    def forward(self, x_t, t, condition=None):
+        return super().forward(x_t, t, condition.clamp(max=self.spec.condition.num_classes - 1))
+
+
+class NoNullRow(Mlp):
+    """Has no embedding for the null label."""
+
+    def embedding(self, condition, width):
+        return nn.Embedding(condition.num_classes, width)
+
+
+class LostFrequencies(Mlp):
+    """Random frequencies that the state dict does not have."""
+
+    def __init__(self, config, spec):
+        super().__init__(config, spec)
+        self.register_buffer("frequency", torch.randn(()), persistent=False)
+
+    def time(self, t):
+        return super().time(t * self.frequency)
+
+
+class SingleTime(Mlp):
+    """Embeds the time in float32 whatever comes in."""
+
+    def time(self, t):
+        return super().time(t.float()).to(t.dtype)
+
+
+class AlwaysSingle(Mlp):
+    def forward(self, x_t, t, condition=None):
+        return super().forward(x_t, t, condition).float()
+
+
+class SharedCopy(Mlp):
+    def __deepcopy__(self, memo):
+        return copy.copy(self)
+
+
+class Overwriting(Mlp):
+    def forward(self, x_t, t, condition=None):
+        with torch.no_grad():
+            t.mul_(1000)
+        return super().forward(x_t, t / 1000, condition)
+
+
+class AlwaysDropping(Mlp):
+    """Drops out in eval mode, too."""
+
+    def mix(self, h):
+        return F.dropout(F.silu(h), 0.1, training=True)
+
+
+class Branching(Mlp):
+    """Python code that looks at values breaks the graph."""
+
+    def mix(self, h):
+        return F.silu(h) if h.sum() > 0 else F.gelu(h)
+
+
+class ElsewhenCompiled(Mlp):
+    """Computes something else when it is compiled."""
+
+    def mix(self, h):
+        return F.relu(h) if torch.compiler.is_compiling() else F.silu(h)
+
+
+class BiasBlocks(Mlp):
+    def matrix_blocks(self):
+        return {"hidden.bias": 1}
+
+
+class ThreeBlocks(Mlp):
+    def matrix_blocks(self):
+        return {"hidden.weight": 3}
+
+
+class GhostBlocks(Mlp):
+    def matrix_blocks(self):
+        return {"attention.weight": 1}
+
+
+class NoModule:
+    """Not a torch module."""
+
+    def __init__(self, config, spec):
+        pass
+
+    def forward(self, x_t, t, condition=None):
+        return x_t
+
+    def matrix_blocks(self):
+        return {}

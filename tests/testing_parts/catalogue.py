@@ -1,0 +1,185 @@
+"""`GOOD`: components that keep every contract. `SABOTEURS`: for every contract, components that break it."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from gentoolkit.api import Component, DataSpec, Labels, Vectors
+from gentoolkit.registry import Entry
+from testing_parts.configs import (
+    BlobsConfig,
+    MeanConfig,
+    MlpConfig,
+    PlainConfig,
+    RoundedConfig,
+    StepsConfig,
+    ToleranceConfig,
+)
+from testing_parts.eager_config import EagerConfig
+
+IMAGES = DataSpec((1, 2, 2), Labels(3))
+
+
+def component(factory, config, spec=None, traits=(), **failures):
+    name = factory.replace(".", "-").replace(":", "-").lower()
+    failures = {key.replace("__", "."): reason for key, reason in failures.items()}
+    return Component(name, type(config), f"testing_parts.{factory}", config, spec, frozenset(traits), failures)
+
+
+def entry(component):
+    return Entry(f"parts/{component.name}", component, "parts", "1.0")
+
+
+def sampler(name, *traits, config=None, module="samplers", **failures):
+    return component(f"{module}:{name}", config or StepsConfig(), traits=traits, **failures)
+
+
+def broken_sampler(name, *traits, config=None):
+    return sampler(name, *traits, config=config, module="broken_samplers")
+
+
+def adaptive(name, module="samplers"):
+    joint = "one step size for the whole batch"
+    return sampler(name, "adaptive", config=ToleranceConfig(), module=module, sampler__batch_independence=joint)
+
+
+def backbone(name, spec=IMAGES):
+    return component(f"backbones:{name}", MlpConfig(), spec)
+
+
+def objective(name, spec=None):
+    return component(f"objectives:{name}", PlainConfig(), spec)
+
+
+def dataset(name):
+    return component(f"datasets:{name}", BlobsConfig())
+
+
+def metric(name):
+    return component(f"metrics:{name}", MeanConfig())
+
+
+GOOD = [
+    sampler("Euler"),
+    sampler("Heun"),
+    sampler("RungeKutta4"),
+    adaptive("HeunEuler"),
+    sampler("EulerMaruyama", "stochastic"),
+    backbone("Mlp"),
+    backbone("Mlp", DataSpec((3,), Vectors(2, droppable=True))),
+    backbone("Mlp", DataSpec((3,))),
+    objective("Velocity"),
+    objective("Denoised"),
+    objective("Pairs", DataSpec((2,), paired=True)),
+    objective("Curved", DataSpec((5,), Vectors(3))),
+    objective("Weighted"),
+    dataset("Blobs"),
+    metric("MeanDistance"),
+    metric("DeviationRatio"),
+]
+
+
+class Saboteur(NamedTuple):
+    contract: str
+    component: Component
+    message: str
+
+
+SABOTEURS = [
+    Saboteur("any.config_round_trip", sampler("Euler", config=RoundedConfig()), "0.2"),
+    Saboteur("any.factory", broken_sampler("Unfinished"), "it has no with_num_steps"),
+    Saboteur("any.factory", broken_sampler("Missing"), "has no attribute 'Missing'"),
+    Saboteur("any.factory", backbone("NoModule"), "must be a torch.nn.Module"),
+    Saboteur("any.build", broken_sampler("NumpySeeded"), "global generator of numpy changed"),
+    Saboteur("any.build", broken_sampler("Unlike"), "differ in samples"),
+    Saboteur("any.no_torch", sampler("Euler", config=EagerConfig()), "eager_config imports torch"),
+    Saboteur("any.expected_failures", sampler("Euler", sampler__ordre="?"), "['sampler.ordre'] name none"),
+    Saboteur("any.expected_failures", sampler("Euler", sampler__order=" "), "['sampler.order'] give no reason"),
+    Saboteur("backbone.shape", backbone("Squeezing"), "a batch of 1: the output is (1, 2, 2)"),
+    Saboteur("backbone.shape", backbone("Doubling"), "torch.float64"),
+    Saboteur("backbone.batch_independence", backbone("BatchNormed"), "in training mode, d output[0] / d x_t"),
+    Saboteur("backbone.batch_independence", backbone("FirstTime"), "in eval mode, d output[1] / d t"),
+    Saboteur("backbone.gradients", backbone("DeadLayer"), "zero for x.weight, x.bias, t.weight, t.bias, c.weight"),
+    Saboteur("backbone.gradients", backbone("Idle"), "zero for unused"),
+    Saboteur("backbone.time", backbone("Timeless"), "between t = 0.25 and t = 0.75"),
+    Saboteur("backbone.condition", backbone("Blind"), "between the conditions 0 and 1"),
+    Saboteur("backbone.null_condition", backbone("NoNull"), "between the conditions 2 and 3"),
+    Saboteur("backbone.null_condition", backbone("NoNullRow"), "IndexError: index out of range"),
+    Saboteur("backbone.state_dict", backbone("LostFrequencies"), "loaded into another build"),
+    Saboteur("backbone.float64", backbone("SingleTime"), "the slope by t"),
+    Saboteur("backbone.float64", backbone("AlwaysSingle"), "give torch.float32"),
+    Saboteur("backbone.deepcopy", backbone("SharedCopy"), "shares parameters"),
+    Saboteur("backbone.inputs_kept", backbone("Overwriting"), "t is modified"),
+    Saboteur("backbone.eval_repeatable", backbone("AlwaysDropping"), "global generator of torch changed"),
+    Saboteur("backbone.compile", backbone("Branching"), "can't be traced as one graph"),
+    Saboteur("backbone.compile", backbone("ElsewhenCompiled"), "compiled network's output"),
+    Saboteur("backbone.matrix_blocks", backbone("BiasBlocks"), "expected two axes"),
+    Saboteur("backbone.matrix_blocks", backbone("ThreeBlocks"), "has 16 rows, which 3 does not divide"),
+    Saboteur("backbone.matrix_blocks", backbone("GhostBlocks"), "which is no parameter"),
+    Saboteur("objective.record", objective("Scalar"), "expected (16,)"),
+    Saboteur("objective.record", objective("Thousands"), "expected 0 to 1"),
+    Saboteur("objective.record", objective("Detached"), "detached"),
+    Saboteur("objective.gradient", objective("SlowClock"), "gradient at the known optimal velocity"),
+    Saboteur("objective.gradient", objective("FastClock"), "gradient at the known optimal velocity"),
+    Saboteur("objective.gradient", objective("FastDenoised"), "gradient at the known optimal velocity"),
+    Saboteur("objective.gradient", objective("DataWeighted"), "gradient at the known optimal velocity"),
+    Saboteur("objective.closed_form", objective("Summed"), "4.00"),
+    Saboteur("objective.closed_form", objective("WeightedError"), "times the closed form"),
+    Saboteur("objective.time_direction", objective("Backwards"), "covariance with x1"),
+    Saboteur("objective.time_direction", objective("LoudNoise"), "not standard normal noise"),
+    Saboteur("objective.time_direction", objective("SlowClock"), "covariance with x1"),
+    Saboteur("objective.field", objective("WrongSign"), "`output_for` was told"),
+    Saboteur("objective.field", objective("PoleAtStart"), "not finite at t = 0"),
+    Saboteur("objective.condition", objective("Unconditional"), "the loss gives the backbone the condition None"),
+    Saboteur("objective.condition", objective("UnconditionalField"), "the field gives the backbone"),
+    Saboteur("objective.randomness", objective("TorchNoise"), "global generator of torch changed"),
+    Saboteur("objective.randomness", objective("NumpyTimes"), "global generator of numpy changed"),
+    Saboteur("objective.randomness", objective("FixedDraws"), "another generator gives the same losses"),
+    Saboteur("objective.parameters", objective("DetachedWeight"), "reaches slope"),
+    Saboteur("sampler.constant_field", broken_sampler("ShortSteps"), "dx/dt = c"),
+    Saboteur("sampler.constant_field", broken_sampler("SinglePrecisionSteps"), "dx/dt = c"),
+    Saboteur("sampler.order", broken_sampler("StaleHeun"), "measured order 1.0"),
+    Saboteur("sampler.order", broken_sampler("NoOrder"), "order is None"),
+    Saboteur("sampler.times", broken_sampler("LateEuler"), "evaluated at [0.25, 0.5, 0.75, 1.0]"),
+    Saboteur("sampler.times", broken_sampler("Backwards"), "evaluated at [1.0, 0.75, 0.5, 0.25]"),
+    Saboteur("sampler.nfe", broken_sampler("OneMoreLook"), "5 evaluations; declared 4"),
+    Saboteur("sampler.num_steps", broken_sampler("FixedSteps"), "with_num_steps(9) takes 4 steps"),
+    Saboteur("sampler.num_steps", broken_sampler("ChangesItself", config=StepsConfig(num_steps=3)), "called on"),
+    Saboteur("sampler.on_step", broken_sampler("OneBuffer"), "changed afterwards"),
+    Saboteur("sampler.on_step", broken_sampler("SilentEnd"), "expected 0.0, growing, 1.0"),
+    Saboteur("sampler.state", broken_sampler("OverwritesStart"), "x0 is modified"),
+    Saboteur("sampler.state", broken_sampler("AlwaysSingle"), "the result (5, 2, 3) torch.float32"),
+    Saboteur("sampler.condition", broken_sampler("Unconditional"), "given the condition None"),
+    Saboteur("sampler.batch_independence", broken_sampler("Centred"), "when sampled alone"),
+    Saboteur("sampler.batch_independence", replace(adaptive("HeunEuler"), expected_failures={}), "when sampled alone"),
+    Saboteur("sampler.repeatable", broken_sampler("Jittered"), "global generator of torch changed"),
+    Saboteur("sampler.repeatable", sampler("EulerMaruyama"), "'NoneType' object is not callable"),
+    Saboteur("sampler.tolerance", adaptive("Careless", "broken_samplers"), "promised 1.0e-03"),
+    Saboteur("sampler.tolerance", adaptive("NoTolerance", "broken_samplers"), "tolerance is None"),
+    Saboteur("sampler.noise", broken_sampler("GlobalNoise", "stochastic"), "global generator of torch changed"),
+    Saboteur("sampler.noise", broken_sampler("NoNoise", "stochastic"), "other noise gives the same samples"),
+    Saboteur("sampler.terminal_moments", broken_sampler("NoNoise", "stochastic"), "terminal variance"),
+    Saboteur("sampler.terminal_moments", broken_sampler("OneDraw", "stochastic"), "terminal variance"),
+    Saboteur("sampler.terminal_moments", broken_sampler("LostRoot", "stochastic"), "terminal variance"),
+    Saboteur("sampler.terminal_moments", broken_sampler("Shouting", "stochastic"), "terminal variance"),
+    Saboteur("dataset.spec", dataset("Loud"), "the spec says -8.0 to 8.0"),
+    Saboteur("dataset.spec", dataset("ThirdLabel"), "labels are from 1 to 2; the spec says 0 to 1"),
+    Saboteur("dataset.spec", dataset("ShortLabels"), "torch.int32"),
+    Saboteur("dataset.access_order", dataset("Streaming"), "differ from those read in order"),
+    Saboteur("dataset.access_order", dataset("Lumped"), "when it is read alone"),
+    Saboteur("dataset.processes", dataset("OwnProcess"), "differ in a fresh interpreter"),
+    Saboteur("dataset.workers", dataset("OwnWorker"), "differ with 2 worker processes"),
+    Saboteur("dataset.shards", dataset("SameSplit"), "24 samples are both in train and in held_out"),
+    Saboteur("dataset.shards", dataset("Twins"), "12 samples equal another one"),
+    Saboteur("dataset.no_network", dataset("PhoneHome"), "127.0.0.1"),
+    Saboteur("metric.optimum", metric("Optimistic"), "declared: 0.0 within"),
+    Saboteur("metric.optimum", metric("WrongOptimum"), "declared: 0.0 within"),
+    Saboteur("metric.optimum", metric("NoFall"), "expected it to fall"),
+    Saboteur("metric.permutation", metric("Paired"), "with the samples' order"),
+    Saboteur("metric.monotone", metric("Boastful"), "scale up"),
+    Saboteur("metric.monotone", metric("Saturating"), "shift up"),
+    Saboteur("metric.monotone", metric("Generous"), "is within the spread"),
+    Saboteur("metric.invariances", metric("Unmoved"), "shift up changes the value"),
+    Saboteur("metric.invariances", metric("Contradictory"), "['shift'] are in `sees` and in `invariances`"),
+    Saboteur("metric.chunked", metric("LastChunk"), "in chunks the value is"),
+    Saboteur("metric.chunked", metric("ChunkMeans"), "in chunks the value is"),
+]

@@ -1,0 +1,49 @@
+"""The configs of all test components. No torch here, as in any plugin."""
+
+from typing import Annotated
+
+from pydantic import PlainSerializer
+
+from gentoolkit.api import (
+    BackboneConfig,
+    DatasetConfig,
+    DataSpec,
+    Field,
+    Labels,
+    MetricConfig,
+    ObjectiveConfig,
+    SamplerConfig,
+)
+
+
+class StepsConfig(SamplerConfig):
+    num_steps: int = Field(default=4, ge=1)
+
+
+class RoundedConfig(StepsConfig):
+    """Saboteur of any.config_round_trip: what it writes is not what it holds."""
+
+    churn: Annotated[float, PlainSerializer(lambda value: round(value, 1))] = 0.25
+
+
+class ToleranceConfig(SamplerConfig):
+    tolerance: float = Field(default=1e-3, gt=0)
+
+
+class MlpConfig(BackboneConfig):
+    width: int = Field(default=16, ge=1)
+
+
+class PlainConfig(ObjectiveConfig):
+    pass
+
+
+class BlobsConfig(DatasetConfig):
+    num_samples: int = Field(default=24, ge=1)
+
+    def spec(self):
+        return DataSpec((2,), Labels(2), (-8.0, 8.0))
+
+
+class MeanConfig(MetricConfig):
+    pass

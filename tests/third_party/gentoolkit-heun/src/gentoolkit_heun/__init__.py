@@ -1,0 +1,18 @@
+"""Heun's method: a whole plugin on a page."""
+
+from collections.abc import Iterator
+
+from gentoolkit.api import Component, Field, SamplerConfig, hookimpl
+
+
+class HeunConfig(SamplerConfig):
+    """Equal steps from t = 0 to t = 1, two evaluations each."""
+
+    num_steps: int = Field(default=10, ge=1)
+    """How many steps."""
+
+
+@hookimpl
+def gentoolkit_components() -> Iterator[Component]:
+    """Declare the sampler."""
+    yield Component("heun", HeunConfig, "gentoolkit_heun.sampler:Heun", tiny=HeunConfig(num_steps=3))

@@ -1,0 +1,139 @@
+"""Checkpoints under every kind of damage."""
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from gentoolkit.errors import NoCheckpointError, OutOfSpaceError
+from gentoolkit.training import Checkpoint, list_checkpoints, load_checkpoint, newest_checkpoint
+from gentoolkit.training.checkpoints import save_checkpoint
+
+
+def checkpoint(step):
+    shared = torch.arange(4.0) + step
+    return Checkpoint(step, {"weights": {"a": shared, "tied": shared, "half": shared.bfloat16()}}, {"x": [1, 0.1]})
+
+
+def save(root, *steps, keep=2):
+    for step in steps:
+        save_checkpoint(root, checkpoint(step), keep)
+
+
+def steps(root):
+    return [int(path.name.removeprefix("step-")) for path in list_checkpoints(root)]
+
+
+def test_it_comes_back_bit_for_bit(tmp_path):
+    save(tmp_path, 3)
+    loaded = load_checkpoint(newest_checkpoint(tmp_path))
+    assert (loaded.step, loaded.numbers) == (3, {"x": [1, 0.1]})
+    for name, tensor in checkpoint(3).tensors["weights"].items():
+        assert torch.equal(loaded.tensors["weights"][name], tensor)
+        assert loaded.tensors["weights"][name].dtype == tensor.dtype
+
+
+def test_the_newest_ones_are_kept(tmp_path):
+    save(tmp_path, 2, 10, 9, 30)
+    assert steps(tmp_path) == [30, 10]
+
+
+def damage_manifest(folder):
+    (folder / "manifest.json").write_text("{")
+
+
+def damage_size(folder):
+    (folder / "weights.safetensors").write_bytes(b"")
+
+
+def damage_bit(folder):
+    file = folder / "weights.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(bytes(data))
+
+
+def damage_missing(folder):
+    (folder / "state.json").unlink()
+
+
+def damage_kind(folder):
+    (folder / "manifest.json").write_text("[]")
+
+
+DAMAGES = [damage_manifest, damage_size, damage_bit, damage_missing, damage_kind]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_newest_one_is_passed_over(tmp_path, damage):
+    save(tmp_path, 1, 2)
+    damage(tmp_path / "step-2")
+    assert newest_checkpoint(tmp_path) == tmp_path / "step-1"
+    with pytest.raises(NoCheckpointError, match="step-2 is no valid checkpoint"):
+        load_checkpoint(tmp_path / "step-2")
+
+
+def test_damaged_ones_do_not_count_as_kept(tmp_path):
+    save(tmp_path, 1, 2)
+    damage_bit(tmp_path / "step-2")
+    save(tmp_path, 3)
+    assert newest_checkpoint(tmp_path) == tmp_path / "step-3"
+    damage_bit(tmp_path / "step-3")
+    assert newest_checkpoint(tmp_path) == tmp_path / "step-1"
+
+
+def test_none_at_all_says_what_is_wrong_with_each(tmp_path):
+    save(tmp_path, 1)
+    damage_bit(tmp_path / "step-1")
+    with pytest.raises(NoCheckpointError, match=r"step-1: weights.safetensors is not what its manifest says"):
+        newest_checkpoint(tmp_path)
+
+
+def test_a_crash_before_the_rename_leaves_the_older_one(tmp_path, monkeypatch):
+    save(tmp_path, 1)
+
+    def crash(self, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "rename", crash)
+    with pytest.raises(KeyboardInterrupt):
+        save(tmp_path, 2)
+    monkeypatch.undo()
+    assert newest_checkpoint(tmp_path) == tmp_path / "step-1"
+    save(tmp_path, 3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-1", "step-3"]
+
+
+def test_a_full_disk_keeps_the_older_one(tmp_path, monkeypatch):
+    save(tmp_path, 1)
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutOfSpaceError, match="no checkpoint at step 2; older ones are kept"):
+        save(tmp_path, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-1"]
+
+
+def test_files_are_safetensors_and_json_only(tmp_path):
+    save(tmp_path, 1)
+    assert sorted(file.name for file in (tmp_path / "step-1").iterdir()) == [
+        "manifest.json",
+        "state.json",
+        "weights.safetensors",
+    ]
+    assert json.loads((tmp_path / "step-1/manifest.json").read_text())["files"].keys() == {
+        "state.json",
+        "weights.safetensors",
+    }
+
+
+def test_saving_a_step_again_replaces_it(tmp_path):
+    save(tmp_path, 1)
+    damage_bit(tmp_path / "step-1")
+    save(tmp_path, 1)
+    assert newest_checkpoint(tmp_path) == tmp_path / "step-1"

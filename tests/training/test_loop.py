@@ -1,0 +1,240 @@
+"""The loop on a small model: keyed draws, accumulation, averages, resuming, faults."""
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from gentoolkit.api import DataSpec, Labels
+from gentoolkit.errors import NonFiniteError
+from gentoolkit.protocols import Batch
+from gentoolkit.randomness import forked
+from gentoolkit.settings import TrainSettings
+from gentoolkit.training import Plan, TrainingState, train
+from gentoolkit.training.loop import training_step
+from gentoolkit_flow_matching import FlowMatchingConfig
+from gentoolkit_flow_matching.objective import FlowMatching
+
+SPEC = DataSpec((2,), Labels(3, droppable=True))
+CPU = torch.device("cpu")
+
+
+class Points:
+    """Sample i is (i, -i) / 10 with label i mod 3."""
+
+    def __len__(self):
+        return 20
+
+    def batch(self, indices):
+        i = torch.from_numpy(indices)
+        return Batch(torch.stack([i, -i], dim=1).float() / 10, i % 3)
+
+
+class Small(nn.Module):
+    def __init__(self, dropout=0.0):
+        super().__init__()
+        self.label = nn.Embedding(4, 8)
+        self.body = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Dropout(dropout), nn.Linear(8, 2))
+        self.register_buffer("calls", torch.zeros(()))
+        self.seen = []
+
+    def forward(self, x, t, condition=None):
+        self.seen.append(condition)
+        self.calls += 1
+        hidden = self.body[0](torch.cat([x, t[:, None]], dim=1)) + self.label(condition)
+        return self.body[1:](hidden)
+
+    def matrix_blocks(self):
+        return {"body.0.weight": 1}
+
+
+class Recorder:
+    """Keeps what the loop says; asks it to stop after `stop_at` steps."""
+
+    def __init__(self, stop_at=None):
+        self.records, self.checkpoints, self.validated, self.calls, self.stop_at = [], {}, [], 0, stop_at
+
+    def record(self, event, values):
+        self.records.append((event, copy.deepcopy(values)))
+
+    def validate(self, state):
+        self.validated.append(state.step)
+
+    def checkpoint(self, state):
+        self.checkpoints[state.step] = copy.deepcopy(state.checkpoint({}))
+
+    def should_stop(self):
+        self.calls += 1
+        return self.calls == self.stop_at
+
+    def steps(self):
+        return [values["step"] for event, values in self.records if event == "step"]
+
+
+def start(dropout=0.0, objective=None, **settings):
+    settings = TrainSettings(**{"steps": 9, "batch_size": 6, "learning_rate": 0.01, "precision": "fp32", **settings})
+    with forked(0, "initial weights"):
+        network = Small(dropout)
+    state = TrainingState(network, objective or FlowMatching(FlowMatchingConfig()), settings)
+    return state, Plan(settings, 20, 5)
+
+
+def go(state, plan, listener=None):
+    listener = listener or Recorder()
+    return train(state, Points(), SPEC, plan, listener, CPU, "fp32"), listener
+
+
+def weights(state):
+    return torch.cat([parameter.detach().flatten() for parameter in state.weights.parameters()])
+
+
+def test_training_learns():
+    state, plan = start(steps=300, batch_size=20, learning_rate=0.03)
+    _, listener = go(state, plan)
+    losses = [values["loss"] for event, values in listener.records if event == "step"]
+    # The noise alone costs about (pi / 2) · std; the start costs about E|x1 - x0|² = 1 + E x1² > 2.
+    assert sum(losses[-50:]) / 50 < 0.75 * sum(losses[:5]) / 5
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_one_others():
+    runs = []
+    for seed in (5, 5, 6):
+        state, plan = start(dropout=0.3, condition_dropout=0.5)
+        go(state, Plan(plan.settings, 20, seed))
+        runs.append(weights(state))
+    assert torch.equal(runs[0], runs[1])
+    assert not torch.equal(runs[0], runs[2])
+
+
+@pytest.mark.parametrize("accumulation", [2, 3, 6])
+def test_accumulation_changes_nothing_but_rounding(accumulation):
+    results = []
+    for parts in (1, accumulation):
+        state, plan = start(accumulation=parts, condition_dropout=0.3, optimizer="muon")
+        go(state, plan)
+        results.append(weights(state))
+    # Nine steps of size 0.02 at most, on gradients that differ by float32 rounding; AdamW's first steps divide by
+    # |gradient|, which can turn a rounding of a tiny gradient into a part of a step: measured below 2e-6 here.
+    torch.testing.assert_close(results[0], results[1], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("stop_at", [1, 3, 5, 8])
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(stop_at, optimizer):
+    settings = {"optimizer": optimizer, "ema_decay": 0.7, "condition_dropout": 0.2, "dropout": 0.2, "warmup_steps": 2}
+    whole, plan = start(**settings)
+    done, heard = go(whole, plan)
+    assert done
+    first, _ = start(**settings)
+    done, before = go(first, plan, Recorder(stop_at=stop_at))
+    assert not done
+    assert first.step == stop_at
+    second, _ = start(**settings)
+    second.restore(before.checkpoints[stop_at])
+    done, after = go(second, plan)
+    assert done
+    assert torch.equal(weights(whole), weights(second))
+    assert all(torch.equal(a, b) for a, b in zip(whole.ema.parameters(), second.ema.parameters(), strict=True))
+    assert before.records + after.records == heard.records
+
+
+def test_the_average_follows_its_recursion():
+    state, plan = start(ema_decay=0.7, steps=3)
+    expected = weights(state)
+    for _ in range(3):
+        training_step(state, Points(), SPEC, plan, CPU, "fp32")
+        state.step += 1
+        expected = 0.7 * expected + 0.3 * weights(state)
+    average = torch.cat([parameter.flatten() for parameter in state.ema.parameters()])
+    torch.testing.assert_close(average, expected)
+    assert state.ema["backbone"].calls == state.backbone.calls  # buffers are copied, not averaged
+
+
+def test_conditions_are_dropped_to_the_null_label_as_often_as_asked():
+    state, plan = start(condition_dropout=0.3, steps=500, learning_rate=1e-6)
+    go(state, plan)
+    seen = torch.cat(state.backbone.seen)
+    dropped = (seen == 3).float().mean().item()
+    assert abs(dropped - 0.3) < 5 * math.sqrt(0.3 * 0.7 / len(seen))
+
+
+def test_without_dropout_no_condition_is_touched():
+    state, plan = start()
+    go(state, plan)
+    assert max(seen.max().item() for seen in state.backbone.seen) == 2
+
+
+def test_gradients_are_clipped_by_their_global_norm():
+    free, plan = start(clip_norm=None, steps=1)
+    norm = training_step(free, Points(), SPEC, plan, CPU, "fp32").gradient_norm.item()
+    clipped, plan = start(clip_norm=norm / 10, steps=1)
+    seen = {}
+    real_step = clipped.optimisers.step
+    clipped.optimisers.step = lambda rate: (
+        seen.update(norm=torch.cat([p.grad.flatten() for p in clipped.parameters]).norm().item()),
+        real_step(rate),
+    )
+    result = training_step(clipped, Points(), SPEC, plan, CPU, "fp32")
+    assert result.gradient_norm.item() == pytest.approx(norm)
+    assert seen["norm"] == pytest.approx(norm / 10, rel=1e-4)
+
+
+def test_every_step_and_epoch_is_recorded():
+    state, plan = start(steps=7)  # three steps an epoch
+    _, heard = go(state, plan)
+    assert heard.steps() == list(range(1, 8))
+    epochs = [values for event, values in heard.records if event == "epoch"]
+    assert [(e["epoch"], e["step"]) for e in epochs] == [(1, 3), (2, 6), (3, 7)]
+    losses = [values["loss"] for event, values in heard.records if event == "step"]
+    assert epochs[0]["loss"] == pytest.approx(sum(losses[:3]) / 3)
+    assert epochs[2]["loss"] == pytest.approx(losses[6])
+    assert len(epochs[0]["loss_by_t"]) == 10
+
+
+def test_checkpoints_and_validations_come_when_asked():
+    state, plan = start(steps=9, checkpoint_every=4, validate_every=3)
+    _, heard = go(state, plan)
+    assert sorted(heard.checkpoints) == [4, 8, 9]
+    assert heard.validated == [3, 6]  # the last step is measured by the evaluation
+
+
+class Exploding(FlowMatching):
+    """Its loss is not a number from step 4 on."""
+
+    def loss(self, backbone, batch, context):
+        record = super().loss(backbone, batch, context)
+        return type(record)(record.loss * (math.nan if context.step >= 4 else 1), record.t)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_before_it_is_saved():
+    state, plan = start(objective=Exploding(FlowMatchingConfig()), checkpoint_every=2)
+    heard = Recorder()
+    with pytest.raises(NonFiniteError, match=r"step 5: loss nan") as error:
+        go(state, plan, heard)
+    assert error.value.exit_code == 3
+    assert sorted(heard.checkpoints) == [2, 4]
+
+
+class Weighted(FlowMatching, nn.Module):
+    """An objective with a parameter of its own."""
+
+    def __init__(self):
+        nn.Module.__init__(self)
+        self.config = FlowMatchingConfig()
+        self.log_weight = nn.Parameter(torch.zeros(()))
+
+    def loss(self, backbone, batch, context):
+        record = FlowMatching.loss(self, backbone, batch, context)
+        return type(record)(record.loss * self.log_weight.exp() - self.log_weight, record.t)
+
+
+def test_an_objectives_own_parameters_are_trained_averaged_and_saved():
+    objective = Weighted()
+    state, plan = start(objective=objective, ema_decay=0.5)
+    _, heard = go(state, plan)
+    assert objective.log_weight.item() != 0
+    saved = heard.checkpoints[9].tensors
+    assert saved["weights"]["objective.log_weight"].item() == objective.log_weight.item()
+    assert saved["ema"]["objective.log_weight"].item() not in (0.0, objective.log_weight.item())

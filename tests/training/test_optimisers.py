@@ -1,0 +1,84 @@
+"""Muon on row blocks, AdamW on the rest."""
+
+import pytest
+import torch
+from torch import nn
+
+from gentoolkit.errors import UsageError
+from gentoolkit.settings import TrainSettings
+from gentoolkit.training.optimisers import Optimisers
+
+
+class TwoLayers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.joint = nn.Parameter(torch.randn(12, 4, generator=generator))
+        self.bias = nn.Parameter(torch.randn(5, generator=generator))
+
+    def matrix_blocks(self):
+        return {"joint": 3}
+
+
+def optimisers(network, **settings):
+    named = {f"backbone.{name}": parameter for name, parameter in network.named_parameters()}
+    return Optimisers(network, named, TrainSettings(steps=1, **settings))
+
+
+def set_gradients(network, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in network.parameters():
+        parameter.grad = torch.randn(parameter.shape, generator=generator)
+
+
+def test_muon_orthogonalises_q_k_and_v_by_themselves():
+    network = TwoLayers()
+    before = network.joint.detach().clone()
+    set_gradients(network)
+    optimisers(network, optimizer="muon", weight_decay=0.0, matrix_learning_rate=0.1).step(1.0)
+    update = (before - network.joint.detach()) / 0.1
+    for block in update.chunk(3):
+        values = torch.linalg.svdvals(block)
+        # Jordan et al. 2024: five Newton-Schulz steps leave the singular values between about 0.7 and 1.2.
+        assert values.min() > 0.5
+        assert values.max() < 1.3
+
+
+def test_what_is_no_matrix_takes_torchs_adamw():
+    network, twin = TwoLayers(), TwoLayers()
+    set_gradients(network), set_gradients(twin)
+    optimisers(network, optimizer="muon", learning_rate=0.01, weight_decay=0.1).step(1.0)
+    torch.optim.AdamW([twin.bias], lr=0.01, weight_decay=0.1).step()
+    torch.testing.assert_close(network.bias, twin.bias)
+    assert not torch.equal(network.joint, twin.joint)
+
+
+def test_the_rate_scales_the_peaks():
+    network = TwoLayers()
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    set_gradients(network)
+    optimisers(network, optimizer="muon").step(0.0)
+    for name, parameter in network.named_parameters():
+        assert torch.equal(parameter, before[name])
+
+
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_a_restored_optimiser_goes_on_as_the_saved_one(kind):
+    one, two = TwoLayers(), TwoLayers()
+    first = optimisers(one, optimizer=kind)
+    set_gradients(one, 1)
+    first.step(1.0)
+    tensors, numbers = first.state()
+    two.load_state_dict(one.state_dict())
+    second = optimisers(two, optimizer=kind)
+    second.restore({name: tensor.clone() for name, tensor in tensors.items()}, dict(numbers))
+    for network, optimiser in ((one, first), (two, second)):
+        set_gradients(network, 2)
+        optimiser.step(0.5)
+    assert torch.equal(one.joint, two.joint)
+    assert torch.equal(one.bias, two.bias)
+
+
+def test_muon_without_matrices_is_an_error():
+    with pytest.raises(UsageError, match="names no matrices"):
+        optimisers(nn.ReLU(), optimizer="muon")
