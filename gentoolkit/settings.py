@@ -84,7 +84,7 @@ class SampleSettings(Strict):
     seed: Seed | None = None
     """The seed of the noise; the recipe's by default."""
     batch_size: Count = 64
-    """Samples that are carried at once: bounds the memory, changes no sample but by rounding."""
+    """Samples that are carried at once, and measured: bounds the memory, changes no sample but by rounding."""
     guidance: float = 1.0
     """Classifier-free guidance w: v_u + w (v_c - v_u) (Ho and Salimans 2022, arXiv:2207.12598); 1 is off."""
     precision: Precision = "fp32"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import click
 
 from gentoolkit.cli.options import json_option, write_result
@@ -22,7 +20,7 @@ def command(distribution: str, as_json: bool) -> None:
       gentool check gentoolkit
     """
     from gentoolkit.plugins import load_plugins
-    from gentoolkit.testing import check
+    from gentoolkit.testing import check, summary
 
     outcomes = check(distribution, load_plugins())
 
@@ -30,8 +28,7 @@ def command(distribution: str, as_json: bool) -> None:
         for outcome in outcomes:
             if outcome.status != "passed":
                 click.echo(f"{outcome.status}: {outcome.component} {outcome.contract}: {outcome.message}")
-        counts = Counter(outcome.status for outcome in outcomes)
-        click.echo(", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
+        click.echo(summary(outcomes))
 
     write_result([vars(outcome) for outcome in outcomes], as_json, show)
     if any(outcome.status == "failed" for outcome in outcomes):

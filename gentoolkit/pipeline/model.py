@@ -146,9 +146,15 @@ class Model:
 
     def validate(self) -> evaluation.ValidationLoss:
         """Return the validation loss on the held-out data, in fp32."""
-        settings, seed = self.recipe.evaluate, self.recipe.seed
-        data, count = self.dataset("held_out"), settings.validation_samples
-        return evaluation.validation_loss(self.field(), data, count, seed=seed, device=self.device)
+        recipe = self.recipe
+        return evaluation.validation_loss(
+            self.field(),
+            self.dataset("held_out"),
+            recipe.evaluate.validation_samples,
+            seed=recipe.seed,
+            batch_size=recipe.sample.batch_size,
+            device=self.device,
+        )
 
     def evaluate(self) -> dict[str, Any]:
         """Return validation loss, optimum and metrics against held-out data, as plain JSON data.

@@ -283,3 +283,25 @@ def test_ctrl_c_saves_says_how_to_resume_and_the_resumed_run_finishes(tmp_path):
     assert "Traceback" not in err
     assert list((tmp_path / "smoke-1" / "checkpoints").iterdir())
     assert out == ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(tmp_path):
+    """Killed at whatever moment comes after its second checkpoint, with no chance to clean up."""
+    settings = ["train.steps=400", "train.checkpoint_every=3", "train.validate_every=null", "--quiet"]
+    command = [sys.executable, "-m", "gentoolkit.cli", "run", SMOKE, *settings, "--out", str(tmp_path / "killed")]
+    run = tmp_path / "killed" / "smoke-1"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while not (run / "checkpoints" / "step-6").exists() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert fresh("run", SMOKE, *settings, "--out", tmp_path / "whole").returncode == 0
+    assert fresh("resume", run, "--quiet").returncode == 0
+    for name in ("weights", "ema", "optimizer"):
+        files = [
+            folder / "checkpoints" / "step-400" / f"{name}.safetensors"
+            for folder in (run, tmp_path / "whole" / "smoke-1")
+        ]
+        assert files[0].read_bytes() == files[1].read_bytes()

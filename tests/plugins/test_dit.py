@@ -10,7 +10,7 @@ from torch import nn
 from gentoolkit.api import DataSpec, Labels, Vectors
 from gentoolkit.randomness import forked
 from gentoolkit_dit import DiTConfig
-from gentoolkit_dit.network import DiT, time_features
+from gentoolkit_dit.network import DiT, attend, time_features
 
 REFERENCE = DataSpec((4, 32, 32), Labels(4), (-1.0, 1.0))
 SMALL = DiTConfig(hidden_size=32, depth=2, num_heads=4)
@@ -188,3 +188,14 @@ def test_data_that_does_not_fit_is_told_before_building(spec, field, words):
 def test_widths_that_make_no_sense_are_refused(fields, words):
     with pytest.raises(ValidationError, match=words):
         DiTConfig(**fields)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_both_ways_of_attention_are_the_same_function(training):
+    g = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, 3, 5, 4, generator=g).bfloat16() for _ in range(3))
+    exact = torch.softmax(q.double() @ k.double().mT / 2, dim=-1) @ v.double()
+    with torch.set_grad_enabled(training):
+        # bf16 has 8 bits: q / 2 is exact; weights and result are rounded by 2^-9 each, and the scores (below 8) by
+        # 2^-6, which moves a weight by as much relatively: at most 2^-6 + 2 · 2^-9 of |v| < 4.
+        torch.testing.assert_close(attend(q, k, v).double(), exact, rtol=0, atol=4 * (2**-6 + 2**-8))
