@@ -1,6 +1,8 @@
-"""All that a plugin's declaration imports. No torch here: listing a plugin costs milliseconds.
+"""All of gentoolkit that a plugin's declaration imports. No torch here: listing a plugin costs milliseconds.
 
-A whole plugin::
+A whole plugin, whose settings are pydantic's fields::
+
+    from pydantic import Field
 
     from gentoolkit.api import Component, SamplerConfig, hookimpl
 
@@ -9,7 +11,7 @@ A whole plugin::
 
     @hookimpl
     def gentoolkit_components():
-        yield Component("heun", HeunConfig, "my_package.heun:Heun", tiny=HeunConfig(num_steps=2))
+        yield Component("heun", HeunConfig, f"{__name__}.heun:Heun", tiny=HeunConfig(num_steps=2))
 
 named in its `pyproject.toml`::
 
@@ -25,9 +27,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import pluggy
-from pydantic import Field
 
-from gentoolkit.errors import PluginError, listing
+from gentoolkit.errors import GentoolError, PluginError, UsageError, listing
 from gentoolkit.settings import Strict
 
 if TYPE_CHECKING:
@@ -42,13 +43,15 @@ __all__ = [
     "Component",
     "DataSpec",
     "DatasetConfig",
-    "Field",
+    "GentoolError",
     "KINDS",
     "Labels",
     "MetricConfig",
     "ObjectiveConfig",
+    "PluginError",
     "Problem",
     "SamplerConfig",
+    "UsageError",
     "Vectors",
     "hookimpl",
 ]
@@ -128,10 +131,11 @@ class Config(Strict):
         """Refuse fields that a recipe could not set or that hide a method.
 
         Raises:
-            PluginError: A field is named `type`, or as a method of the base.
+            PluginError: A field is named `type`, or as a method of a base, such as `check`.
         """
         super().__pydantic_init_subclass__(**kwargs)
-        if taken := sorted(name for name in cls.model_fields if name == "type" or hasattr(Config, name)):
+        bases = [base for base in cls.__mro__[1:] if issubclass(base, Config)]
+        if taken := [name for name in cls.model_fields if name == "type" or any(hasattr(b, name) for b in bases)]:
             raise PluginError(f"{cls.__name__}: {listing(taken)} can't be a field's name; rename it")
 
     def check(self, spec: DataSpec) -> Iterator[Problem]:
@@ -186,7 +190,9 @@ class Component:
     Attributes:
         name: Its `type` in a recipe (third-party: after `distribution-name/`): a-z, 0-9, `_`, `-`.
         config: The config class; its base says the kind.
-        factory: "package.module:attribute", imported when a run builds the component.
+        factory: "package.module:attribute", imported when a run builds the component; with `f"{__name__}.module:..."`
+            the package can be renamed. It raises `UsageError` for what the user can mend, such as a folder that is
+            missing or an extra that is not installed; the message, with the cure, is all that the user then sees.
         tiny: The smallest useful config; contracts and smoke tests build it.
         tiny_spec: The data that `tiny` fits; needed for backbones.
         traits: What it is by nature: "adaptive", "stochastic" for samplers.
@@ -236,7 +242,7 @@ class Hooks:
 
     @hookspec
     def gentoolkit_commands(self) -> Iterable[click.Command]:  # type: ignore[empty-body]
-        """Return verbs to add to `gentool`."""
+        """Return verbs to add to `gentool`; a plugin with a verb whose name is taken is left out."""
 
     @hookspec
     def gentoolkit_run_started(self, directory: str, recipe: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -64,10 +65,22 @@ class InterruptedRun(GentoolError):  # noqa: N818 - an event that ends a run, no
         super().__init__(message)
 
 
+def writing_failed(error: OSError, message: str) -> GentoolError:
+    """Return what to raise for a failed write: OutOfSpaceError where the disk is full, else UsageError(message)."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutOfSpaceError(f"{message}: the disk is full")
+    return UsageError(f"{message}: {error.strerror}")
+
+
 def suggest(name: str, choices: Iterable[str]) -> str:
-    """Return ", did you mean 'x'?" for the choice nearest to `name`, or "" where none is near."""
+    """Return "did you mean 'x'?" for the choice nearest to `name`, or "" where none is near."""
     near = get_close_matches(name, list(choices), n=1)
-    return f", did you mean {near[0]!r}?" if near else ""
+    return f"did you mean {near[0]!r}?" if near else ""
+
+
+def joined(*parts: str) -> str:
+    """Return the parts of an error message that are not empty, with "; " between them."""
+    return "; ".join(filter(None, parts))
 
 
 def listing(choices: Iterable[object]) -> str:

@@ -11,9 +11,15 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopSignal:
-    """While entered, the first SIGINT or SIGTERM is only noted in `number`; a second one acts as it always does."""
+    """While entered, the first SIGINT or SIGTERM is only noted; a second one acts as it always does.
+
+    Attributes:
+        number: The signal that came.
+        at_once: From now on the first one, too, raises KeyboardInterrupt.
+    """
 
     number: int | None = None
+    at_once = False
 
     def __init__(self) -> None:
         self._before: dict[int, Any] = {}
@@ -26,6 +32,8 @@ class StopSignal:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.number = number
         self._restore()
+        if self.at_once:
+            raise KeyboardInterrupt
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

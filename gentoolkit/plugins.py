@@ -8,20 +8,20 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
-from importlib import metadata
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from gentoolkit.api import API_VERSION, Component, DatasetConfig, DataSpec, Hooks
-from gentoolkit.errors import GentoolError, PluginError, listing, suggest
-from gentoolkit.registry import Entry, Registry, canonical, qualified
+from gentoolkit.distributions import CORE, GROUPS, identity, with_plugins
+from gentoolkit.errors import GentoolError, PluginError, joined, listing, suggest
+from gentoolkit.registry import Entry, Registry, qualified
+from gentoolkit.verbs import VERBS
 
 if TYPE_CHECKING:
     import click
 
-GROUPS = "gentoolkit.plugins"
 GROUP = f"{GROUPS}.v{API_VERSION}"
 HOOKS = tuple(name for name in vars(Hooks) if name.startswith("gentoolkit_"))
 
@@ -78,7 +78,7 @@ class Plugins:
         One that raises gets a RuntimeWarning, the first time for each hook, and stops neither the others nor the run.
         """
         if hook_name not in HOOKS:
-            raise ValueError(f"unknown hook {hook_name!r}{suggest(hook_name, HOOKS)}")
+            raise ValueError(joined(f"unknown hook {hook_name!r}", suggest(hook_name, HOOKS)))
         for plugin in self.loaded:
             try:
                 with redirect_stdout(sys.stderr):  # stdout is for results
@@ -122,40 +122,21 @@ def load_plugins(entry_points: Iterable[EntryPoint] | None = None) -> Plugins:
 
 
 def _installed(quarantined: list[Quarantined]) -> Iterator[EntryPoint]:
-    """Yield the entry points of every version of our group; the first distribution of a name on sys.path counts."""
-    seen = set()
-    for distribution in metadata.distributions():
-        try:
-            text = distribution.read_text("entry_points.txt") or ""
-        except (OSError, UnicodeError):
-            continue
-        if GROUPS not in text:  # spares us most distributions, whose metadata is slow to parse
-            continue
-        name, version = _identity(distribution)
-        if name in seen:
-            continue
-        seen.add(name)
+    """Yield the entry points of every version of our group."""
+    for distribution in with_plugins():
         try:
             yield from (point for point in distribution.entry_points if point.group.startswith(GROUPS))
         except Exception as fault:
             reason = f"its entry_points.txt can't be read: {_last_line(fault)}"
-            quarantined.append(Quarantined("entry_points.txt", name, version, reason))
-
-
-def _identity(distribution: metadata.Distribution | None) -> tuple[str, str]:
-    try:
-        name, version = distribution.metadata["Name"], distribution.version  # type: ignore[union-attr]
-    except Exception:  # no distribution, or one with broken metadata
-        name, version = None, None
-    return canonical(name or "unknown"), version or "unknown"
+            quarantined.append(Quarantined("entry_points.txt", *identity(distribution), reason))
 
 
 def _ordered(points: Iterable[EntryPoint]) -> list[tuple[EntryPoint, str, str]]:
     """Return each entry point once, with its distribution's name and version; ours first, the rest by name."""
     found: dict[tuple[bool, str, str, str, str], tuple[EntryPoint, str, str]] = {}
     for point in points:
-        name, version = _identity(point.dist)
-        found.setdefault((name != "gentoolkit", name, point.group, point.name, point.value), (point, name, version))
+        name, version = identity(point.dist)
+        found.setdefault((name != CORE, name, point.group, point.name, point.value), (point, name, version))
     return [found[key] for key in sorted(found)]
 
 
@@ -196,7 +177,8 @@ def _hooks(manager: pluggy.PluginManager, module: object) -> set[str]:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         name = next(caller.name for caller in callers if not caller.has_spec())
-        raise PluginError(f"unknown hook {name!r}; expected {listing(HOOKS)}{suggest(name, HOOKS)}") from error
+        expected = f"expected {listing(HOOKS)}"
+        raise PluginError(joined(f"unknown hook {name!r}", expected, suggest(name, HOOKS))) from error
     return implemented
 
 
@@ -212,7 +194,7 @@ def _components(manager: pluggy.PluginManager) -> Iterator[Component]:
 
 def _commands(manager: pluggy.PluginManager) -> Iterator[click.Command]:
     for listed in manager.hook.gentoolkit_commands():
-        import click  # only where a plugin adds verbs
+        import click  # here, so that the toolkit can be used as a library without it being loaded
 
         for command in listed:
             if not isinstance(command, click.Command) or not command.name:
@@ -221,9 +203,11 @@ def _commands(manager: pluggy.PluginManager) -> Iterator[click.Command]:
 
 
 def _need_free_verbs(plugin: Plugin, loaded: list[Plugin]) -> None:
-    verbs = [command.name for other in [*loaded, plugin] for command in other.commands]
-    if taken := [command.name for command in plugin.commands if verbs.count(command.name) > 1]:
-        raise PluginError(f"verbs {listing(taken)} are taken; rename them")
+    owners = dict.fromkeys(VERBS, CORE) | {verb.name: other.distribution for other in loaded for verb in other.commands}
+    for verb in plugin.commands:
+        if verb.name in owners:
+            raise PluginError(f"verb {verb.name!r} is taken by {owners[verb.name]}; rename it")
+        owners[verb.name] = plugin.distribution
 
 
 def _last_line(fault: BaseException) -> str:

@@ -60,7 +60,8 @@ class LossRecord:
         loss: What is minimised, per sample, (B,), attached to the graph; its mean is the training loss.
         t: The time at which each sample was taken, (B,).
         velocity_error: Mean squared error of the velocity per dimension, (B,), without any weighting, so that
-            objectives of different parametrisation and weighting can be compared; None means that it is `loss`.
+            objectives of different parametrisation and weighting can be compared in the log, by time, and held to the
+            closed form by the contracts; None means that it is `loss`.
     """
 
     loss: Tensor

@@ -37,7 +37,9 @@ def normal_rows(seed: int, purpose: str, indices: np.ndarray, shape: tuple[int, 
 @contextmanager
 def forked(seed: int, purpose: str, *numbers: int) -> Iterator[None]:
     """Run the block under a keyed global RNG (initialisation, dropout) and leave the caller's as it was."""
-    with torch.random.fork_rng():
+    # Seeding reaches every GPU that is in use, so every one of them is kept.
+    gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else range(0)
+    with torch.random.fork_rng(devices=gpus):
         torch.manual_seed(key(seed, purpose, *numbers))
         yield
 
@@ -83,8 +85,8 @@ class BatchGenerator:
 
         Kingma et al. 2021, arXiv:2107.00630, App. I.1: the same expectation as `uniform`, less variance.
         """
-        u = torch.rand((), generator=self._generator, dtype=torch.float64)
-        return ((u + torch.arange(self.total) / self.total) % 1).float()[self.rows].to(self.device)
+        u = torch.rand((), generator=self._generator)
+        return ((u + torch.arange(self.total) / self.total) % 1)[self.rows].to(self.device)
 
 
 class Permutation:

@@ -9,14 +9,8 @@ from operator import attrgetter
 from typing import Any
 
 from gentoolkit.api import Component, Config
-from gentoolkit.errors import PluginError, UnknownComponentError, listing, suggest
-
-CORE = "gentoolkit"
-
-
-def canonical(distribution: str) -> str:
-    """Return a distribution's name as PEP 503 normalises it: "My_Dist" is "my-dist"."""
-    return re.sub(r"[-_.]+", "-", distribution).lower()
+from gentoolkit.distributions import CORE, canonical
+from gentoolkit.errors import PluginError, UnknownComponentError, joined, listing, suggest
 
 
 def qualified(distribution: str, component: str) -> str:
@@ -51,7 +45,7 @@ class Entry:
         return self.component.config
 
     def build(self, *args: Any) -> Any:
-        """Import the factory and call it; what the call itself raises is not changed.
+        """Import the factory and call it; what the call itself raises is not changed, such as its UsageError.
 
         Raises:
             PluginError: The factory can't be imported.
@@ -118,9 +112,9 @@ class Registry:
     def _explain(self, kind: str, name: str) -> str:
         names = self.names(kind)
         same = [choice for choice in names if choice.rpartition("/")[2] == name.rpartition("/")[2]]
-        near = f"did you mean {same[0]!r}?" if same else suggest(name.lower(), names).lstrip(", ")
+        near = f"did you mean {same[0]!r}?" if same else suggest(name.lower(), names)
         parts = [f"no {kind} {name!r} is installed", self._other_kinds(name), *self._cures(name)]
-        return "; ".join(filter(None, [*parts, f"expected one of {listing(names)}", near]))
+        return joined(*parts, f"expected one of {listing(names)}", near)
 
     def _other_kinds(self, name: str) -> str:
         kinds = [entry.kind for entry in self.entries() if entry.name == name]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gentoolkit.errors import GentoolError, UsageError
+from gentoolkit.errors import GentoolError, UsageError, writing_failed
 
 try:
     import fcntl
@@ -45,7 +45,7 @@ class RunDir:
             for folder in (run.checkpoints, run.samples, run.images):
                 folder.mkdir()
         except OSError as error:
-            raise UsageError(f"can't make a run in {str(root)!r}: {error.strerror}; choose another --out") from error
+            raise writing_failed(error, f"can't make a run in {str(root)!r}, choose another --out") from error
         return run
 
     @classmethod
@@ -70,27 +70,68 @@ class RunDir:
     report = property(lambda self: self.path / "report.html", doc="The page.")
     log = property(lambda self: self.path / "log.txt", doc="What happened, in words.")
 
+    def write(self, recipe: str, resolved: str, provenance: Mapping[str, Any]) -> None:
+        """Write what is known when the run begins; it is on the disk when this returns."""
+        texts = {
+            self.recipe: recipe,
+            self.resolved: resolved,
+            self.provenance: json.dumps(provenance, indent=2) + "\n",
+        }
+        for path, text in texts.items():
+            with path.open("w", encoding="utf-8", newline="") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+
     def records(self, event: str | None = None) -> list[dict[str, Any]]:
-        """Return the lines of `metrics.jsonl`, of one event where named; a torn last line is left out."""
+        """Return the lines of `metrics.jsonl`, of one event where named; lines torn by a power cut are left out."""
         if not self.metrics.exists():
             return []
-        lines = self.metrics.read_text(encoding="utf-8").split("\n")[:-1]
-        records: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        lines = self.metrics.read_text(encoding="utf-8", errors="replace").splitlines()
+        records = [record for line in lines if (record := _parsed(line)) is not None]
         return [record for record in records if event in (None, record["event"])]
+
+    def summary(self) -> dict[str, Any]:
+        """Return where the run is and its last figures, as plain JSON data."""
+        finished, evaluations = self.records("finished"), self.records("evaluation")
+        return {
+            "run": str(self.path),
+            "report": str(self.report),
+            "seconds": finished[-1]["seconds"] if finished else None,
+            "evaluation": {k: v for k, v in evaluations[-1].items() if k != "event"} if evaluations else None,
+        }
+
+    def status(self) -> dict[str, Any]:
+        """Return the run's state, last step and validation loss, as plain JSON data."""
+        records = self.records()
+        steps = [record["step"] for record in records if record["event"] == "step"]
+        finished = any(record["event"] == "finished" for record in records)
+        evaluations = [record["validation"]["loss"] for record in records if record["event"] == "evaluation"]
+        return {
+            "run": str(self.path),
+            "state": "finished" if finished else "unfinished",
+            "step": steps[-1] if steps else 0,
+            "validation_loss": evaluations[-1] if evaluations else None,
+            "started": self.resolved.stat().st_mtime,
+        }
 
     def append(self, event: str, values: Mapping[str, Any]) -> None:
         """Add one line to `metrics.jsonl`."""
         with self.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"event": event, **values}) + "\n")
 
-    def metrics_size(self) -> int:
-        """Return how many bytes of `metrics.jsonl` there are."""
-        return self.metrics.stat().st_size if self.metrics.exists() else 0
+    def sync_metrics(self) -> int:
+        """Bring `metrics.jsonl` to the disk and return its size, which a checkpoint remembers."""
+        with self.metrics.open("ab") as file:
+            os.fsync(file.fileno())
+            return file.tell()
 
     def truncate_metrics(self, size: int) -> None:
-        """Cut `metrics.jsonl` back to its first `size` bytes, as it was when a checkpoint was written."""
-        if self.metrics_size() > size:
-            os.truncate(self.metrics, size)
+        """Cut `metrics.jsonl` back to `size` bytes, as a checkpoint knew it, and to whole lines."""
+        if self.metrics.exists():
+            with self.metrics.open("rb") as file:
+                kept = file.read(size)
+            os.truncate(self.metrics, kept.rfind(b"\n") + 1)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -108,9 +149,23 @@ class RunDir:
             yield
 
 
+def _parsed(line: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) and "event" in record else None
+
+
 def list_runs(root: Path) -> list[RunDir]:
-    """Return the runs in `root`, oldest first."""
-    if not root.is_dir():
+    """Return the runs in `root`, oldest first; none where there is no such folder.
+
+    Raises:
+        UsageError: `root` is a file.
+    """
+    if root.exists() and not root.is_dir():
+        raise UsageError(f"{str(root)!r} is a file; give the folder that has the runs")
+    if not root.exists():
         return []
     runs = [RunDir(path) for path in root.iterdir() if (path / "resolved.yaml").is_file()]
     return sorted(runs, key=lambda run: run.resolved.stat().st_mtime)

@@ -73,9 +73,11 @@ def generate(
         batch_size: Samples carried at once: bounds the memory, changes no sample but by rounding.
         device: Where the field computes.
         precision: "fp32", or "bf16" for autocast inside the field; the state stays float32.
-        trajectory: Whether to keep every state on the way.
+        trajectory: Whether to keep every state on the way; all samples are then carried at once, because an adaptive
+            sampler takes steps of its own for every batch.
     """
     device = device or torch.device("cpu")
+    batch_size = len(x0) if trajectory else batch_size
 
     def evaluate(x: Tensor, t: Tensor, c: Tensor | None) -> Tensor:
         with autocast(device, precision):
@@ -89,13 +91,9 @@ def generate(
         chunks.append(
             _carry(cast_field, sampler, x0[rows].to(device), c, np.arange(rows.start, rows.stop), seed, trajectory)
         )
-    frames = [chunk.trajectory for chunk in chunks]
-    return Samples(
-        torch.cat([chunk.x1 for chunk in chunks]),
-        condition,
-        chunks[0].times,
-        torch.cat(frames, dim=1) if trajectory else torch.empty(0),
-    )
+    if trajectory:
+        return chunks[0]
+    return Samples(torch.cat([chunk.x1 for chunk in chunks]), condition)
 
 
 def _carry(
@@ -118,6 +116,7 @@ def _carry(
         frames.append(x.cpu())
 
     x1 = sampler.sample(velocity, x0, condition, noise, keep if trajectory else None)
+    condition = None if condition is None else condition.cpu()
     return Samples(x1.cpu(), condition, tuple(times), torch.stack(frames) if trajectory else torch.empty(0))
 
 

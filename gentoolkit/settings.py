@@ -29,7 +29,7 @@ class TrainSettings(Strict):
     batch_size: Count = 64
     """Samples per optimiser step, over all micro-batches. An incomplete last batch of an epoch is dropped."""
     accumulation: Count = 1
-    """Micro-batches that share an optimiser step, to save memory; the draws and the result stay the same."""
+    """Micro-batches that share an optimiser step, to save memory; changes nothing but rounding and dropout masks."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """`muon`: Muon on the backbone's matrix blocks and AdamW on the rest (Jordan et al. 2024)."""
     learning_rate: float = Field(default=1e-4, gt=0)
@@ -94,7 +94,7 @@ class SampleSettings(Strict):
 class EvaluateSettings(Strict):
     """How the trained model is measured, against held-out real samples."""
 
-    per_class: Count = 32
+    per_class: int = Field(default=32, ge=2, le=2**40)
     """Generated samples for each class, and twice as many real ones: half of them give the floor."""
     validation_samples: Count = 400
     """Held-out samples for the validation loss, each at its own fixed time and with its own fixed noise."""

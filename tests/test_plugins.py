@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, PathDistribution
 import pytest
 
 from gentoolkit.plugins import GROUP, load_plugins
+from gentoolkit.verbs import VERBS
 
 GOOD = """
 from gentoolkit.api import Component, DataSpec, DatasetConfig, SamplerConfig, hookimpl
@@ -101,7 +102,7 @@ FAULTS = {
     ),
     "misspelt": (
         "@hookimpl\ndef gentoolkit_component(): return [heun()]",
-        "unknown hook 'gentoolkit_component'; expected .*, did you mean 'gentoolkit_components'?",
+        "unknown hook 'gentoolkit_component'; expected .*; did you mean 'gentoolkit_components'?",
     ),
     "wrong_argument": ("@hookimpl\ndef gentoolkit_step(stp): pass", "PluginValidationError: .*'stp'"),
     "raises_when_listed": (COMPONENTS + "    yield heun()\n    1 / 0", "ZeroDivisionError: division by zero"),
@@ -250,9 +251,21 @@ def test_a_verb_that_is_taken_quarantines_the_second_plugin(environment):
     environment.plugin("a_polisher", COMMAND)
     environment.plugin("b_polisher", COMMAND + COMPONENTS + "    yield heun()\n")
     plugins = environment.load()
-    assert [bad.reason for bad in plugins.quarantined] == ["verbs 'polish' are taken; rename them"]
+    assert [bad.reason for bad in plugins.quarantined] == ["verb 'polish' is taken by a-polisher; rename it"]
     assert len(plugins.commands()) == 1
     assert plugins.registry.entries() == ()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_names_of_our_own_verbs_are_taken(environment, verb):
+    plugins = load_plugins(environment.plugin("takes_ours", COMMAND.replace("polish", verb)))
+    assert [bad.reason for bad in plugins.quarantined] == [f"verb '{verb}' is taken by gentoolkit; rename it"]
+    assert plugins.commands() == []
+
+
+def test_a_plugin_cannot_add_a_verb_twice(environment):
+    plugins = load_plugins(environment.plugin("adds_twice", COMMAND + '    yield click.Command("polish")\n'))
+    assert [bad.reason for bad in plugins.quarantined] == ["verb 'polish' is taken by adds-twice; rename it"]
 
 
 OBSERVER = """
@@ -281,7 +294,7 @@ def test_observers_hear_and_one_that_raises_is_reported_once_for_each_hook(envir
 
 
 def test_an_unknown_hook_is_a_bug_of_the_caller(environment):
-    with pytest.raises(ValueError, match=r"unknown hook 'gentoolkit_steps', did you mean 'gentoolkit_step'\?"):
+    with pytest.raises(ValueError, match=r"unknown hook 'gentoolkit_steps'; did you mean 'gentoolkit_step'\?"):
         load_plugins([]).notify("gentoolkit_steps")
 
 

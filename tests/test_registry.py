@@ -4,8 +4,9 @@ from dataclasses import replace
 import pytest
 
 from gentoolkit.api import Component, SamplerConfig
+from gentoolkit.distributions import canonical
 from gentoolkit.errors import PluginError, UnknownComponentError
-from gentoolkit.registry import Entry, Registry, canonical, qualified
+from gentoolkit.registry import Entry, Registry, qualified
 
 
 class HeunConfig(SamplerConfig):
@@ -34,13 +35,6 @@ def message(registry, kind, name):
     with pytest.raises(UnknownComponentError) as caught:
         registry.get(kind, name)
     return str(caught.value)
-
-
-# The examples of PEP 503.
-@pytest.mark.parametrize("name", ["friendly-bard", "Friendly-Bard", "FRIENDLY-BARD", "friendly.bard", "friendly_bard"])
-def test_names_of_one_distribution_are_equal(name):
-    assert canonical(name) == "friendly-bard"
-    assert canonical("FrIeNdLy-._.-bArD") == "friendly-bard"
 
 
 def test_only_ours_have_short_names():

@@ -41,6 +41,7 @@ def test_chunks_change_no_sample(sampler, batch_size):
 def test_trajectory_runs_from_source_to_sample():
     x0 = source_noise(0, 5, (2,))
     samples = generate(Field(by_label), EULER, x0, torch.arange(5), batch_size=2, trajectory=True)
+    assert samples.condition.tolist() == [0, 1, 2, 3, 4]
     assert samples.times == (0.0, 0.25, 0.5, 0.75, 1.0)
     assert samples.trajectory.shape == (5, 5, 2)
     assert torch.equal(samples.trajectory[0], x0)

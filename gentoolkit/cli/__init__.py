@@ -6,42 +6,46 @@ from importlib import import_module
 
 import click
 
-#: Verb -> what it does. Kept here so that `gentool --help` imports no verb.
-VERBS = {
-    "run": "Train, sample, measure and report what a recipe says.",
-    "resume": "Continue a run from its newest valid checkpoint.",
-    "sample": "Draw samples from a run or a checkpoint.",
-    "eval": "Measure a run or a checkpoint against held-out data.",
-    "report": "Draw a run's pictures and page again.",
-    "validate": "Check a recipe without training anything.",
-    "plugins": "List the installed plugins and their components.",
-    "check": "Run the contracts on a distribution's components.",
-    "schema": "Write the JSON schema of a recipe, for an editor.",
-    "ls": "List runs.",
-}
+from gentoolkit.verbs import VERBS
 
 
 class Verbs(click.Group):
-    """The verbs above, and those that plugins add; nothing is imported before it is needed."""
+    """The verbs of gentoolkit, and those that plugins add; nothing is imported before it is needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the verbs of gentoolkit itself, in the order of use."""
-        return list(VERBS)
+        """Return our verbs in the order of use, then those that plugins add."""
+        return [*VERBS, *added_verbs()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a verb's command; a name that is not ours is looked for in the plugins."""
         if cmd_name in VERBS:
             command: click.Command = import_module(f"gentoolkit.cli.{cmd_name}").command
             return command
-        from gentoolkit.plugins import load_plugins
-
-        added = {command.name: command for command in load_plugins().commands()}
-        return added.get(cmd_name)
+        return added_verbs().get(cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the verbs' one-line helps from the table, without importing them."""
+        """Write the verbs' one-line helps: ours from the table, without importing them, then those of plugins."""
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
+        added = {name: command for name, command in added_verbs().items() if not command.hidden}
+        if added:
+            with formatter.section("Verbs of plugins"):
+                formatter.write_dl([(name, command.get_short_help_str(limit=75)) for name, command in added.items()])
+
+
+def added_verbs() -> dict[str, click.Command]:
+    """Return the verbs that plugins add, sorted by name.
+
+    The plugins that we ship add none, so where there are no others it takes no import of plugins to say so.
+    """
+    from gentoolkit.distributions import has_foreign_plugins
+
+    if not has_foreign_plugins():
+        return {}
+    from gentoolkit.plugins import load_plugins
+
+    commands = {command.name or "": command for command in load_plugins().commands()}
+    return dict(sorted(commands.items()))
 
 
 @click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

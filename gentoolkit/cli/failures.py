@@ -9,7 +9,7 @@ import traceback
 
 import click
 
-from gentoolkit.errors import GentoolError, OutOfSpaceError
+from gentoolkit.errors import GentoolError, InterruptedRun, OutOfSpaceError
 
 INTERRUPTED = 130
 
@@ -32,7 +32,8 @@ def exit_code_of(command: click.Command) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except GentoolError as error:
-        click.echo(f"error: {error}", err=True)
+        # A run that was stopped and saved is no error.
+        click.echo(f"{error}" if isinstance(error, InterruptedRun) else f"error: {error}", err=True)
         return error.exit_code
     except Exception as error:
         return _unexpected(error)
@@ -52,6 +53,7 @@ def is_out_of_space(error: Exception) -> bool:
     """Return whether the error says that the disk or a memory is full."""
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
-    # torch.OutOfMemoryError by name, so that torch need not be imported; its CPU allocator raises a RuntimeError.
+    # torch.OutOfMemoryError by name, so that torch need not be imported; CPU and MPS raise a RuntimeError.
     names = {base.__name__ for base in type(error).__mro__}
-    return bool({"MemoryError", "OutOfMemoryError"} & names) or "can't allocate memory" in str(error)
+    words = ("can't allocate memory", "out of memory")
+    return bool({"MemoryError", "OutOfMemoryError"} & names) or any(word in str(error) for word in words)

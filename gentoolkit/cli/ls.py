@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from gentoolkit.cli.options import json_option, write_result
-from gentoolkit.rundir import RunDir, list_runs
+from gentoolkit.rundir import list_runs
 
 
 @click.command("ls")
@@ -22,23 +22,8 @@ def command(root: Path, as_json: bool) -> None:
     Example:
       gentool ls
     """
-    runs = [describe(run) for run in list_runs(root)]
+    runs = [run.status() for run in list_runs(root)]
     write_result(runs, as_json, lambda: show(runs, root))
-
-
-def describe(run: RunDir) -> dict[str, Any]:
-    """Return a run's state, last step and validation loss as plain JSON data."""
-    records = run.records()
-    steps = [record["step"] for record in records if record["event"] == "step"]
-    finished = any(record["event"] == "finished" for record in records)
-    evaluations = [record["validation"]["loss"] for record in records if record["event"] == "evaluation"]
-    return {
-        "run": str(run.path),
-        "state": "finished" if finished else "unfinished",
-        "step": steps[-1] if steps else 0,
-        "validation_loss": evaluations[-1] if evaluations else None,
-        "started": run.resolved.stat().st_mtime,
-    }
 
 
 def show(runs: list[dict[str, Any]], root: Path) -> None:

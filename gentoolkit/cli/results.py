@@ -28,13 +28,13 @@ def show_evaluation(figures: dict[str, Any]) -> None:
     validation = figures["validation"]
     optimum = validation["optimum"]
     beside = "" if optimum is None else f" (optimum {optimum:.4f}, exact for Gaussian classes)"
-    click.echo(f"validation loss {validation['loss']:.4f}{beside}")
+    click.echo(f"validation loss {number(validation['loss'])}{beside}")
     if not figures["metrics"]:
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("metric")
     table.add_column("class")
-    for name in ("generated", "real", "optimum"):
+    for name in ("generated", "floor", "optimum"):
         table.add_column(name, justify="right")
     for metric in figures["metrics"]:
         rows = {**metric["per_class"], "mean": metric}
@@ -43,7 +43,7 @@ def show_evaluation(figures: dict[str, Any]) -> None:
             table.add_row(metric["name"] if group == next(iter(rows)) else "", group, *values)
     Console(soft_wrap=True).print(table)
     count = figures["samples_per_class"]
-    click.echo(f"{count} samples a class; 'real' compares real with real samples: the floor for that many")
+    click.echo(f"{count} samples a class; floor: the same between two real sets of that many")
 
 
 def number(value: float | None) -> str:

@@ -36,10 +36,10 @@ def command(
     """
     labels = parse_classes(classes)
     from gentoolkit.pipeline import load_model
-    from gentoolkit.pipeline.outputs import save_drawn
+    from gentoolkit.pipeline.outputs import choose_file, save_samples
 
-    model = load_model(run, overrides)
-    files = save_drawn(model, model.sample(per_class, labels, seed), run, out)
+    model, file = load_model(run, overrides), choose_file(run, out)
+    files = save_samples(model, model.sample(per_class, labels, seed), file)
     result = {name: str(file) for name, file in files.items()}
     write_result(result, as_json, lambda: click.echo("\n".join(result.values())))
 

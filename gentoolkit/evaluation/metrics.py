@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gentoolkit.errors import GentoolError
+from gentoolkit.errors import GentoolError, UsageError
 from gentoolkit.protocols import Dataset, Metric
 
 #: The one group of data that has no classes.
@@ -62,27 +62,30 @@ def finite(number: float | None) -> float | None:
 
 
 def group_by_class(
-    dataset: Dataset, per_class: int, classes: Iterable[int] | None = None, chunk: int = 256
+    dataset: Dataset, per_class: int, classes: Iterable[int] | None = None, chunk: int = 256, setting: str = ""
 ) -> dict[str, NDArray[np.int64]]:
     """Return the indices of the first `per_class` samples of each class.
 
     Args:
-        dataset: A held-out split; it is read from the start in chunks, only as far as needed.
+        dataset: A split; it is read from the start in chunks, only as far as needed.
         per_class: How many samples of each class.
         classes: The labels; None for data without labels (unconditional, or conditioned on vectors), which is one
             group called "all".
         chunk: How many samples are read at once.
+        setting: The setting that asks for so many, which an error names; without one, fewer are taken where there are
+            fewer, and a class without any is left out.
 
     Returns:
         Label as text -> indices (per_class,) int64, in the order of `classes`.
 
     Raises:
-        GentoolError: The split has too few samples of a class, or no labels.
+        UsageError: The split has too few samples of a class.
+        GentoolError: It has no labels.
     """
     if classes is None:
-        if len(dataset) < per_class:
-            raise _too_few(per_class, f"samples, it has {len(dataset)}")
-        return {ALL: np.arange(per_class)}
+        if setting and len(dataset) < per_class:
+            raise _too_few(setting, per_class, f"samples, there are {len(dataset)}")
+        return {ALL: np.arange(min(per_class, len(dataset)))}
     found: dict[int, list[int]] = {label: [] for label in classes}
     for start in range(0, len(dataset), chunk):
         if all(len(rows) == per_class for rows in found.values()):
@@ -91,20 +94,21 @@ def group_by_class(
         labels = _labels(dataset, indices)
         for label, rows in found.items():
             rows.extend(indices[labels == label][: per_class - len(rows)].tolist())
-    if missing := [f"{len(rows)} of class {label}" for label, rows in found.items() if len(rows) < per_class]:
-        raise _too_few(per_class, f"samples of each class, it has {', '.join(missing)}")
-    return {str(label): np.array(rows, dtype=np.int64) for label, rows in found.items()}
+    missing = [f"{len(rows)} of class {label}" for label, rows in found.items() if len(rows) < per_class]
+    if setting and missing:
+        raise _too_few(setting, per_class, f"samples of each class, there are {', '.join(missing)}")
+    return {str(label): np.array(rows, dtype=np.int64) for label, rows in found.items() if rows}
 
 
 def _labels(dataset: Dataset, indices: NDArray[np.int64]) -> NDArray[np.int64]:
     condition = dataset.batch(indices).condition
     if condition is None or condition.ndim != 1:
-        raise GentoolError("the held-out data has no class labels to group by; group it as a whole (classes=None)")
+        raise GentoolError("the data has no class labels to group by; group it as a whole (classes=None)")
     return condition.numpy()
 
 
-def _too_few(per_class: int, rest: str) -> GentoolError:
-    return GentoolError(f"evaluation needs {per_class} held-out {rest}; lower evaluate.per_class or hold out more data")
+def _too_few(setting: str, per_class: int, rest: str) -> UsageError:
+    return UsageError(f"{setting} needs {per_class} held-out {rest}; lower it or hold out more data")
 
 
 def real_halves(

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gentoolkit.errors import GentoolError
+from gentoolkit.errors import GentoolError, UsageError
 from gentoolkit.evaluation.metrics import finite
 from gentoolkit.paths import LINEAR, Field, Linear, Path
 from gentoolkit.protocols import Dataset
@@ -65,7 +65,7 @@ def validation_loss(
         device: Where to compute: "cpu", "cuda", "mps".
 
     Raises:
-        GentoolError: The split has too few samples.
+        UsageError: The split has too few samples.
     """
     require_samples(dataset, num_samples)
     order = Permutation(num_samples, seed, "validation-times")(np.arange(num_samples))
@@ -80,11 +80,11 @@ def validation_loss(
 
 
 def require_samples(dataset: Dataset, num_samples: int) -> None:
-    """Raise GentoolError where the split has fewer samples than the validation takes."""
+    """Raise UsageError where the split has fewer samples than the validation takes."""
     if len(dataset) < num_samples:
-        raise GentoolError(
-            f"validation needs {num_samples} held-out samples, there are {len(dataset)}; "
-            "lower evaluate.validation_samples or hold out more data"
+        raise UsageError(
+            f"evaluate.validation_samples needs {num_samples} held-out samples, there are {len(dataset)}; "
+            "lower it or hold out more data"
         )
 
 

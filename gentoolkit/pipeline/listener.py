@@ -6,17 +6,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gentoolkit.interrupts import StopSignal
 from gentoolkit.pipeline.model import Model
+from gentoolkit.pipeline.progress import Progress
+from gentoolkit.plugins import Plugins
 from gentoolkit.recipe import dump_recipe
+from gentoolkit.rundir import RunDir
 from gentoolkit.training import Plan, TrainingState
 from gentoolkit.training.checkpoints import save_checkpoint
-
-if TYPE_CHECKING:
-    from gentoolkit.pipeline.progress import Progress
-    from gentoolkit.pipeline.runs import Run
 
 
 class RunListener:
@@ -26,10 +25,18 @@ class RunListener:
         train_seconds: Wall time of the training so far, over all resumptions.
     """
 
-    def __init__(self, run: Run, model: Model, plan: Plan, progress: Progress) -> None:
-        self.run, self.model, self.plan, self.progress = run, model, plan, progress
-        self.recipe_text = dump_recipe(run.recipe)
-        self.train_seconds = 0.0
+    def __init__(
+        self,
+        directory: RunDir,
+        plugins: Plugins,
+        model: Model,
+        plan: Plan,
+        progress: Progress,
+        train_seconds: float = 0.0,
+    ) -> None:
+        self.directory, self.plugins, self.model, self.plan, self.progress = directory, plugins, model, plan, progress
+        self.recipe_text = dump_recipe(model.recipe)
+        self.train_seconds = train_seconds
         self._stop: StopSignal | None = None
         self._clock = time.monotonic()
 
@@ -44,18 +51,19 @@ class RunListener:
 
     def record(self, event: str, values: dict[str, Any]) -> None:
         """Append a line to `metrics.jsonl`, and tell the observers of steps and validations."""
-        self.run.directory.append(event, values)
+        self.directory.append(event, values)
         if event == "step":
             self.progress.advance(values["step"], f"loss {values['loss']:.4f}")
-        if event in ("step", "validation"):
-            numbers = {name: value for name, value in values.items() if isinstance(value, int | float)}
-            self.run.plugins.notify("gentoolkit_step", step=values["step"], values=numbers)
+            heard = {name: value for name, value in values.items() if name != "step"}
+            self.plugins.notify("gentoolkit_step", step=values["step"], values=heard)
+        if event == "validation":
+            self.plugins.notify("gentoolkit_step", step=values["step"], values={"validation_loss": values["loss"]})
 
     def validate(self, state: TrainingState) -> None:
         """Measure the averaged weights on the held-out data."""
         backbone, objective = state.averaged()
         was_training = backbone.training
-        validation = Model(self.run.recipe, self.model.device, backbone, objective, self.model.sampler).validate()
+        validation = Model(self.model.recipe, self.model.device, backbone, objective, self.model.sampler).validate()
         backbone.train(was_training)
         self.record("validation", {"step": state.step, **validation.to_dict()})
         self.say(f"step {state.step}: validation loss {validation.loss:.4f}")
@@ -66,21 +74,17 @@ class RunListener:
         self.train_seconds, self._clock = self.train_seconds + now - self._clock, now
         extra = {
             "recipe": self.recipe_text,
-            "metrics_size": self.run.directory.metrics_size(),
+            "metrics_size": self.directory.sync_metrics(),
             "train_seconds": self.train_seconds,
         }
-        root = self.run.directory.checkpoints
-        folder = save_checkpoint(root, state.checkpoint(extra), self.run.recipe.train.keep_checkpoints)
+        root = self.directory.checkpoints
+        folder = save_checkpoint(root, state.checkpoint(extra), self.model.recipe.train.keep_checkpoints)
         self.note(f"checkpoint {folder}")
-        self.run.plugins.notify("gentoolkit_checkpoint", step=state.step, directory=str(folder))
+        self.plugins.notify("gentoolkit_checkpoint", step=state.step, directory=str(folder))
 
     def should_stop(self) -> bool:
         """Return whether a signal came."""
         return self._stop is not None and self._stop.number is not None
-
-    def stage(self, name: str) -> None:
-        """Begin another part of the run."""
-        self.say(f"{name} ...")
 
     def say(self, message: str) -> None:
         """Show a line, and keep it in `log.txt`."""
@@ -89,5 +93,5 @@ class RunListener:
 
     def note(self, message: str) -> None:
         """Keep a line in `log.txt`."""
-        with self.run.directory.log.open("a", encoding="utf-8") as file:
+        with self.directory.log.open("a", encoding="utf-8") as file:
             file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {message}\n")

@@ -20,7 +20,7 @@ from gentoolkit.protocols import Dataset, Objective, Sampler
 from gentoolkit.randomness import forked, key
 from gentoolkit.recipe import Recipe
 from gentoolkit.sampling import Samples, generate, guided, source_noise
-from gentoolkit.training import Checkpoint
+from gentoolkit.training import Checkpoint, load_weights
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,16 @@ class Model:
         return cls(recipe, device, backbone.to(device), objective, recipe.sampler.entry.build(recipe.sampler.config))
 
     def load(self, checkpoint: Checkpoint) -> Model:
-        """Take the checkpoint's averaged weights, or the plain ones where it has no averages, and return self."""
+        """Take the checkpoint's averaged weights, or the plain ones where it has no averages, and return self.
+
+        Raises:
+            GentoolError: They are not the weights of these parts.
+        """
         parts = {"backbone": self.backbone}
         if isinstance(self.objective, nn.Module):
             parts["objective"] = self.objective
         tensors = checkpoint.tensors
-        nn.ModuleDict(parts).load_state_dict(tensors.get("ema") or tensors["weights"])
+        load_weights(nn.ModuleDict(parts), tensors.get("ema") or tensors["weights"])
         return self
 
     @property
@@ -74,7 +78,9 @@ class Model:
 
     def field(self) -> Field:
         """Return the velocity field that the backbone stands for, in eval mode."""
-        self.backbone.eval()
+        for part in (self.backbone, self.objective):
+            if isinstance(part, nn.Module):
+                part.eval()
         return self.objective.field(self.backbone)
 
     def sample(
@@ -121,9 +127,13 @@ class Model:
                 raise UsageError(f"the data has no classes, so there is no class {listing(classes)}; leave them out")
             return []
         known = range(self.spec.condition.num_classes)
-        if classes is not None and (unknown := set(classes) - set(known)):
+        if classes is None:
+            return list(known)
+        if unknown := set(classes) - set(known):
             raise UsageError(f"there is no class {listing(unknown)}; the classes are {listing(known)}")
-        return list(known if classes is None else classes)
+        if not classes or len(set(classes)) < len(classes):
+            raise UsageError(f"classes is {list(classes)}; name at least one, and each once")
+        return list(classes)
 
     def _start(self, count: int, labels: list[int], seed: int) -> tuple[Tensor, Tensor | None]:
         """Return x0 and the conditions; pairs and vectors come from the held-out data."""
@@ -132,7 +142,8 @@ class Model:
         if self.spec.condition is None and not self.spec.paired:
             return source_noise(seed, count, self.spec.shape), None
         held_out = self.dataset("held_out")
-        groups = evaluation.group_by_class(held_out, count // max(1, len(labels)), labels or None)
+        per_class = count // max(1, len(labels))
+        groups = evaluation.group_by_class(held_out, per_class, labels or None, setting="sample.per_class")
         picked = torch.stack([torch.from_numpy(rows) for rows in groups.values()], dim=1).flatten()
         batch = held_out.batch(picked.numpy())
         return source_noise(seed, count, self.spec.shape) if batch.x0 is None else batch.x0, batch.condition
@@ -168,9 +179,11 @@ class Model:
         generated = self.by_class(self.sample(per_class, labels or None, seed))
         results = evaluation.evaluate(self._metrics(), real, generated, reference)
         std = evaluation.class_residual_std({name: torch.cat([real[name], reference[name]]) for name in real})
+        # Only classes are near enough to Gaussians for (pi / 2) std to say anything.
+        known = isinstance(self.spec.condition, Labels) and not self.spec.paired
         path = self.field().path
-        optimum = None if self.spec.paired else evaluation.gaussian_optimum(std, path)
-        by_t = None if self.spec.paired else evaluation.gaussian_optimum_by_t(std, path)
+        optimum = evaluation.gaussian_optimum(std, path) if known else None
+        by_t = evaluation.gaussian_optimum_by_t(std, path) if known else None
         return {
             "validation": {
                 **self.validate().to_dict(),
@@ -183,17 +196,21 @@ class Model:
                 for result, part in zip(results, self.recipe.metrics, strict=True)
             ],
             "samples_per_class": per_class,
+            "sample_precision": choose_precision(self.recipe.sample.precision, self.device),
         }
 
     def check_held_out(self) -> None:
-        """Raise now what `evaluate` would raise after the training: too few held-out samples."""
-        held_out = self.dataset("held_out")
+        """Raise now what sampling and measuring would raise after the training: too few held-out samples."""
+        held_out, sample = self.dataset("held_out"), self.recipe.sample
         self._held_out_rows(held_out)
         evaluation.require_samples(held_out, self.recipe.evaluate.validation_samples)
+        labels = self._labels(sample.classes)
+        self._start(sample.per_class * max(1, len(labels)), labels, self.recipe.seed)
 
     def _held_out_rows(self, held_out: Dataset) -> dict[str, np.ndarray]:
         """Return the rows of each class that are measured: one half against the other gives the floor."""
-        return evaluation.group_by_class(held_out, 2 * self.recipe.evaluate.per_class, self._labels(None) or None)
+        twice = 2 * self.recipe.evaluate.per_class
+        return evaluation.group_by_class(held_out, twice, self._labels(None) or None, setting="evaluate.per_class")
 
     def _metrics(self) -> Mapping[str, Any]:
         def builder(entry: Any, config: Any) -> Any:

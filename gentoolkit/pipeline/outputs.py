@@ -10,7 +10,7 @@ from typing import Any
 import safetensors.torch
 
 from gentoolkit.api import Labels
-from gentoolkit.errors import UsageError
+from gentoolkit.errors import UsageError, listing, writing_failed
 from gentoolkit.evaluation import group_by_class
 from gentoolkit.pipeline.model import Model
 from gentoolkit.recipe import Recipe, dump_recipe
@@ -27,16 +27,39 @@ from gentoolkit.report import (
 )
 from gentoolkit.rundir import RunDir
 from gentoolkit.sampling import Samples
+from gentoolkit.training import is_checkpoint
 
 LOSS, GRID, TRAJECTORY = "loss.png", "samples.png", "trajectory.gif"
 
 
-def write_samples(directory: RunDir, samples: Samples, name: str) -> Path:
-    """Write x1 and condition to `samples/<name>.safetensors` and return the file."""
-    return _save(samples, directory.samples / f"{name}.safetensors")
+def choose_file(source: Path, out: Path | None) -> Path:
+    """Return where samples of a run or checkpoint go: `out`, or the first free `samples/sample-N` of the run.
+
+    Raises:
+        UsageError: `out` is no `.safetensors` file, it or its picture exists, or there is no run to write into.
+    """
+    if out is not None:
+        if out.suffix != ".safetensors":
+            raise UsageError(f"{str(out)!r} is no .safetensors file; the picture goes beside it")
+        if taken := [str(file) for file in (out, out.with_suffix(".png")) if file.exists()]:
+            raise UsageError(f"{listing(taken)} exists; nothing is overwritten, choose another --out")
+        return out
+    run = RunDir(source.absolute().parent.parent if is_checkpoint(source) else source)
+    if not run.resolved.is_file():
+        raise UsageError(f"{str(source)!r} lies in no run; say with --out where the samples go")
+    number = 1
+    while (run.samples / f"sample-{number}.safetensors").exists():
+        number += 1
+    return run.samples / f"sample-{number}.safetensors"
 
 
-def _save(samples: Samples, file: Path) -> Path:
+def save_samples(model: Model, samples: Samples, file: Path) -> dict[str, Path]:
+    """Write x1 and condition to `file`, a picture beside it where there is one for their shape; return the files.
+
+    Raises:
+        UsageError: `file` can't be written.
+        OutOfSpaceError: The disk is full.
+    """
     tensors = {"x1": samples.x1.contiguous()}
     if samples.condition is not None:
         tensors["condition"] = samples.condition.contiguous()
@@ -44,43 +67,27 @@ def _save(samples: Samples, file: Path) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(safetensors.torch.save(tensors))
     except OSError as error:
-        raise UsageError(f"can't write {str(file)!r}: {error.strerror}; choose another --out") from error
-    return file
-
-
-def save_drawn(model: Model, samples: Samples, run: Path, out: Path | None) -> dict[str, Path]:
-    """Write samples and a picture of them to `out`, or to the first free `samples/sample-N` of the run.
-
-    Raises:
-        UsageError: `out` exists, or can't be written.
-    """
-    if out is None:
-        folder = (run.parent.parent if run.name.startswith("step-") else run) / "samples"
-        number = 1
-        while (folder / f"sample-{number}.safetensors").exists():
-            number += 1
-        out = folder / f"sample-{number}.safetensors"
-    elif out.exists():
-        raise UsageError(f"{str(out)!r} exists; nothing is overwritten, choose another --out")
-    files = {"samples": _save(samples, out)}
-    picture = draw_samples(model, samples, out.with_suffix(".png"))
-    return files | ({"picture": picture} if picture.exists() else {})
+        raise writing_failed(error, f"can't write {str(file)!r}, choose another --out") from error
+    picture = draw_samples(model, samples, file.with_suffix(".png"))
+    return {"samples": file} | ({"picture": picture} if picture.exists() else {})
 
 
 def draw_samples(model: Model, samples: Samples, file: Path) -> Path:
     """Draw the samples below a real one of each class, where there is a picture for their shape; return `file`."""
-    by_class = model.by_class(samples)
-    sample_grid({name: real for name, real in first_real(model).items() if name in by_class}, by_class, file)
+    by_class, real = model.by_class(samples), first_real(model)
+    names = [name for name in real if name in by_class]
+    if names:
+        sample_grid({name: real[name] for name in names}, {name: by_class[name] for name in names}, file)
     return file
 
 
 def first_real(model: Model) -> dict[str, Any]:
-    """Return the first training sample of each class (of data that is no image: the first 500), by class."""
+    """Return the first training sample of each class (of data that is no image: up to 500), by class."""
     data = model.dataset("train")
     condition = model.spec.condition
     labels = range(condition.num_classes) if isinstance(condition, Labels) else None
-    count = 1 if len(model.spec.shape) == 3 else min(500, len(data) // len(labels or [0]))
-    return {name: data.batch(rows).x1 for name, rows in group_by_class(data, count, labels).items()}
+    count = 1 if len(model.spec.shape) == 3 else 500
+    return {name: data.batch(rows).x1 for name, rows in group_by_class(data, count, labels, chunk=64).items()}
 
 
 def draw_pictures(directory: RunDir, model: Model, samples: Samples, evaluations: Sequence[Mapping[str, Any]]) -> None:
@@ -132,7 +139,7 @@ def headline(evaluation: Mapping[str, Any]) -> list[Figure]:
         "optimum",
     )
     metrics = [
-        Figure(metric["name"], metric["value"], metric["explanation"], metric["floor"], "real against real")
+        Figure(metric["name"], metric["value"], metric["explanation"], metric["floor"], "floor")
         for metric in evaluation["metrics"]
     ]
     return [loss, *metrics]
@@ -153,8 +160,9 @@ def _pictures(images: Path) -> list[Picture]:
         Picture(
             images / GRID,
             "Samples",
-            "A real sample of each class above generated ones.",
-            "Top: the first real sample of each class. Below: generated ones. Channel 0.",
+            "Real samples beside generated ones.",
+            "Real beside generated. Of images: channel 0 of the first real sample of each class on top, generated ones "
+            "below; of points: the first two coordinates.",
         ),
         Picture(
             images / TRAJECTORY,

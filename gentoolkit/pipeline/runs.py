@@ -5,30 +5,28 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from gentoolkit import provenance
-from gentoolkit.devices import choose_precision
-from gentoolkit.errors import GentoolError, InterruptedRun, UsageError
-from gentoolkit.interrupts import StopSignal
-from gentoolkit.pipeline.listener import RunListener
+from gentoolkit.errors import UsageError
 from gentoolkit.pipeline.model import Model
-from gentoolkit.pipeline.outputs import GRID, draw_pictures, draw_samples, write_page, write_samples
+from gentoolkit.pipeline.outputs import GRID, choose_file, draw_pictures, draw_samples, save_samples, write_page
 from gentoolkit.pipeline.progress import Progress, Silent
+from gentoolkit.pipeline.work import Work
 from gentoolkit.plugins import Plugins, load_plugins
 from gentoolkit.recipe import Recipe, dump_recipe, load_recipe, parse_recipe
 from gentoolkit.rundir import RunDir
 from gentoolkit.sampling import Samples
-from gentoolkit.training import Plan, TrainingState, load_checkpoint, newest_checkpoint, train
+from gentoolkit.training import is_checkpoint, load_checkpoint, newest_checkpoint
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+#: The sections that say nothing of what was trained.
+CHANGEABLE = ("sampler", "sample", "evaluate", "metrics", "device")
 
 
 class Run:
@@ -78,8 +76,15 @@ class Run:
         if samples is not None:
             file = draw_samples(self.model(), samples, self.directory.images / "shown.png")
         if not file.exists():
-            raise UsageError(f"there is no picture of samples of shape {self.recipe.spec.shape}")
+            raise UsageError(
+                f"there is no picture: the run is unfinished, or has samples of shape {self.recipe.spec.shape}; "
+                "show(run.sample()) draws one of images and points"
+            )
         return Image.open(BytesIO(file.read_bytes()))
+
+    def save(self, samples: Samples, out: Path | None = None) -> dict[str, Path]:
+        """Write samples, and a picture of them, to `out` or into the run, and return the files; see `save_samples`."""
+        return save_samples(self.model(), samples, choose_file(self.path, out))
 
     def evaluate(self) -> dict[str, Any]:
         """Measure the newest weights again and return the figures; see `Model.evaluate`."""
@@ -97,13 +102,7 @@ class Run:
 
     def summary(self) -> dict[str, Any]:
         """Return where the run is and its last figures, as plain JSON data."""
-        finished, evaluations = self.records("finished"), self.records("evaluation")
-        return {
-            "run": str(self.path),
-            "report": str(self.directory.report),
-            "seconds": finished[-1]["seconds"] if finished else None,
-            "evaluation": {k: v for k, v in evaluations[-1].items() if k != "event"} if evaluations else None,
-        }
+        return self.directory.summary()
 
 
 def run(
@@ -125,25 +124,22 @@ def run(
 
     Raises:
         UsageError: The batch is larger than the data, the device is missing, or `root` can't be written.
-        NonFiniteError: A loss or gradient is not finite.
+        NonFiniteError: A loss, gradient or weight is not finite.
         InterruptedRun: A signal came; the state is saved.
     """
     refuse_many_processes()
     plugins = plugins or load_plugins()
-    model = Model.build(recipe)
-    # Made before the directory, so that a recipe that can't be trained leaves none behind.
-    plan = Plan(recipe.train, len(model.dataset("train")), recipe.seed)
-    model.check_held_out()
+    # Prepared before the directory is made, so that a recipe that can't be trained leaves none behind.
+    work = Work.prepare(recipe)
     directory = RunDir.create(Path(root), recipe.name)
-    directory.recipe.write_text(recipe.text, encoding="utf-8")
-    directory.resolved.write_text(dump_recipe(recipe), encoding="utf-8")
-    precision = choose_precision(recipe.train.precision, model.device)
     origin = provenance.collect(
-        recipe.text, recipe.seed, command or sys.argv, used_plugins(recipe), model.device, precision
+        recipe.text, recipe.seed, command or sys.argv, used_plugins(recipe), work.model.device, work.precision
     )
-    directory.provenance.write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
+    directory.write(recipe.text, dump_recipe(recipe), origin)
     with directory.locked():
-        return _carry_out(Run(directory, recipe, plugins), model, plan, precision, progress or Silent(), None)
+        current = Run(directory, recipe, plugins)
+        work.carry_out(directory, plugins, progress or Silent())
+    return current
 
 
 def resume(
@@ -163,10 +159,21 @@ def resume(
     found = open_run(path, plugins=plugins)
     with found.directory.locked():
         folder = newest_checkpoint(found.directory.checkpoints)
-        model = Model.build(found.recipe)
-        plan = Plan(found.recipe.train, len(model.dataset("train")), found.recipe.seed)
-        precision = choose_precision(found.recipe.train.precision, model.device)
-        return _carry_out(found, model, plan, precision, progress or Silent(), folder)
+        # What `auto` became when the run began holds for all of it, even on another machine.
+        begun = json.loads(found.directory.provenance.read_text(encoding="utf-8"))
+        work = Work.prepare(found.recipe, begun["precision"])
+        work.restore(folder, found.directory)
+        origin = provenance.collect(
+            found.recipe.text,
+            found.recipe.seed,
+            command or sys.argv,
+            used_plugins(found.recipe),
+            work.model.device,
+            work.precision,
+        )
+        found.directory.append("resumed", {"step": work.state.step, **origin})
+        work.carry_out(found.directory, found.plugins, progress or Silent())
+    return found
 
 
 def open_run(path: Path | str, *, plugins: Plugins | None = None) -> Run:
@@ -186,15 +193,18 @@ def load_model(path: Path | str, overrides: Sequence[str] = (), *, plugins: Plug
 
     Args:
         path: A run, or a `step-N` folder.
-        overrides: Changes to the recipe, e.g. "sampler.num_steps=50" or "sample.guidance=2".
+        overrides: Changes to what is not trained (`CHANGEABLE`), e.g. "sampler.num_steps=50" or "sample.guidance=2".
         plugins: The installed plugins, where the caller has loaded them.
 
     Raises:
-        UsageError: There is neither at `path`.
+        UsageError: There is neither at `path`, or an override would change what was trained.
         NoCheckpointError: No checkpoint verifies.
     """
     path, plugins = Path(path), plugins or load_plugins()
-    folder = path if path.name.startswith("step-") else newest_checkpoint(RunDir.open(path).checkpoints)
+    for override in overrides:
+        if override.split("=")[0].split(".")[0] not in CHANGEABLE:
+            raise UsageError(f"{override!r} can't be changed after the training; what can: {', '.join(CHANGEABLE)}")
+    folder = path if is_checkpoint(path) else newest_checkpoint(RunDir.open(path).checkpoints)
     checkpoint = load_checkpoint(folder)
     recipe = parse_recipe(checkpoint.numbers["recipe"], f"{folder}", overrides, registry=plugins.registry)
     return Model.build(recipe).load(checkpoint)
@@ -210,70 +220,3 @@ def used_plugins(recipe: Recipe) -> dict[str, str]:
     """Return distribution -> version of every component in the recipe."""
     parts = (recipe.dataset, recipe.backbone, recipe.objective, recipe.sampler, *recipe.metrics)
     return {part.entry.distribution: part.entry.version for part in parts}
-
-
-def _carry_out(
-    current: Run, model: Model, plan: Plan, precision: str, progress: Progress, checkpoint: Path | None
-) -> Run:
-    listener = RunListener(current, model, plan, progress)
-    try:
-        listener.say(f"run {current.path}: {plan.total_steps} steps on {model.device.type} in {precision}")
-        _train(current, model, plan, precision, listener, checkpoint)
-        _finish(current, model, listener)
-    except GentoolError as error:
-        listener.note(f"{type(error).__name__}: {error}")
-        raise
-    return current
-
-
-def _train(
-    current: Run, model: Model, plan: Plan, precision: str, listener: RunListener, checkpoint: Path | None
-) -> None:
-    state = TrainingState(model.backbone, model.objective, current.recipe.train)
-    if checkpoint is not None:
-        saved = load_checkpoint(checkpoint)
-        state.restore(saved)
-        current.directory.truncate_metrics(saved.numbers["metrics_size"])
-        listener.train_seconds = saved.numbers["train_seconds"]
-        listener.say(f"resumed at step {state.step} of {plan.total_steps}")
-    current.plugins.notify("gentoolkit_run_started", directory=str(current.path), recipe=current.recipe.resolved())
-    with StopSignal() as stop, listener.training(stop, state.step):
-        done = train(state, model.dataset("train"), model.spec, plan, listener, model.device, precision)
-    if not done:
-        raise InterruptedRun(
-            f"stopped at step {state.step} of {plan.total_steps}, saved; continue with: gentool resume {current.path}",
-            stop.number or 2,
-        )
-    if state.ema is not None:
-        state.weights.load_state_dict(state.ema.state_dict())
-
-
-def _finish(current: Run, model: Model, listener: RunListener) -> None:
-    started = time.monotonic()
-    listener.stage("sampling")
-    samples = model.sample()
-    file = write_samples(current.directory, samples, "samples")
-    current.plugins.notify("gentoolkit_samples", file=str(file))
-    sampled = time.monotonic()
-    listener.stage("measuring")
-    figures = model.evaluate()
-    listener.record("evaluation", {"step": listener.plan.total_steps, **figures})
-    measured = time.monotonic()
-    listener.stage("drawing")
-    draw_pictures(current.directory, model, samples, [figures])
-    seconds = {"train": listener.train_seconds, "sample": sampled - started, "evaluate": measured - sampled}
-    listener.record("finished", {"seconds": seconds, "peak_memory_mib": peak_memory_mib(model.device)})
-    write_page(current.directory, current.recipe)
-    current.plugins.notify("gentoolkit_run_finished", directory=str(current.path), results=current.summary())
-
-
-def peak_memory_mib(device: torch.device) -> float | None:
-    """Return the most memory that was held so far, in MiB: the device's on CUDA, else the process's."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from gentoolkit.errors import RecipeError, listing, suggest
+from gentoolkit.errors import RecipeError, joined, listing
 
 Scalar = None | bool | int | float | str
 Path = tuple[str, ...]
@@ -47,7 +47,7 @@ class Fault:
     def __str__(self) -> str:
         path = f"{dotted(self.path)}: " if self.path else ""
         expected = f"expected {self.expected}" if self.expected else ""
-        return f"{self.place}: {path}" + "; ".join(filter(None, [self.wrong, expected, self.hint]))
+        return f"{self.place}: {path}{joined(self.wrong, expected, self.hint)}"
 
 
 def recipe_error(unreadable: Sequence[Fault], invalid: Sequence[Fault]) -> RecipeError:
@@ -89,11 +89,6 @@ def shown(value: object) -> str:
     text = repr(value)
     text = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
     return f"the text {text}" if isinstance(value, str) else text
-
-
-def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """Return "did you mean 'x'?" or ""."""
-    return suggest(name, choices).lstrip(", ")
 
 
 def one_of(choices: Iterable[str]) -> str:

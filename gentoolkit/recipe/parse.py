@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gentoolkit.errors import RecipeError, listing, suggest
+from gentoolkit.errors import RecipeError, joined, listing, suggest
 from gentoolkit.plugins import load_plugins
 from gentoolkit.recipe.faults import Fault, Place, recipe_error
 from gentoolkit.recipe.model import Recipe
@@ -66,7 +66,7 @@ def _text(path: Path) -> str:
         siblings: list[str] = []
         with contextlib.suppress(OSError):
             siblings = [sibling.name for sibling in path.parent.iterdir()]
-        raise RecipeError([f"{path}: no such file{suggest(path.name, siblings)}"]) from None
+        raise RecipeError([joined(f"{path}: no such file", suggest(path.name, siblings))]) from None
     except IsADirectoryError:
         recipes = listing(file.name for file in path.glob("*.yaml"))
         raise RecipeError([f"{path}: is a directory; expected a recipe; in it: {recipes}"]) from None

@@ -8,7 +8,8 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from gentoolkit.recipe.faults import Fault, Path, Place, did_you_mean, one_of, shown
+from gentoolkit.errors import suggest
+from gentoolkit.recipe.faults import Fault, Path, Place, one_of, shown
 from gentoolkit.recipe.reader import Node, scalar
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -66,7 +67,7 @@ def _translate(details: Any, model: type[BaseModel], node: Node, path: Path) -> 
 
 def unknown_field(place: Place, path: Path, fields: Sequence[str]) -> Fault:
     """Return the fault of a key that is no field."""
-    return Fault(place, path, "unknown field", one_of(fields), did_you_mean(path[-1], fields))
+    return Fault(place, path, "unknown field", one_of(fields), suggest(path[-1], fields))
 
 
 def follow(node: Node, path: Path, location: Sequence[object]) -> tuple[Node, Path]:
@@ -111,7 +112,7 @@ def _in_plain_words(expected: str) -> str:
 def _choice(value: object, details: Any) -> str:
     """Return the nearest of a field's choices, which pydantic writes as "'a', 'b' or 'c'"."""
     choices = details.get("ctx", {}).get("expected", "")
-    return did_you_mean(value, choices.split("'")[1::2]) if isinstance(value, str) else ""
+    return suggest(value, choices.split("'")[1::2]) if isinstance(value, str) else ""
 
 
 def _number_in_quotes(value: object, expected: str) -> str:

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from gentoolkit.errors import UsageError, listing, suggest
+from gentoolkit.distributions import canonical
+from gentoolkit.errors import UsageError, joined, listing, suggest
 from gentoolkit.plugins import Plugins, load_plugins
-from gentoolkit.registry import Entry, canonical
+from gentoolkit.registry import Entry
 from gentoolkit.testing import backbone, common, dataset, metric, objective, sampler, sampler_traits  # noqa: F401 - define contracts
 from gentoolkit.testing.contracts import (
     CONTRACTS,
@@ -59,8 +60,11 @@ def entries_of(distribution: str, plugins: Plugins) -> tuple[Entry, ...]:
     installed = {plugin.distribution for plugin in plugins.loaded}
     if name not in installed:
         raise UsageError(
-            f"no installed distribution {distribution!r} has gentoolkit plugins; "
-            f"expected one of {listing(installed)}{suggest(name, installed)}"
+            joined(
+                f"no installed distribution {distribution!r} has gentoolkit plugins",
+                f"expected one of {listing(installed)}",
+                suggest(name, installed),
+            )
         )
     return tuple(entry for entry in plugins.registry.entries() if entry.distribution == name)
 

@@ -22,18 +22,18 @@ from gentoolkit.testing.networks import Inputs, inputs_for, output_of, perturbed
 VISIBLE = 1e-6
 
 
-def observe(case: Case, model: nn.Module) -> dict[str, Tensor]:
+def observe(case: Case, backbone: nn.Module) -> dict[str, Tensor]:
     """Return what tells two backbones apart."""
-    return dict(model.state_dict())
+    return dict(backbone.state_dict())
 
 
 @contract("backbone.shape")
 def shape(case: Case) -> None:
     """The output has the shape and dtype of x_t, for a batch of 1 and of 3, and is finite, fresh from the factory."""
-    model = case.build()
+    backbone = case.build()
     for count in (1, 3):
         inputs = inputs_for(case, count)
-        output = output_of(model, inputs)
+        output = output_of(backbone, inputs)
         got, expected = (tuple(output.shape), output.dtype), (tuple(inputs.x_t.shape), torch.float32)
         require(got == expected, f"a batch of {count}: the output is {got[0]} {got[1]}; expected {expected[0]} float32")
         require(output.isfinite().all(), f"a batch of {count}: the output is not finite")
@@ -45,14 +45,14 @@ def batch_independence(case: Case) -> None:
 
     By x_t and by t, in training mode as well as in eval mode. A batch norm breaks it, for one.
     """
-    model = perturbed(case)
+    backbone = perturbed(case)
     for training in (False, True):
-        model.train(training)
+        backbone.train(training)
         for i in range(3):
             x_t, t, condition = inputs_for(case)
             x_t, t = x_t.requires_grad_(), t.requires_grad_()
             with forked(case.seed, "dropout"):
-                model(x_t, t, condition)[i].square().sum().backward()
+                backbone(x_t, t, condition)[i].square().sum().backward()
             for name, gradient in (("x_t", x_t.grad), ("t", t.grad)):
                 if gradient is not None:
                     others = [j for j in range(3) if j != i]
@@ -69,11 +69,11 @@ def gradients(case: Case) -> None:
 
     Computed in float64; below 1e-12 of the largest gradient it is rounding, not a gradient.
     """
-    model = perturbed(case).double()
+    backbone = perturbed(case).double()
     inputs = inputs_for(case, 8).to(torch.float64)
-    output = model(*inputs)
+    output = backbone(*inputs)
     (output * case.normal(*output.shape, draw=2, dtype=torch.float64)).sum().backward()
-    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    trained = {name: p for name, p in backbone.named_parameters() if p.requires_grad}
     sizes = {name: 0.0 if p.grad is None else p.grad.abs().max().item() for name, p in trained.items()}
     infinite = [name for name, size in sizes.items() if not size < float("inf")]
     require(not infinite, f"the gradient is not finite for {', '.join(infinite)}")
@@ -90,8 +90,8 @@ def _need_change(a: Tensor, b: Tensor, what: str) -> None:
 @contract("backbone.time")
 def time(case: Case) -> None:
     """The output depends on t."""
-    model, inputs = perturbed(case), inputs_for(case)
-    early, late = (output_of(model, inputs._replace(t=torch.full((3,), t))) for t in (0.25, 0.75))
+    backbone, inputs = perturbed(case), inputs_for(case)
+    early, late = (output_of(backbone, inputs._replace(t=torch.full((3,), t))) for t in (0.25, 0.75))
     _need_change(early, late, "t = 0.25 and t = 0.75")
 
 
@@ -104,9 +104,9 @@ def condition(case: Case) -> None:
     _need_distinct(perturbed(case), inputs_for(case, 1), given.unique(dim=0))
 
 
-def _need_distinct(model: nn.Module, inputs: Inputs, conditions: Tensor) -> None:
+def _need_distinct(backbone: nn.Module, inputs: Inputs, conditions: Tensor) -> None:
     """Require a visible difference of the output between any two conditions."""
-    outputs = [output_of(model, inputs._replace(condition=c[None])) for c in conditions]
+    outputs = [output_of(backbone, inputs._replace(condition=c[None])) for c in conditions]
     for i, a in enumerate(outputs):
         for j, b in enumerate(outputs[:i]):
             _need_change(a, b, f"the conditions {conditions[j].tolist()} and {conditions[i].tolist()}")
@@ -127,18 +127,18 @@ def null_condition(case: Case) -> None:
     if isinstance(spec.condition, Labels):  # the last one too, however many there are
         given = torch.cat([given, torch.tensor([spec.condition.num_classes - 1])]) % spec.condition.num_classes
     conditions = torch.cat([given, spec.condition.null_like(given[:1])])
-    model = perturbed(case, spec)
-    output = output_of(model, inputs_for(case, len(conditions))._replace(condition=conditions))
+    backbone = perturbed(case, spec)
+    output = output_of(backbone, inputs_for(case, len(conditions))._replace(condition=conditions))
     require(output.isfinite().all(), f"the output for the conditions {conditions.tolist()} is not finite")
-    _need_distinct(model, inputs_for(case, 1), conditions.unique(dim=0))
+    _need_distinct(backbone, inputs_for(case, 1), conditions.unique(dim=0))
 
 
 @contract("backbone.state_dict")
 def state_dict(case: Case) -> None:
     """The state dict holds everything: loaded strictly into a build with another seed, it gives equal output."""
-    model, other = perturbed(case), case.build(seed=1).eval()
-    other.load_state_dict(model.state_dict(), strict=True)
-    error = largest_difference(output_of(other, inputs_for(case)), output_of(model, inputs_for(case)))
+    backbone, other = perturbed(case), case.build(seed=1).eval()
+    other.load_state_dict(backbone.state_dict(), strict=True)
+    error = largest_difference(output_of(other, inputs_for(case)), output_of(backbone, inputs_for(case)))
     require(error == 0, f"the output changes by {error:.1e} when the state dict is loaded into another build")
 
 
@@ -149,17 +149,18 @@ def float64(case: Case) -> None:
     A difference quotient with h = 1e-7 must agree to 1 % with the gradient. Float64 rounds it by about 1e-16 / h =
     1e-9; one step in float32 by about 1e-7 / h, which is all of it.
     """
-    model, inputs = perturbed(case).double(), inputs_for(case).to(torch.float64)
-    output = output_of(model, inputs)
+    backbone, inputs = perturbed(case).double(), inputs_for(case).to(torch.float64)
+    output = output_of(backbone, inputs)
     require(output.dtype == torch.float64, f"float64 weights and inputs give {output.dtype}")
     weights = case.normal(*output.shape, draw=2, dtype=torch.float64)
     for name in ("x_t", "t"):
         at = getattr(inputs, name).clone().requires_grad_()
-        (slope,) = torch.autograd.grad((model(*inputs._replace(**{name: at})) * weights).sum(), at, allow_unused=True)
+        value = (backbone(*inputs._replace(**{name: at})) * weights).sum()
+        (slope,) = torch.autograd.grad(value, at, allow_unused=True)
         if slope is None or not slope.any():
             continue  # another contract's matter
         direction, h = slope / slope.norm(), 1e-7
-        moved = output_of(model, inputs._replace(**{name: at.detach() + h * direction}))
+        moved = output_of(backbone, inputs._replace(**{name: at.detach() + h * direction}))
         quotient = ((moved - output) * weights).sum().item() / h
         expected = slope.norm().item()
         require(
@@ -171,23 +172,23 @@ def float64(case: Case) -> None:
 @contract("backbone.deepcopy")
 def deepcopy(case: Case) -> None:
     """`copy.deepcopy` gives an equal network that shares no memory with the first: EMA and teachers need it."""
-    model = perturbed(case)
-    twin = copy.deepcopy(model)
-    before = output_of(model, inputs_for(case))
+    backbone = perturbed(case)
+    twin = copy.deepcopy(backbone)
+    before = output_of(backbone, inputs_for(case))
     require(torch.equal(output_of(twin, inputs_for(case)), before), "the copy gives another output")
     with torch.no_grad():
         for tensor in twin.parameters():
             tensor.zero_()
-    require(torch.equal(output_of(model, inputs_for(case)), before), "the copy shares parameters with the original")
+    require(torch.equal(output_of(backbone, inputs_for(case)), before), "the copy shares parameters with the original")
 
 
 @contract("backbone.inputs_kept")
 def inputs_kept(case: Case) -> None:
     """x_t, t and the condition are not modified, in training mode or in eval mode."""
-    model, inputs = perturbed(case), inputs_for(case)
+    backbone, inputs = perturbed(case), inputs_for(case)
     for training in (False, True):
         with forked(case.seed, "dropout"):
-            output_of(model.train(training), inputs)
+            output_of(backbone.train(training), inputs)
         for name, now, given in zip(Inputs._fields, inputs, inputs_for(case), strict=True):
             require(now is None or given is None or torch.equal(now, given), f"{name} is modified")
 
@@ -195,9 +196,9 @@ def inputs_kept(case: Case) -> None:
 @contract("backbone.eval_repeatable")
 def eval_repeatable(case: Case) -> None:
     """In eval mode the same inputs give the same output twice, and no global random generator is used."""
-    model, inputs = perturbed(case), inputs_for(case)
+    backbone, inputs = perturbed(case), inputs_for(case)
     with global_randomness_kept():
-        first, second = output_of(model, inputs), output_of(model, inputs)
+        first, second = output_of(backbone, inputs), output_of(backbone, inputs)
     require(torch.equal(first, second), f"the output differs by {largest_difference(first, second):.1e} in eval mode")
 
 
@@ -207,27 +208,27 @@ def compiles(case: Case) -> None:
 
     To 1e-6 of its size: that backend runs the same operations, only constants may be folded in another way.
     """
-    model, inputs = perturbed(case), inputs_for(case)
+    backbone, inputs = perturbed(case), inputs_for(case)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # torch's own, about itself
         torch.compiler.reset()
         try:
-            compiled = torch.compile(model, fullgraph=True, backend="eager")(*inputs)
+            compiled = torch.compile(backbone, fullgraph=True, backend="eager")(*inputs)
         except Exception as fault:
             fail(f"it can't be traced as one graph: {type(fault).__name__}: {str(fault).partition(chr(10))[0]}")
         finally:
             torch.compiler.reset()
-    error = largest_difference(compiled, output_of(model, inputs))
+    error = largest_difference(compiled, output_of(backbone, inputs))
     require(error <= 1e-6, f"the compiled network's output is {error:.1e} off; expected at most 1e-6")
 
 
 @contract("backbone.matrix_blocks")
 def matrix_blocks(case: Case) -> None:
     """`matrix_blocks` names parameters that are matrices, with numbers of blocks that divide their rows."""
-    model = case.build()
-    assert isinstance(model, Backbone)
-    parameters = dict(model.named_parameters())  # type: ignore[attr-defined]
-    for name, blocks in model.matrix_blocks().items():
+    backbone = case.build()
+    assert isinstance(backbone, Backbone)
+    parameters = dict(backbone.named_parameters())  # type: ignore[attr-defined]
+    for name, blocks in backbone.matrix_blocks().items():
         require(name in parameters, f"matrix_blocks names {name!r}, which is no parameter")
         size = tuple(parameters[name].shape)
         require(len(size) == 2, f"matrix_blocks names {name!r} of shape {size}; expected two axes")

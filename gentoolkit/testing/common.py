@@ -32,8 +32,8 @@ _OBSERVE: dict[str, Callable[[Case, Any], dict[str, Tensor]]] = {
 _IMPORT_PLUGIN = """
 import importlib, sys
 from importlib.metadata import entry_points
+from gentoolkit.distributions import canonical
 from gentoolkit.plugins import GROUP, load_plugins
-from gentoolkit.registry import canonical
 module, distribution = sys.argv[1:]
 importlib.import_module(module)
 load_plugins(p for p in entry_points(group=GROUP) if p.dist and canonical(p.dist.name) == distribution)

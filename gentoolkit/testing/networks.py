@@ -37,16 +37,16 @@ def inputs_for(case: Case, count: int = 3) -> Inputs:
 
 def perturbed(case: Case, spec: DataSpec | None = None) -> nn.Module:
     """Build the network in eval mode, with keyed noise of standard deviation 0.1 added to every parameter."""
-    model: nn.Module = case.build(spec=spec)
+    backbone: nn.Module = case.build(spec=spec)
     generator = torch_generator(case.seed, "perturbation")
     with torch.no_grad():
-        for parameter in model.parameters():
+        for parameter in backbone.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.1)
-    return model.eval()
+    return backbone.eval()
 
 
-def output_of(model: nn.Module, inputs: Inputs) -> Tensor:
+def output_of(backbone: nn.Module, inputs: Inputs) -> Tensor:
     """Return the output without a graph."""
     with torch.no_grad():
-        output: Tensor = model(*inputs)
+        output: Tensor = backbone(*inputs)
     return output

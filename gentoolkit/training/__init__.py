@@ -1,17 +1,25 @@
 """The training loop and what belongs to it: optimisers, averaged weights, checkpoints."""
 
-from gentoolkit.training.checkpoints import Checkpoint, list_checkpoints, load_checkpoint, newest_checkpoint
+from gentoolkit.training.checkpoints import (
+    Checkpoint,
+    is_checkpoint,
+    list_checkpoints,
+    load_checkpoint,
+    newest_checkpoint,
+)
 from gentoolkit.training.loop import Listener, train
 from gentoolkit.training.plan import Plan
-from gentoolkit.training.state import TrainingState
+from gentoolkit.training.state import TrainingState, load_weights
 
 __all__ = [
     "Checkpoint",
     "Listener",
     "Plan",
     "TrainingState",
+    "is_checkpoint",
     "list_checkpoints",
     "load_checkpoint",
+    "load_weights",
     "newest_checkpoint",
     "train",
 ]

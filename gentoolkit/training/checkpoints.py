@@ -5,7 +5,6 @@ Nothing here is ever unpickled.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -18,10 +17,11 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
-from gentoolkit.errors import NoCheckpointError, OutOfSpaceError
+from gentoolkit.errors import NoCheckpointError, writing_failed
 
 MANIFEST = "manifest.json"
 NUMBERS = "state.json"
+WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,10 @@ def save_checkpoint(root: Path, checkpoint: Checkpoint, keep: int) -> Path:
         _sync_directory(root)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OutOfSpaceError(
-                f"the disk is full: no checkpoint at step {checkpoint.step}; older ones are kept"
-            ) from error
-        raise
+        raise writing_failed(error, f"no checkpoint at step {checkpoint.step}; older ones are kept") from error
     if (fault := find_fault(target)) is not None:
         raise NoCheckpointError(f"the checkpoint just written, {target}, does not verify: {fault}")
-    _prune(root, keep)
+    _prune(root, keep, target)
     return target
 
 
@@ -107,6 +103,8 @@ def find_fault(folder: Path) -> str | None:
     """Return why the checkpoint in `folder` can't be trusted, or None where every size and checksum is right."""
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
+        if missing := {NUMBERS, WEIGHTS} - manifest["files"].keys():
+            return f"its manifest names no {', '.join(sorted(missing))}"
         for name, expected in manifest["files"].items():
             data = (folder / name).read_bytes()
             if len(data) != expected["size"] or hashlib.sha256(data).hexdigest() != expected["sha256"]:
@@ -114,6 +112,11 @@ def find_fault(folder: Path) -> str | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"{type(error).__name__}: {error}"
     return None
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Return whether `folder` looks like a checkpoint, valid or not."""
+    return (folder / MANIFEST).is_file()
 
 
 def list_checkpoints(root: Path) -> list[Path]:
@@ -144,15 +147,16 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """
     if (fault := find_fault(folder)) is not None:
         raise NoCheckpointError(f"{folder} is no valid checkpoint: {fault}")
+    files = json.loads((folder / MANIFEST).read_bytes())["files"]
     numbers = json.loads((folder / NUMBERS).read_bytes())
-    tensors = {file.stem: safetensors.torch.load_file(file) for file in sorted(folder.glob("*.safetensors"))}
+    tensors = {Path(name).stem: safetensors.torch.load_file(folder / name) for name in files if name != NUMBERS}
     return Checkpoint(numbers.pop("step"), tensors, numbers)
 
 
-def _prune(root: Path, keep: int) -> None:
+def _prune(root: Path, keep: int, verified: Path) -> None:
     valid = 0
     for folder in list_checkpoints(root):
         if valid >= keep:
             shutil.rmtree(folder)
-        elif find_fault(folder) is None:
+        elif folder == verified or find_fault(folder) is None:
             valid += 1

@@ -14,10 +14,10 @@ from torch import Tensor
 from gentoolkit.api import DataSpec
 from gentoolkit.devices import autocast
 from gentoolkit.errors import NonFiniteError
-from gentoolkit.protocols import Batch, Dataset, TrainingContext
+from gentoolkit.protocols import Batch, Dataset, LossRecord, TrainingContext
 from gentoolkit.randomness import BatchGenerator, forked
 from gentoolkit.training.plan import Plan
-from gentoolkit.training.state import EpochTotals, TrainingState
+from gentoolkit.training.state import CURE, EpochTotals, TrainingState
 
 #: Seconds between fetches of the losses from the device; fetching waits for it.
 FETCH_SECONDS = 0.5
@@ -45,6 +45,7 @@ class StepResult:
 
     step: int
     loss: Tensor  # (B,)
+    velocity_error: Tensor  # (B,)
     t: Tensor  # (B,)
     gradient_norm: Tensor
     rate: float
@@ -71,10 +72,10 @@ def train(
         precision: "fp32" or "bf16".
 
     Returns:
-        Whether the last step was reached; False where the listener stopped it, after a checkpoint.
+        False where the listener stopped it, after a checkpoint; else True.
 
     Raises:
-        NonFiniteError: A loss or gradient is infinite or not a number; the last checkpoint is from before.
+        NonFiniteError: A loss, gradient or weight is infinite or not a number; the last checkpoint is from before.
     """
     log = _Log(state, plan, listener)
     state.weights.train()
@@ -90,8 +91,9 @@ def train(
             listener.validate(state)
             state.weights.train()
         if saves:
+            state.require_finite()
             listener.checkpoint(state)
-        if stop and not last:
+        if stop:
             return False
     return True
 
@@ -103,7 +105,7 @@ def training_step(
     settings, step = plan.settings, state.step
     indices = plan.indices(step)
     size = settings.batch_size // settings.accumulation
-    losses, times = [], []
+    records: list[LossRecord] = []
     for start in range(0, settings.batch_size, size):
         rows = slice(start, start + size)
 
@@ -117,14 +119,16 @@ def training_step(
         with forked(plan.seed, "dropout", step, start), autocast(device, precision):
             record = state.objective.loss(state.backbone, batch, context)
         (record.loss.sum() / settings.batch_size).backward()
-        losses.append(record.loss.detach())
-        times.append(record.t)
+        records.append(record)
     norm = torch.nn.utils.clip_grad_norm_(state.parameters, settings.clip_norm or math.inf)
     rate = plan.rate(step)
     state.optimisers.step(rate)
     state.weights.zero_grad(set_to_none=True)
     state.update_ema()
-    return StepResult(step + 1, torch.cat(losses), torch.cat(times), norm, rate)
+    losses = [record.loss.detach() for record in records]
+    errors = [r.loss.detach() if r.velocity_error is None else r.velocity_error.detach() for r in records]
+    times = [record.t for record in records]
+    return StepResult(step + 1, torch.cat(losses), torch.cat(errors), torch.cat(times), norm, rate)
 
 
 def drop_conditions(batch: Batch, spec: DataSpec, probability: float, draws: Callable[[str], BatchGenerator]) -> Batch:
@@ -155,14 +159,11 @@ class _Log:
         for result in self.pending:
             loss, norm = result.loss.float().mean().item(), result.gradient_norm.item()
             if not (math.isfinite(loss) and math.isfinite(norm)):
-                raise NonFiniteError(
-                    f"step {result.step}: loss {loss}, gradient norm {norm}. Lower train.learning_rate "
-                    f"({self.plan.settings.learning_rate}), use train.precision=fp32 or set train.clip_norm."
-                )
-            self.state.totals.add(result.loss.cpu(), result.t.cpu())
+                raise NonFiniteError(f"step {result.step}: loss {loss}, gradient norm {norm}; {CURE}")
+            self.state.totals.add(loss, result.velocity_error.float().cpu(), result.t.cpu())
             if result.step % self.plan.settings.log_every == 0:
-                values = {"step": result.step, "loss": loss, "gradient_norm": norm, "rate": result.rate}
-                self.listener.record("step", values)
+                values = {"step": result.step, "loss": loss, "gradient_norm": norm}
+                self.listener.record("step", values | self.plan.learning_rates(result.rate))
             if result.step % self.plan.steps_per_epoch == 0 or result.step == self.plan.total_steps:
                 epoch = math.ceil(result.step / self.plan.steps_per_epoch)
                 self.listener.record("epoch", {"epoch": epoch, "step": result.step, **self.state.totals.means()})

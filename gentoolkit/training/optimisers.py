@@ -29,6 +29,11 @@ class RowBlocks:
         for block, part in zip(self.blocks, parts, strict=True):
             block.grad = part
 
+    def drop_gradients(self) -> None:
+        """Let go of the gradient, so that its memory is free until the next step."""
+        for block in self.blocks:
+            block.grad = None
+
 
 class Optimisers:
     """The optimisers of a run, driven as one.
@@ -65,6 +70,8 @@ class Optimisers:
         for name, part in self.parts.items():
             part.param_groups[0]["lr"] = rate * self.peaks[name]
             part.step()
+        for matrix in self.matrices:
+            matrix.drop_gradients()
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the tensors, and the numbers, that a resumed run needs."""

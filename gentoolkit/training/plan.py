@@ -30,7 +30,7 @@ class Plan:
         seed: The run's seed.
 
     Raises:
-        UsageError: The data does not fill one batch.
+        UsageError: The data does not fill one batch, or the warm-up fills the whole run.
     """
 
     settings: TrainSettings
@@ -42,6 +42,10 @@ class Plan:
             raise UsageError(
                 f"train.batch_size {self.settings.batch_size} is more than the {self.num_samples} training samples; "
                 "make it smaller, or the dataset larger"
+            )
+        if self.settings.warmup_steps >= self.total_steps:
+            raise UsageError(
+                f"train.warmup_steps {self.settings.warmup_steps} leaves nothing of {self.total_steps} steps; lower it"
             )
 
     @property
@@ -64,6 +68,13 @@ class Plan:
         epoch, position = divmod(step, self.steps_per_epoch)
         order = Permutation(self.num_samples, self.seed, "order", epoch)
         return order(position * self.settings.batch_size + np.arange(self.settings.batch_size))
+
+    def learning_rates(self, rate: float) -> dict[str, float]:
+        """Return the learning rates at `rate` times their peaks, by the names of their settings."""
+        muon = {"matrix_learning_rate": rate * self.settings.matrix_learning_rate}
+        return {"learning_rate": rate * self.settings.learning_rate} | (
+            muon if self.settings.optimizer == "muon" else {}
+        )
 
     def rate(self, step: int) -> float:
         """Return the share of the peak learning rates that a step uses, in [0, 1]."""

@@ -9,37 +9,40 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from gentoolkit.errors import GentoolError, NonFiniteError
 from gentoolkit.protocols import Objective
 from gentoolkit.settings import TrainSettings
 from gentoolkit.training.checkpoints import Checkpoint
 from gentoolkit.training.optimisers import Optimisers
 
 NUM_TIME_BINS = 10
+CURE = "lower train.learning_rate, set train.clip_norm, or use train.precision=fp32"
 
 
 @dataclass
 class EpochTotals:
-    """Sums over the epoch under way, in float64: its mean loss, whole and by time."""
+    """Sums over the epoch under way, in float64: its loss, and its velocity error by time."""
 
     steps: int = 0
     loss: float = 0.0
-    loss_by_t: list[float] = field(default_factory=lambda: [0.0] * NUM_TIME_BINS)
+    error_by_t: list[float] = field(default_factory=lambda: [0.0] * NUM_TIME_BINS)
     count_by_t: list[int] = field(default_factory=lambda: [0] * NUM_TIME_BINS)
 
-    def add(self, loss: Tensor, t: Tensor) -> None:
-        """Take in the losses and times of one step, (B,) each, on the CPU."""
+    def add(self, loss: float, velocity_error: Tensor, t: Tensor) -> None:
+        """Take in one step: its mean loss, and the velocity errors and times of its samples, (B,) on the CPU."""
         bins = (t.double() * NUM_TIME_BINS).long().clamp(0, NUM_TIME_BINS - 1)
-        sums = torch.bincount(bins, loss.double(), NUM_TIME_BINS)
+        sums = torch.bincount(bins, velocity_error.double(), NUM_TIME_BINS)
         self.steps += 1
-        self.loss += loss.double().mean().item()
-        self.loss_by_t = [a + b for a, b in zip(self.loss_by_t, sums.tolist(), strict=True)]
+        self.loss += loss
+        self.error_by_t = [a + b for a, b in zip(self.error_by_t, sums.tolist(), strict=True)]
         counts = torch.bincount(bins, minlength=NUM_TIME_BINS)
         self.count_by_t = [a + b for a, b in zip(self.count_by_t, counts.tolist(), strict=True)]
 
     def means(self) -> dict[str, Any]:
-        """Return the epoch's mean loss, and the mean loss in each tenth of time (None where there was no sample)."""
-        pairs = zip(self.loss_by_t, self.count_by_t, strict=True)
-        return {"loss": self.loss / self.steps, "loss_by_t": [total / n if n else None for total, n in pairs]}
+        """Return the epoch's mean loss, and its mean velocity error in each tenth of time (None without a sample)."""
+        pairs = zip(self.error_by_t, self.count_by_t, strict=True)
+        by_t = [total / n if n else None for total, n in pairs]
+        return {"loss": self.loss / self.steps, "velocity_error_by_t": by_t}
 
 
 class TrainingState:
@@ -96,11 +99,33 @@ class TrainingState:
         numbers = {"optimizer": optimiser_numbers, "totals": vars(self.totals).copy(), **extra}
         return Checkpoint(self.step, tensors, numbers)
 
+    def require_finite(self) -> None:
+        """Raise NonFiniteError where a weight is infinite or not a number, so that none is ever saved."""
+        for name, parameter in self.weights.named_parameters():
+            if not parameter.isfinite().all():
+                raise NonFiniteError(f"after step {self.step}, {name} is not finite; {CURE}")
+
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Continue from what `checkpoint` gave."""
-        self.weights.load_state_dict(checkpoint.tensors["weights"])
+        """Continue from what `checkpoint` gave.
+
+        Raises:
+            GentoolError: Its weights are not those of this backbone and objective.
+        """
+        load_weights(self.weights, checkpoint.tensors["weights"])
         if self.ema is not None:
-            self.ema.load_state_dict(checkpoint.tensors["ema"])
+            load_weights(self.ema, checkpoint.tensors["ema"])
         self.optimisers.restore(checkpoint.tensors["optimizer"], checkpoint.numbers["optimizer"])
         self.totals = EpochTotals(**checkpoint.numbers["totals"])
         self.step = checkpoint.step
+
+
+def load_weights(module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Load a state dict.
+
+    Raises:
+        GentoolError: Names or shapes differ: the network's code, or its config, is not what was trained.
+    """
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise GentoolError(f"the weights are not those of this network: {error}") from error

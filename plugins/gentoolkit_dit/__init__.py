@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from gentoolkit.api import BackboneConfig, Component, DataSpec, Field, Labels, Problem, hookimpl
+from gentoolkit.api import BackboneConfig, Component, DataSpec, Labels, Problem, hookimpl
 
 
 class DiTConfig(BackboneConfig):
@@ -54,7 +54,7 @@ def gentoolkit_components() -> Iterator[Component]:
     yield Component(
         "dit",
         DiTConfig,
-        "gentoolkit_dit.network:DiT",
+        f"{__name__}.network:DiT",
         tiny=DiTConfig(hidden_size=16, depth=2, num_heads=2),
         tiny_spec=DataSpec((2, 4, 6), Labels(3, droppable=True), (-1.0, 1.0)),
     )

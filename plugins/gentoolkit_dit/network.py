@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gentoolkit.api import DataSpec, Labels, Vectors
-from gentoolkit_dit import DiTConfig
+
+from . import DiTConfig
 
 
 def time_features(t: Tensor, width: int) -> Tensor:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gentoolkit.api import Component, Field, SamplerConfig, hookimpl
+from pydantic import Field
+
+from gentoolkit.api import Component, SamplerConfig, hookimpl
 
 
 class EulerConfig(SamplerConfig):
@@ -17,4 +19,4 @@ class EulerConfig(SamplerConfig):
 @hookimpl
 def gentoolkit_components() -> Iterator[Component]:
     """Declare the sampler."""
-    yield Component("euler", EulerConfig, "gentoolkit_euler.sampler:Euler", tiny=EulerConfig(num_steps=4))
+    yield Component("euler", EulerConfig, f"{__name__}.sampler:Euler", tiny=EulerConfig(num_steps=4))

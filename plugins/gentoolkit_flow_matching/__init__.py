@@ -21,6 +21,6 @@ def gentoolkit_components() -> Iterator[Component]:
     yield Component(
         "flow_matching",
         FlowMatchingConfig,
-        "gentoolkit_flow_matching.objective:FlowMatching",
+        f"{__name__}.objective:FlowMatching",
         tiny=FlowMatchingConfig(),
     )

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from gentoolkit.paths import LINEAR, Field
 from gentoolkit.protocols import BackboneFunction, Batch, LossRecord, TrainingContext
-from gentoolkit_flow_matching import FlowMatchingConfig
+
+from . import FlowMatchingConfig
 
 
 class FlowMatching:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gentoolkit.api import Component, Field, MetricConfig, hookimpl
+from pydantic import Field
+
+from gentoolkit.api import Component, MetricConfig, hookimpl
 
 
 class SlicedWassersteinConfig(MetricConfig):
@@ -30,18 +32,18 @@ def gentoolkit_components() -> Iterator[Component]:
     yield Component(
         "sliced_wasserstein",
         SlicedWassersteinConfig,
-        "gentoolkit_metrics.distances:SlicedWasserstein",
+        f"{__name__}.distances:SlicedWasserstein",
         tiny=SlicedWassersteinConfig(num_projections=8),
     )
     yield Component(
         "class_mean_rmse",
         ClassMeanRmseConfig,
-        "gentoolkit_metrics.moments:ClassMeanRmse",
+        f"{__name__}.moments:ClassMeanRmse",
         tiny=ClassMeanRmseConfig(),
     )
     yield Component(
         "residual_std_ratio",
         ResidualStdRatioConfig,
-        "gentoolkit_metrics.moments:ResidualStdRatio",
+        f"{__name__}.moments:ResidualStdRatio",
         tiny=ResidualStdRatioConfig(),
     )

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from gentoolkit.randomness import torch_generator
-from gentoolkit_metrics import SlicedWassersteinConfig
-from gentoolkit_metrics.samples import as_rows, need
+
+from . import SlicedWassersteinConfig
+from .samples import as_rows, need
 
 
 def squared_wasserstein(a: Tensor, b: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from gentoolkit_metrics import ClassMeanRmseConfig, ResidualStdRatioConfig
-from gentoolkit_metrics.samples import as_rows, need
+from . import ClassMeanRmseConfig, ResidualStdRatioConfig
+from .samples import as_rows, need
 
 
 @dataclass(frozen=True)

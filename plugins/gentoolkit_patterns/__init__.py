@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from gentoolkit.api import Component, DatasetConfig, DataSpec, Field, Labels, hookimpl
+from gentoolkit.api import Component, DatasetConfig, DataSpec, Labels, hookimpl
 
 NUM_CLASSES = 4
 
@@ -43,6 +43,6 @@ def gentoolkit_components() -> Iterator[Component]:
     yield Component(
         "patterns",
         PatternsConfig,
-        "gentoolkit_patterns.dataset:Patterns",
+        f"{__name__}.dataset:Patterns",
         tiny=PatternsConfig(num_samples=16, image_size=8, channels=1),
     )

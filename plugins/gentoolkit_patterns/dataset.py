@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from gentoolkit.protocols import Batch
 from gentoolkit.randomness import numpy_generator
-from gentoolkit_patterns import NUM_CLASSES, PatternsConfig
+
+from . import NUM_CLASSES, PatternsConfig
 
 
 def patterns(image_size: int) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,24 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from gentoolkit.cli import VERBS, cli
-from gentoolkit.cli.failures import exit_code_of
+from gentoolkit.training import list_checkpoints
+from gentoolkit.verbs import VERBS
 
 ROOT = Path(__file__).parents[2]
 SMOKE = str(ROOT / "recipes" / "smoke.yaml")
-
-
-@pytest.fixture
-def gentool(monkeypatch, capfd):
-    """Run `gentool` in this process and return exit code, stdout and stderr."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["gentool", *map(str, arguments)])
-        code = exit_code_of(cli)
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return call
 
 
 def fresh(*arguments, **options):
@@ -124,6 +112,40 @@ def test_sample_writes_where_it_says(gentool, finished):
     assert json.loads(out)["samples"] != files["samples"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--out", "x.png"], "no .safetensors file"),
+        (["--out", "there.safetensors"], "there.png' exists; nothing is overwritten"),
+        (["--classes", "1,1"], "each once"),
+        (["--classes", "1,x"], "no list of labels"),
+        (["--classes", "4"], "no class 4"),
+        (["backbone.depth=2"], "can't be changed after the training"),
+        (["train.condition_dropout=0"], "can't be changed after the training"),
+        (["dataset.num_samples=32"], "can't be changed after the training"),
+    ],
+)
+def test_samples_that_make_no_sense(gentool, finished, tmp_path, monkeypatch, arguments, words):
+    path, _, _ = finished
+    monkeypatch.chdir(tmp_path)
+    Path("there.png").write_text("mine")
+    code, out, err = gentool("sample", path, *arguments)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert "Traceback" not in err
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("there.png", "mine")]
+
+
+def test_a_checkpoint_outside_a_run_needs_out(gentool, finished, tmp_path):
+    path, _, _ = finished
+    copy = shutil.copytree(path / "checkpoints" / "step-12", tmp_path / "a" / "b" / "step-12")
+    code, _, err = gentool("sample", copy)
+    assert code == 2
+    assert "say with --out" in err
+    assert gentool("sample", copy, "--per-class", 1, "--out", tmp_path / "s.safetensors")[0] == 0
+    assert (tmp_path / "s.png").exists()
+
+
 def test_eval_repeats_the_figures_of_the_run(gentool, finished):
     path, result, _ = finished
     code, out, _ = gentool("eval", path, "--json")
@@ -197,6 +219,22 @@ def test_bad_input_is_told_before_anything_is_made(gentool, tmp_path, case):
     assert all(word in err for word in words), err
     assert "Traceback" not in err
     assert not (tmp_path / "runs").exists()
+
+
+def test_bad_input_is_found_without_torch(tmp_path):
+    (tmp_path / "file").write_text("")
+    cases = [["run", SMOKE, *overrides] for overrides, _ in BAD_INPUT.values()]
+    cases.append(["run", SMOKE, "--out", str(tmp_path / "file" / "runs")])
+    code = (
+        "import sys; from gentoolkit.cli import cli; from gentoolkit.cli.failures import exit_code_of\n"
+        f"for case in {cases!r}:\n"
+        "    sys.argv = ['gentool', *case]\n"
+        "    assert exit_code_of(cli) == 2, case\n"
+        "    assert 'torch' not in sys.modules, case"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_fault_in_the_file_has_its_place(gentool, tmp_path):
@@ -288,12 +326,12 @@ def test_ctrl_c_saves_says_how_to_resume_and_the_resumed_run_finishes(tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
 def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(tmp_path):
     """Killed at whatever moment comes after its second checkpoint, with no chance to clean up."""
-    settings = ["train.steps=400", "train.checkpoint_every=3", "train.validate_every=null", "--quiet"]
+    settings = ["train.steps=2000", "train.checkpoint_every=3", "train.validate_every=null", "--quiet"]
     command = [sys.executable, "-m", "gentoolkit.cli", "run", SMOKE, *settings, "--out", str(tmp_path / "killed")]
     run = tmp_path / "killed" / "smoke-1"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 60
-        while not (run / "checkpoints" / "step-6").exists() and time.monotonic() < deadline:
+        while len(list_checkpoints(run / "checkpoints")) < 2 and time.monotonic() < deadline:
             time.sleep(0.002)
         process.kill()
     assert process.returncode == -signal.SIGKILL
@@ -301,7 +339,7 @@ def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(tmp_path):
     assert fresh("resume", run, "--quiet").returncode == 0
     for name in ("weights", "ema", "optimizer"):
         files = [
-            folder / "checkpoints" / "step-400" / f"{name}.safetensors"
+            folder / "checkpoints" / "step-2000" / f"{name}.safetensors"
             for folder in (run, tmp_path / "whole" / "smoke-1")
         ]
         assert files[0].read_bytes() == files[1].read_bytes()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from gentoolkit.errors import GentoolError
+from gentoolkit.errors import GentoolError, UsageError
 from gentoolkit.evaluation import ALL, Comparison, MetricResult, evaluate, group_by_class, real_halves
 from gentoolkit.protocols import Batch
 
@@ -54,15 +54,19 @@ def test_reading_stops_when_enough_is_found():
 
 def test_data_without_classes_is_one_group():
     assert group_by_class(Labelled([0] * 5), 3)[ALL].tolist() == [0, 1, 2]
-    with pytest.raises(GentoolError, match=r"needs 6 held-out samples, it has 5; lower evaluate\.per_class"):
-        group_by_class(Labelled([0] * 5), 6)
+    assert group_by_class(Labelled([0] * 5), 6)[ALL].tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(UsageError, match=r"some\.setting needs 6 held-out samples, there are 5; lower it"):
+        group_by_class(Labelled([0] * 5), 6, setting="some.setting")
 
 
 def test_too_few_of_a_class_are_counted():
+    data = Labelled([0, 1, 0, 1, 0, 2, 2, 2])
     with pytest.raises(
-        GentoolError, match="needs 3 held-out samples of each class, it has 2 of class 1, 0 of class 7;"
+        UsageError, match="needs 3 held-out samples of each class, there are 2 of class 1, 0 of class 7;"
     ):
-        group_by_class(Labelled([0, 1, 0, 1, 0, 2, 2, 2]), 3, classes=[0, 1, 2, 7])
+        group_by_class(data, 3, classes=[0, 1, 2, 7], setting="some.setting")
+    rows = group_by_class(data, 3, classes=[0, 1, 2, 7])
+    assert {name: found.tolist() for name, found in rows.items()} == {"0": [0, 2, 4], "1": [1, 3], "2": [5, 6, 7]}
 
 
 def test_data_without_labels_can_not_be_grouped_by_label():

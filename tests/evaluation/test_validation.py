@@ -213,7 +213,7 @@ def test_few_samples_leave_parts_of_time_empty(data):
 
 def test_too_few_samples_are_refused():
     with pytest.raises(
-        GentoolError, match=r"needs 9 held-out samples, there are 8; lower evaluate\.validation_samples"
+        GentoolError, match=r"evaluate\.validation_samples needs 9 held-out samples, there are 8; lower it"
     ):
         validation_loss(Field(exact), GaussianClasses(8), 9, seed=0)
 

@@ -176,8 +176,11 @@ def test_a_crash_loses_only_what_came_after_the_checkpoint(finished, tmp_path, m
 def test_a_finished_run_resumes_to_the_same_figures(finished, tmp_path):
     run = gt.run(smoke(), tmp_path)
     before = run.records()
-    gt.resume(run.path)
-    assert [r for r in run.records() if r["event"] != "finished"] == [r for r in before if r["event"] != "finished"]
+    gt.resume(run.path, command=["again"])
+    (resumed,) = run.records("resumed")
+    assert (resumed["step"], resumed["command"]) == (12, ["again"])
+    apart = ("finished", "resumed")
+    assert [r for r in run.records() if r["event"] not in apart] == [r for r in before if r["event"] not in apart]
 
 
 def test_without_a_valid_checkpoint_nothing_restarts_in_silence(tmp_path):
@@ -227,9 +230,24 @@ def test_no_run_there_is_an_error(tmp_path):
 
 
 def test_the_report_can_be_drawn_again(finished):
-    page = finished.directory.report.read_text()
-    assert finished.report() == finished.directory.report
-    assert len(finished.directory.report.read_text()) == pytest.approx(len(page), rel=0.05)
+    directory = finished.directory
+    before = {file.name: file.read_bytes() for file in (directory.images / "loss.png", directory.report)}
+    files = [directory.report, directory.images / "loss.png", directory.images / "samples.png"]
+    for file in (*files, directory.images / "trajectory.gif"):
+        file.unlink()
+    assert finished.report() == directory.report
+    assert (directory.images / "samples.png").exists()
+    assert (directory.images / "trajectory.gif").exists()
+    assert {file.name: file.read_bytes() for file in files[1::-1]} == before
+
+
+def test_ctrl_c_after_the_training_says_how_to_go_on(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr("gentoolkit.pipeline.work.draw_pictures", lambda *_: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(InterruptedRun, match="gentool resume") as stopped:
+        gt.run(smoke(), tmp_path)
+    assert stopped.value.exit_code == 130
+    monkeypatch.undo()
+    assert gt.resume(tmp_path / "smoke-1").records("evaluation") == finished.records("evaluation")
 
 
 def test_a_second_signal_acts_at_once():

@@ -3,14 +3,13 @@
 from enum import Enum
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from gentoolkit.api import (
     BackboneConfig,
     Component,
     DatasetConfig,
     DataSpec,
-    Field,
     Labels,
     MetricConfig,
     ObjectiveConfig,

@@ -155,7 +155,7 @@ def failure(path):
 
 def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "recipe.yaml").write_text(text_of())
-    assert failure(tmp_path / "recpie.yaml") == f"{tmp_path}/recpie.yaml: no such file, did you mean 'recipe.yaml'?"
+    assert failure(tmp_path / "recpie.yaml") == f"{tmp_path}/recpie.yaml: no such file; did you mean 'recipe.yaml'?"
     assert failure(tmp_path / "no" / "file.yaml") == f"{tmp_path}/no/file.yaml: no such file"
     assert failure(tmp_path) == f"{tmp_path}: is a directory; expected a recipe; in it: 'recipe.yaml'"
     assert "can't be read" in failure(tmp_path / "recipe.yaml" / "x")

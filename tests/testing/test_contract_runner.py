@@ -138,7 +138,7 @@ def test_check_gives_an_outcome_for_each_contract_of_each_component():
 
 @pytest.mark.parametrize("ask", [check, contract_tests])
 def test_an_unknown_distribution_is_answered_with_the_installed_ones(ask):
-    with pytest.raises(UsageError, match=r"'prts'.*expected one of 'parts', did you mean 'parts'"):
+    with pytest.raises(UsageError, match=r"'prts'.*expected one of 'parts'; did you mean 'parts'"):
         ask("prts", plugins(metric("MeanDistance")))
 
 

@@ -2,13 +2,12 @@
 
 from typing import Annotated
 
-from pydantic import PlainSerializer
+from pydantic import Field, PlainSerializer
 
 from gentoolkit.api import (
     BackboneConfig,
     DatasetConfig,
     DataSpec,
-    Field,
     Labels,
     MetricConfig,
     ObjectiveConfig,

@@ -64,7 +64,11 @@ def damage_kind(folder):
     (folder / "manifest.json").write_text("[]")
 
 
-DAMAGES = [damage_manifest, damage_size, damage_bit, damage_missing, damage_kind]
+def damage_list(folder):
+    (folder / "manifest.json").write_text('{"step": 2, "files": {}}')
+
+
+DAMAGES = [damage_list, damage_manifest, damage_size, damage_bit, damage_missing, damage_kind]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

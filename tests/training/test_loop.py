@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gentoolkit.api import DataSpec, Labels
-from gentoolkit.errors import NonFiniteError
+from gentoolkit.errors import GentoolError, NonFiniteError
 from gentoolkit.protocols import Batch
 from gentoolkit.randomness import forked
 from gentoolkit.settings import TrainSettings
@@ -190,7 +190,7 @@ def test_every_step_and_epoch_is_recorded():
     losses = [values["loss"] for event, values in heard.records if event == "step"]
     assert epochs[0]["loss"] == pytest.approx(sum(losses[:3]) / 3)
     assert epochs[2]["loss"] == pytest.approx(losses[6])
-    assert len(epochs[0]["loss_by_t"]) == 10
+    assert len(epochs[0]["velocity_error_by_t"]) == 10
 
 
 def test_checkpoints_and_validations_come_when_asked():
@@ -215,6 +215,31 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_it_is_saved():
         go(state, plan, heard)
     assert error.value.exit_code == 3
     assert sorted(heard.checkpoints) == [2, 4]
+
+
+def test_a_weight_that_is_not_finite_is_never_saved():
+    """One step of an absurd size: loss and gradient are finite, what it leaves is not."""
+    state, plan = start(learning_rate=1e38, steps=3, checkpoint_every=1, weight_decay=1e30)
+    heard = Recorder()
+    with pytest.raises(NonFiniteError, match=r"after step 1, backbone\..* is not finite; lower train.learning_rate"):
+        go(state, plan, heard)
+    assert heard.checkpoints == {}
+
+
+def test_weights_of_another_network_are_told():
+    state, plan = start()
+    _, heard = go(state, plan)
+    other, _ = start()
+    other.weights["backbone"].body[0] = nn.Identity()
+    with pytest.raises(GentoolError, match="not those of this network"):
+        other.restore(heard.checkpoints[9])
+
+
+def test_a_signal_in_the_last_step_is_heard():
+    state, plan = start()
+    done, heard = go(state, plan, Recorder(stop_at=9))
+    assert not done
+    assert sorted(heard.checkpoints)[-1] == 9
 
 
 class Weighted(FlowMatching, nn.Module):

@@ -39,9 +39,10 @@ def test_muon_orthogonalises_q_k_and_v_by_themselves():
     update = (before - network.joint.detach()) / 0.1
     for block in update.chunk(3):
         values = torch.linalg.svdvals(block)
-        # Jordan et al. 2024: five Newton-Schulz steps leave the singular values between about 0.7 and 1.2.
-        assert values.min() > 0.5
-        assert values.max() < 1.3
+        # The quintic of five Newton-Schulz steps maps singular values from 0.01 up into [0.68, 1.14] (computed on a
+        # grid from its coefficients 3.4445, -4.775, 2.0315); those of these matrices are larger. bf16 adds 2^-8 a step.
+        assert values.min() > 0.68 - 0.03
+        assert values.max() < 1.14 + 0.03
 
 
 def test_what_is_no_matrix_takes_torchs_adamw():

@@ -75,6 +75,11 @@ def test_ten_checkpoints_by_default():
     assert plan(steps=95, checkpoint_every=7).checkpoint_every == 7
 
 
+def test_a_warm_up_that_fills_the_run_is_an_error():
+    with pytest.raises(UsageError, match=r"warmup_steps 12 leaves nothing of 12 steps"):
+        plan(epochs=1, warmup_steps=12)
+
+
 def test_a_batch_larger_than_the_data_is_an_error():
     with pytest.raises(UsageError, match=r"batch_size 8 is more than the 7 training samples"):
         plan(7, steps=1)

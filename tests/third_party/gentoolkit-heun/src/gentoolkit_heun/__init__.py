@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from gentoolkit.api import Component, Field, SamplerConfig, hookimpl
+from pydantic import Field
+
+from gentoolkit.api import Component, SamplerConfig, hookimpl
 
 
 class HeunConfig(SamplerConfig):
@@ -15,4 +17,4 @@ class HeunConfig(SamplerConfig):
 @hookimpl
 def gentoolkit_components() -> Iterator[Component]:
     """Declare the sampler."""
-    yield Component("heun", HeunConfig, "gentoolkit_heun.sampler:Heun", tiny=HeunConfig(num_steps=3))
+    yield Component("heun", HeunConfig, f"{__name__}.sampler:Heun", tiny=HeunConfig(num_steps=3))

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from gentoolkit.paths import Field
-from gentoolkit_heun import HeunConfig
+
+from . import HeunConfig
 
 
 class Heun:

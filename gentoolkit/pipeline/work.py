@@ -1,0 +1,114 @@
+"""A run at work: training, then sampling, measuring and drawing."""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from gentoolkit.devices import choose_precision
+from gentoolkit.errors import InterruptedRun
+from gentoolkit.interrupts import StopSignal
+from gentoolkit.pipeline.listener import RunListener
+from gentoolkit.pipeline.model import Model
+from gentoolkit.pipeline.outputs import draw_pictures, save_samples, write_page
+from gentoolkit.pipeline.progress import Progress
+from gentoolkit.plugins import Plugins
+from gentoolkit.provenance import peak_memory_mib
+from gentoolkit.recipe import Recipe
+from gentoolkit.rundir import RunDir
+from gentoolkit.training import Plan, TrainingState, load_checkpoint, train
+
+
+@dataclass
+class Work:
+    """All that a run needs in memory.
+
+    Attributes:
+        model: The parts, built.
+        plan: Steps, order and learning rates.
+        state: What training changes.
+        precision: What `auto` became.
+        train_seconds: Wall time of the training before this process, over all resumptions.
+    """
+
+    model: Model
+    plan: Plan
+    state: TrainingState
+    precision: str
+    train_seconds: float = 0.0
+
+    @classmethod
+    def prepare(cls, recipe: Recipe, precision: str | None = None) -> Work:
+        """Build everything, and find what would only fail after the training.
+
+        Raises:
+            UsageError: The batch or the evaluation needs more data than there is, or the device is missing.
+        """
+        model = Model.build(recipe)
+        plan = Plan(recipe.train, len(model.dataset("train")), recipe.seed)
+        model.check_held_out()
+        state = TrainingState(model.backbone, model.objective, recipe.train)
+        return cls(model, plan, state, choose_precision(precision or recipe.train.precision, model.device))
+
+    def restore(self, checkpoint: Path, directory: RunDir) -> None:
+        """Go back to a checkpoint, and cut the records back to it."""
+        saved = load_checkpoint(checkpoint)
+        self.state.restore(saved)
+        directory.truncate_metrics(saved.numbers["metrics_size"])
+        self.train_seconds = saved.numbers["train_seconds"]
+
+    def carry_out(self, directory: RunDir, plugins: Plugins, progress: Progress) -> None:
+        """Train from where the state is, then sample, measure and draw."""
+        listener = RunListener(directory, plugins, self.model, self.plan, progress, self.train_seconds)
+        stop = StopSignal()
+        try:
+            with stop:
+                self._train(listener, stop)
+                stop.at_once = True
+                self._finish(listener)
+        except KeyboardInterrupt:
+            message = f"stopped; what was saved is kept, continue with: gentool resume {directory.path}"
+            listener.note(message)
+            raise InterruptedRun(message, stop.number or signal.SIGINT) from None
+        except Exception as error:
+            listener.note(f"{type(error).__name__}: {error}")
+            raise
+
+    def _train(self, listener: RunListener, stop: StopSignal) -> None:
+        directory, state, total = listener.directory, self.state, self.plan.total_steps
+        where = f"{self.model.device.type} in {self.precision}"
+        listener.say(f"run {directory.path}: steps {state.step} to {total} on {where}")
+        recipe = self.model.recipe.resolved()
+        listener.plugins.notify("gentoolkit_run_started", directory=str(directory.path), recipe=recipe)
+        data, spec = self.model.dataset("train"), self.model.spec
+        with listener.training(stop, state.step):
+            done = train(state, data, spec, self.plan, listener, self.model.device, self.precision)
+        if not done:
+            raise InterruptedRun(
+                f"stopped at step {state.step} of {total}, saved; continue with: gentool resume {directory.path}",
+                stop.number or signal.SIGINT,
+            )
+        if state.ema is not None:
+            state.weights.load_state_dict(state.ema.state_dict())
+
+    def _finish(self, listener: RunListener) -> None:
+        directory, model = listener.directory, self.model
+        times = [time.monotonic()]
+        listener.say("sampling ...")
+        samples = model.sample()
+        files = save_samples(model, samples, directory.samples / "samples.safetensors")
+        listener.plugins.notify("gentoolkit_samples", file=str(files["samples"]))
+        times.append(time.monotonic())
+        listener.say("measuring ...")
+        figures = model.evaluate()
+        listener.record("evaluation", {"step": self.plan.total_steps, **figures})
+        times.append(time.monotonic())
+        listener.say("drawing ...")
+        draw_pictures(directory, model, samples, [figures])
+        seconds = {"train": listener.train_seconds, "sample": times[1] - times[0], "evaluate": times[2] - times[1]}
+        listener.record("finished", {"seconds": seconds, "peak_memory_mib": peak_memory_mib(model.device)})
+        write_page(directory, model.recipe)
+        results = directory.summary()
+        listener.plugins.notify("gentoolkit_run_finished", directory=str(directory.path), results=results)

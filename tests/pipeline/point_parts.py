@@ -1,0 +1,140 @@
+"""A plugin for tests: points in the plane, a small backbone for any condition, a noisy and an adaptive sampler."""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from gentoolkit.api import BackboneConfig, Component, DatasetConfig, DataSpec, Labels, SamplerConfig, Vectors, hookimpl
+from gentoolkit.protocols import Batch
+from gentoolkit.randomness import numpy_generator
+
+Mode = Literal["none", "labels", "vectors", "paired", "paired labels"]
+heard = []
+
+
+class PointsConfig(DatasetConfig):
+    mode: Mode = "none"
+    held_out: int = 200
+
+    def spec(self):
+        conditions = {"labels": Labels(2), "paired labels": Labels(2), "vectors": Vectors(3)}
+        return DataSpec((2,), conditions.get(self.mode), None, self.mode.startswith("paired"))
+
+
+class Points:
+    """Gaussian points; three in ten have label 1."""
+
+    def __init__(self, config, split, seed):
+        self.config, self.seed = config, seed
+        self.first, self.count = (0, 100) if split == "train" else (100, config.held_out)
+
+    def __len__(self):
+        return self.count
+
+    def batch(self, indices):
+        rows = [numpy_generator(self.seed, "points", int(i) + self.first).standard_normal(8) for i in indices]
+        values = torch.from_numpy(np.stack(rows).astype(np.float32))
+        labels = (values[:, 2] > 0.5).long()
+        condition = {"labels": labels, "paired labels": labels, "vectors": values[:, 3:6]}.get(self.config.mode)
+        return Batch(values[:, :2], condition, values[:, 6:] if self.config.mode.startswith("paired") else None)
+
+
+class PerceptronConfig(BackboneConfig):
+    width: int = 16
+
+
+class Perceptron(nn.Module):
+    def __init__(self, config, spec):
+        super().__init__()
+        self.first, self.last = nn.Linear(3, config.width), nn.Linear(config.width, 2)
+        match spec.condition:
+            case Labels(count, droppable):
+                self.condition = nn.Embedding(count + droppable, config.width)
+            case Vectors(dim):
+                self.condition = nn.Linear(dim, config.width)
+            case None:
+                self.condition = lambda c: 0
+
+    def forward(self, x_t, t, condition=None):
+        hidden = self.first(torch.cat([x_t, t[:, None]], dim=1)) + self.condition(condition)
+        return self.last(torch.tanh(hidden))
+
+
+class NoisyConfig(SamplerConfig):
+    num_steps: int = 4
+
+
+class Noisy:
+    order = tolerance = None
+
+    def __init__(self, config):
+        self.n = self.nfe = config.num_steps
+        self.times = tuple(k / self.n for k in range(self.n))
+
+    def sample(self, field, x0, condition=None, noise=None, on_step=None):
+        observe, x = on_step or (lambda t, x: None), x0
+        observe(0.0, x)
+        for k in range(self.n):
+            x = x + field(x, torch.full((len(x),), k / self.n), condition) / self.n + 0.1 * noise(k)
+            observe((k + 1) / self.n, x)
+        return x
+
+
+class RestlessConfig(SamplerConfig):
+    pass
+
+
+class Restless:
+    """Takes a number of steps that depends on the batch, as adaptive samplers do."""
+
+    order = times = nfe = None
+    tolerance = 1.0
+
+    def __init__(self, config):
+        pass
+
+    def sample(self, field, x0, condition=None, noise=None, on_step=None):
+        observe, x, n = on_step or (lambda t, x: None), x0, 2 + int(x0.abs().sum() * 7) % 9
+        observe(0.0, x)
+        for k in range(n):
+            x = x + field(x, torch.full((len(x),), k / n), condition) / n
+            observe((k + 1) / n, x)
+        return x
+
+
+@hookimpl
+def gentoolkit_components():
+    spec = DataSpec((2,), Labels(2, droppable=True))
+    yield Component("points", PointsConfig, f"{__name__}:Points", tiny=PointsConfig())
+    yield Component("perceptron", PerceptronConfig, f"{__name__}:Perceptron", tiny=PerceptronConfig(), tiny_spec=spec)
+    yield Component("noisy", NoisyConfig, f"{__name__}:Noisy", tiny=NoisyConfig(), traits=frozenset({"stochastic"}))
+    yield Component(
+        "restless", RestlessConfig, f"{__name__}:Restless", tiny=RestlessConfig(), traits=frozenset({"adaptive"})
+    )
+
+
+@hookimpl
+def gentoolkit_run_started(directory, recipe):
+    heard.append(("started", recipe["name"]))
+
+
+@hookimpl
+def gentoolkit_step(step, values):
+    heard.append((step, set(values)))
+
+
+@hookimpl
+def gentoolkit_checkpoint(step, directory):
+    heard.append(("checkpoint", step))
+
+
+@hookimpl
+def gentoolkit_samples(file):
+    heard.append(("samples", file))
+
+
+@hookimpl
+def gentoolkit_run_finished(directory, results):
+    heard.append(("finished", results["evaluation"]["step"]))

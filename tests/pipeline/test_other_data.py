@@ -1,0 +1,96 @@
+"""Whole runs of a third party's parts: data that is no image, every kind of condition and sampler, and observers."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import gentoolkit as gt
+from gentoolkit.errors import UsageError
+from gentoolkit.plugins import load_plugins
+
+RECIPE = """
+version: 1
+name: step  # no name makes a run look like a checkpoint
+dataset: {{type: points/points, mode: {mode}}}
+backbone: {{type: points/perceptron}}
+objective: {{type: flow_matching}}
+sampler: {{type: {sampler}}}
+metrics: [{{type: sliced_wasserstein, num_projections: 8}}, {{type: residual_std_ratio}}]
+train: {{steps: 8, batch_size: 16, validate_every: 4, condition_dropout: {dropout}, checkpoint_every: 4}}
+sample: {{per_class: 5, batch_size: 3}}
+evaluate: {{per_class: 8, validation_samples: 16}}
+"""
+
+
+@pytest.fixture
+def plugins(tmp_path, monkeypatch):
+    """The installed plugins and ours, of a distribution named points."""
+    info = tmp_path / "site" / "points-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: points\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[gentoolkit.plugins.v1]\npoints = point_parts\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    yield load_plugins()
+    sys.modules.pop("point_parts", None)
+
+
+def go(plugins, root, mode="none", sampler="euler", dropout=0.0, *overrides):
+    text = RECIPE.format(mode=mode, sampler=sampler, dropout=dropout)
+    return gt.run(gt.parse_recipe(text, "points.yaml", overrides, plugins.registry), root, plugins=plugins)
+
+
+@pytest.mark.parametrize("sampler", ["euler", "points/noisy", "points/restless"])
+@pytest.mark.parametrize("mode", ["none", "labels", "vectors", "paired", "paired labels"])
+def test_every_kind_of_data_and_sampler_runs_samples_and_reports(plugins, tmp_path, mode, sampler):
+    run = go(plugins, tmp_path, mode, sampler, 0.2 if mode in ("labels", "vectors") else 0.0)
+    classes = 2 if "labels" in mode else 1
+    samples = run.sample(3, seed=1)
+    assert samples.x1.shape == (3 * classes, 2)
+    assert samples.x1.isfinite().all()
+    evaluation = run.summary()["evaluation"]
+    assert (evaluation["validation"]["optimum"] is None) == (mode != "labels")
+    assert (run.directory.images / "samples.png").exists()
+    assert run.directory.report.exists()
+    model = gt.load_model(run.path, plugins=plugins)
+    torch.testing.assert_close(model.sample(3, seed=1).x1, samples.x1)
+    resumed = gt.resume(run.path, plugins=plugins)
+    assert {**resumed.summary(), "seconds": 0} == {**run.summary(), "seconds": 0}
+
+
+def test_guidance_of_vectors(plugins, tmp_path):
+    run = go(plugins, tmp_path, "vectors", "euler", 0.2)
+    guided = gt.load_model(run.path, ["sample.guidance=3.0"], plugins=plugins).sample(3)
+    assert not torch.allclose(guided.x1, run.sample(3).x1)
+
+
+def test_observers_hear_what_happens(plugins, tmp_path):
+    run = go(plugins, tmp_path)
+    heard = sys.modules["point_parts"].heard
+    step = {"loss", "gradient_norm", "learning_rate"}
+    assert heard == [
+        ("started", "step"),
+        *[(k, step) for k in range(1, 5)],
+        (4, {"validation_loss"}),
+        ("checkpoint", 4),
+        *[(k, step) for k in range(5, 9)],
+        ("checkpoint", 8),
+        ("samples", str(run.directory.samples / "samples.safetensors")),
+        ("finished", 8),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mode", "override", "words"),
+    [
+        ("vectors", "sample.per_class=201", "sample.per_class needs 201 held-out samples, there are 200"),
+        ("labels", "evaluate.per_class=60", "evaluate.per_class needs 120 held-out samples of each class"),
+        ("none", "train.optimizer=muon", "names no matrices for optimizer=muon"),
+    ],
+)
+def test_what_would_fail_after_the_training_is_told_before(plugins, tmp_path, mode, override, words):
+    with pytest.raises(UsageError, match=words):
+        go(plugins, tmp_path / "runs", mode, "euler", 0.0, override)
+    assert not (tmp_path / "runs").exists()
