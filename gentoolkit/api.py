@@ -102,12 +102,14 @@ class DataSpec:
         condition: `Labels`, `Vectors`, or None for unconditional data.
         value_range: The smallest and largest value a sample can have, or None where there is no bound.
         paired: Whether batches bring their own x0.
+        gaussian: Whether the samples of each class are about N(mean, std² I): the optimum of the loss is then known.
     """
 
     shape: tuple[int, ...]
     condition: Labels | Vectors | None = None
     value_range: tuple[float, float] | None = None
     paired: bool = False
+    gaussian: bool = False
 
     def with_droppable_condition(self) -> DataSpec:
         """Return the spec for a training that drops conditions; unconditional data stays as it is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 import warnings
@@ -9,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -51,7 +53,7 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Quarantined:
-    """One entry point that is left out, with the last line of its traceback."""
+    """One entry point that is left out, with the last line of its traceback and the place in the plugin."""
 
     name: str
     distribution: str
@@ -115,7 +117,8 @@ def load_plugins(entry_points: Iterable[EntryPoint] | None = None) -> Plugins:
             except KeyboardInterrupt:
                 raise
             except BaseException as fault:  # a plugin may even call sys.exit
-                quarantined.append(Quarantined(point.name, distribution, version, _last_line(fault)))
+                reason = _last_line(fault) + _place(fault, point.value)
+                quarantined.append(Quarantined(point.name, distribution, version, reason))
     for bad in quarantined:
         registry.add_broken(bad.distribution, f"{bad.name}: {bad.reason}")
     return Plugins(registry, tuple(loaded), tuple(quarantined))
@@ -208,6 +211,19 @@ def _need_free_verbs(plugin: Plugin, loaded: list[Plugin]) -> None:
         if verb.name in owners:
             raise PluginError(f"verb {verb.name!r} is taken by {owners[verb.name]}; rename it")
         owners[verb.name] = plugin.distribution
+
+
+def _place(fault: BaseException, value: str) -> str:
+    """Return " (file:line)", where in the package that an entry point names the fault arose; "" if outside of it."""
+    package = re.split(r"[.:]", value)[0].strip()
+    lines = [
+        (frame.f_code.co_filename, line)
+        for frame, line in traceback.walk_tb(fault.__traceback__)
+        if frame.f_globals.get("__name__", "").partition(".")[0] == package
+    ]
+    if isinstance(fault, SyntaxError) and fault.filename:
+        lines.append((fault.filename, fault.lineno or 0))
+    return f" ({'/'.join(Path(lines[-1][0]).parts[-2:])}:{lines[-1][1]})" if lines else ""
 
 
 def _last_line(fault: BaseException) -> str:

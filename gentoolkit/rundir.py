@@ -24,6 +24,9 @@ class RunDir:
 
     path: Path
 
+    def __fspath__(self) -> str:
+        return str(self.path)
+
     @classmethod
     def create(cls, root: Path, name: str) -> RunDir:
         """Make `root/<name>-<n>` with the first free n from 1; an existing directory is never used again.
@@ -49,7 +52,7 @@ class RunDir:
         return run
 
     @classmethod
-    def open(cls, path: Path | str) -> RunDir:
+    def open(cls, path: os.PathLike[str] | str) -> RunDir:
         """Return an existing run.
 
         Raises:
@@ -157,12 +160,13 @@ def _parsed(line: str) -> dict[str, Any] | None:
     return record if isinstance(record, dict) and "event" in record else None
 
 
-def list_runs(root: Path) -> list[RunDir]:
+def list_runs(root: os.PathLike[str] | str = "runs") -> list[RunDir]:
     """Return the runs in `root`, oldest first; none where there is no such folder.
 
     Raises:
         UsageError: `root` is a file.
     """
+    root = Path(root)
     if root.exists() and not root.is_dir():
         raise UsageError(f"{str(root)!r} is a file; give the folder that has the runs")
     if not root.exists():

@@ -24,12 +24,18 @@ class Samples:
         condition: What each was conditioned on, (N,) or (N, D), or None.
         times: The times of the trajectory's frames, from 0 to 1; empty without one.
         trajectory: The states at these times, (len(times), N, *S); empty without one.
+        seed: What the noise was keyed by.
     """
 
     x1: Tensor
     condition: Tensor | None = None
     times: tuple[float, ...] = ()
     trajectory: Tensor = field(default_factory=lambda: torch.empty(0))
+    seed: int = 0
+
+    def __repr__(self) -> str:
+        frames = f", {len(self.times)} frames" if self.times else ""
+        return f"Samples({len(self.x1)} of shape {tuple(self.x1.shape[1:])}, seed {self.seed}{frames})"
 
 
 def guided(velocity: Field, guidance: float, condition: Labels | Vectors | None) -> Field:
@@ -93,7 +99,7 @@ def generate(
         )
     if trajectory:
         return chunks[0]
-    return Samples(torch.cat([chunk.x1 for chunk in chunks]), condition)
+    return Samples(torch.cat([chunk.x1 for chunk in chunks]), condition, seed=seed)
 
 
 def _carry(
@@ -117,7 +123,7 @@ def _carry(
 
     x1 = sampler.sample(velocity, x0, condition, noise, keep if trajectory else None)
     condition = None if condition is None else condition.cpu()
-    return Samples(x1.cpu(), condition, tuple(times), torch.stack(frames) if trajectory else torch.empty(0))
+    return Samples(x1.cpu(), condition, tuple(times), torch.stack(frames) if trajectory else torch.empty(0), seed)
 
 
 def source_noise(seed: int, num_samples: int, shape: tuple[int, ...]) -> Tensor:

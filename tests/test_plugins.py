@@ -159,6 +159,20 @@ def test_a_broken_plugin_is_quarantined_whole_and_the_others_work(environment, f
     assert [plugin.distribution for plugin in plugins.loaded] == ["works"]
 
 
+def test_a_fault_is_told_with_its_place_in_the_plugin(environment):
+    package = environment.folder / "places"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "deep.py").write_text("import json\n\njson.loads('{')")
+    (package / "typo.py").write_text("x = 1\ndef\n")
+    environment.distribution("places", {"a": "places.deep", "b": "places.typo", "c": "places"})
+    told = [bad.reason for bad in environment.load().quarantined]
+    assert told[0].startswith("json.decoder.JSONDecodeError: ")
+    assert told[0].endswith(" (places/deep.py:3)")
+    assert told[1] == "SyntaxError: invalid syntax (places/typo.py:2)"
+    assert told[2] == "no function in it is marked with @hookimpl; expected at least gentoolkit_components"
+
+
 def test_ctrl_c_is_no_fault_of_a_plugin(environment):
     points = environment.plugin("interrupts", "raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):

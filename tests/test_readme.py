@@ -20,7 +20,7 @@ def blocks(language):
 
 def test_the_recipe_is_valid():
     (recipe,) = blocks("yaml")
-    assert parse_recipe(recipe).name == "dit_flow"
+    assert parse_recipe(recipe).name == "my_first"
 
 
 def test_the_mistakes_are_told_as_shown(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ from importlib import import_module
 
 import click
 
+from gentoolkit.errors import suggest
 from gentoolkit.verbs import VERBS
 
 
@@ -22,6 +23,17 @@ class Verbs(click.Group):
             command: click.Command = import_module(f"gentoolkit.cli.{cmd_name}").command
             return command
         return added_verbs().get(cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the verb that is called; where there is none, the error names the nearest."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            if near := suggest(args[0], self.list_commands(ctx)):
+                ctx.fail(f"No such verb {args[0]!r}; {near}")
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the verbs' one-line helps: ours from the table, without importing them, then those of plugins."""

@@ -16,6 +16,8 @@ from gentoolkit.cli.options import json_option, overrides_argument, run_argument
 def command(run: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Measure RUN, a run's directory or one of its checkpoints, against held-out data.
 
+    The figures are written to stdout only; the run's own records and report stay as they are.
+
     \b
     Example:
       gentool eval runs/dit_flow-1 sampler.num_steps=100 evaluate.per_class=64

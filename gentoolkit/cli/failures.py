@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 import traceback
+import warnings
 
 import click
 
@@ -17,10 +18,11 @@ INTERRUPTED = 130
 def exit_code_of(command: click.Command) -> int:
     """Run the command with `sys.argv` and return its exit code; errors are told on stderr."""
     try:
-        command.main(standalone_mode=False)
+        warnings.showwarning = show_warning
+        code = command.main(standalone_mode=False)
         sys.stdout.flush()
-    except click.exceptions.Exit as request:
-        return request.exit_code
+        # click hands back the code of an Exit, and else what the verb returned.
+        return code if isinstance(code, int) else 0
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -37,7 +39,11 @@ def exit_code_of(command: click.Command) -> int:
         return error.exit_code
     except Exception as error:
         return _unexpected(error)
-    return 0
+
+
+def show_warning(message: Warning | str, *place: object, **more: object) -> None:
+    """Tell a warning on stderr in one line, without the place in our code."""
+    click.echo(f"warning: {message}", err=True)
 
 
 def _unexpected(error: Exception) -> int:

@@ -37,7 +37,8 @@ def show_evaluation(figures: dict[str, Any]) -> None:
     for name in ("generated", "floor", "optimum"):
         table.add_column(name, justify="right")
     for metric in figures["metrics"]:
-        rows = {**metric["per_class"], "mean": metric}
+        # Data without classes is one group, which is its own mean.
+        rows = metric["per_class"] | ({"mean": metric} if len(metric["per_class"]) > 1 else {})
         for group, row in rows.items():
             values = (number(row["value"]), number(row["floor"]), f"{metric['optimum']:g}")
             table.add_row(metric["name"] if group == next(iter(rows)) else "", group, *values)

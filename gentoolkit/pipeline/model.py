@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ class Model:
         backbone: The network.
         objective: What was, or will be, learned.
         sampler: How samples are drawn.
+        step: How many steps the weights were trained for.
     """
 
     recipe: Recipe
@@ -40,6 +41,7 @@ class Model:
     backbone: nn.Module
     objective: Objective
     sampler: Sampler
+    step: int = 0
 
     @classmethod
     def build(cls, recipe: Recipe) -> Model:
@@ -54,7 +56,7 @@ class Model:
         return cls(recipe, device, backbone.to(device), objective, recipe.sampler.entry.build(recipe.sampler.config))
 
     def load(self, checkpoint: Checkpoint) -> Model:
-        """Take the checkpoint's averaged weights, or the plain ones where it has no averages, and return self.
+        """Take the checkpoint's averaged weights, or the plain ones where it has no averages, and return the model.
 
         Raises:
             GentoolError: They are not the weights of these parts.
@@ -64,7 +66,7 @@ class Model:
             parts["objective"] = self.objective
         tensors = checkpoint.tensors
         load_weights(nn.ModuleDict(parts), tensors.get("ema") or tensors["weights"])
-        return self
+        return replace(self, step=checkpoint.step)
 
     @property
     def spec(self) -> DataSpec:
@@ -179,12 +181,11 @@ class Model:
         generated = self.by_class(self.sample(per_class, labels or None, seed))
         results = evaluation.evaluate(self._metrics(), real, generated, reference)
         std = evaluation.class_residual_std({name: torch.cat([real[name], reference[name]]) for name in real})
-        # Only classes are near enough to Gaussians for (pi / 2) std to say anything.
-        known = isinstance(self.spec.condition, Labels) and not self.spec.paired
-        path = self.field().path
+        known, path = self.spec.gaussian and not self.spec.paired, self.field().path
         optimum = evaluation.gaussian_optimum(std, path) if known else None
         by_t = evaluation.gaussian_optimum_by_t(std, path) if known else None
         return {
+            "step": self.step,
             "validation": {
                 **self.validate().to_dict(),
                 "optimum": optimum,

@@ -54,7 +54,10 @@ def choose_file(source: Path, out: Path | None) -> Path:
 
 
 def save_samples(model: Model, samples: Samples, file: Path) -> dict[str, Path]:
-    """Write x1 and condition to `file`, a picture beside it where there is one for their shape; return the files.
+    """Write x1, condition and where they come from (as metadata) to `file`, and a picture beside it if there is one.
+
+    Returns:
+        The files: "samples", and "picture" where there is one for samples of that shape.
 
     Raises:
         UsageError: `file` can't be written.
@@ -63,9 +66,17 @@ def save_samples(model: Model, samples: Samples, file: Path) -> dict[str, Path]:
     tensors = {"x1": samples.x1.contiguous()}
     if samples.condition is not None:
         tensors["condition"] = samples.condition.contiguous()
+    recipe = model.recipe
+    origin = {
+        "recipe": recipe.name,
+        "step": str(model.step),
+        "seed": str(samples.seed),
+        "sampler": json.dumps(recipe.sampler.to_dict()),
+        "guidance": str(recipe.sample.guidance),
+    }
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(safetensors.torch.save(tensors))
+        file.write_bytes(safetensors.torch.save(tensors, origin))
     except OSError as error:
         raise writing_failed(error, f"can't write {str(file)!r}, choose another --out") from error
     picture = draw_samples(model, samples, file.with_suffix(".png"))
@@ -98,7 +109,9 @@ def draw_pictures(directory: RunDir, model: Model, samples: Samples, evaluations
     steps = [record["step"] for record in records if record["event"] == "step"]
     if validations and steps:
         records.append({"event": "validation", "step": steps[-1], "loss": validations[-1]["loss"]})
-    loss_curve(records, optimum, directory.images / LOSS)
+    # The validation and the optimum are velocity errors: so is the curve, whatever the objective minimises.
+    curve = [{**record, "loss": record.get("velocity_error", record.get("loss"))} for record in records]
+    loss_curve(curve, optimum, directory.images / LOSS)
     draw_samples(model, samples, directory.images / GRID)
     # Noise is keyed by index, so these are the first samples of each class again.
     way = model.sample(1, trajectory=True)
@@ -173,7 +186,7 @@ def _pictures(images: Path) -> list[Picture]:
         Picture(
             images / LOSS,
             "Loss",
-            "The training loss over the steps, with the validation loss and its optimum.",
-            "The training loss is measured at random times, the validation loss at fixed ones.",
+            "The velocity error over the steps, with the validation loss and its optimum.",
+            "The mean squared velocity error: in training at random times, in validation at fixed ones.",
         ),
     ]

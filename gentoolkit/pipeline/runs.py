@@ -43,6 +43,12 @@ class Run:
         self.recipe = recipe
         self.plugins = plugins
 
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
     @property
     def path(self) -> Path:
         """Return the run's directory."""
@@ -107,7 +113,7 @@ class Run:
 
 def run(
     recipe: Recipe,
-    root: Path | str = "runs",
+    root: os.PathLike[str] | str = "runs",
     *,
     plugins: Plugins | None = None,
     command: Sequence[str] = (),
@@ -143,7 +149,7 @@ def run(
 
 
 def resume(
-    path: Path | str,
+    path: os.PathLike[str] | str,
     *,
     plugins: Plugins | None = None,
     command: Sequence[str] = (),
@@ -176,7 +182,7 @@ def resume(
     return found
 
 
-def open_run(path: Path | str, *, plugins: Plugins | None = None) -> Run:
+def open_run(path: os.PathLike[str] | str, *, plugins: Plugins | None = None) -> Run:
     """Return the run at `path`, e.g. `runs/dit_flow-1`.
 
     Raises:
@@ -188,7 +194,7 @@ def open_run(path: Path | str, *, plugins: Plugins | None = None) -> Run:
     return Run(directory, recipe, plugins)
 
 
-def load_model(path: Path | str, overrides: Sequence[str] = (), *, plugins: Plugins | None = None) -> Model:
+def load_model(path: os.PathLike[str] | str, overrides: Sequence[str] = (), *, plugins: Plugins | None = None) -> Model:
     """Return the trained model of a run, or of one checkpoint folder, wherever it was copied to.
 
     Args:

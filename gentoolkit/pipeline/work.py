@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gentoolkit.devices import choose_precision
 from gentoolkit.errors import InterruptedRun
 from gentoolkit.interrupts import StopSignal
+from gentoolkit.pipeline.checks import check_parts
 from gentoolkit.pipeline.listener import RunListener
 from gentoolkit.pipeline.model import Model
 from gentoolkit.pipeline.outputs import draw_pictures, save_samples, write_page
@@ -44,10 +45,12 @@ class Work:
         """Build everything, and find what would only fail after the training.
 
         Raises:
+            PluginError: A part gives another shape or type than it promises.
             UsageError: The batch or the evaluation needs more data than there is, or the device is missing.
         """
         model = Model.build(recipe)
         plan = Plan(recipe.train, len(model.dataset("train")), recipe.seed)
+        check_parts(model)
         model.check_held_out()
         state = TrainingState(model.backbone, model.objective, recipe.train)
         return cls(model, plan, state, choose_precision(precision or recipe.train.precision, model.device))
@@ -78,8 +81,9 @@ class Work:
 
     def _train(self, listener: RunListener, stop: StopSignal) -> None:
         directory, state, total = listener.directory, self.state, self.plan.total_steps
-        where = f"{self.model.device.type} in {self.precision}"
-        listener.say(f"run {directory.path}: steps {state.step} to {total} on {where}")
+        where = f"on {self.model.device.type} in {self.precision}, a checkpoint every {self.plan.checkpoint_every}"
+        rest = "; all are done, only the rest is made again" if state.step == total else ""
+        listener.say(f"run {directory.path}: steps {state.step} to {total} {where}{rest}")
         recipe = self.model.recipe.resolved()
         listener.plugins.notify("gentoolkit_run_started", directory=str(directory.path), recipe=recipe)
         data, spec = self.model.dataset("train"), self.model.spec
@@ -94,7 +98,7 @@ class Work:
             state.weights.load_state_dict(state.ema.state_dict())
 
     def _finish(self, listener: RunListener) -> None:
-        directory, model = listener.directory, self.model
+        directory, model = listener.directory, replace(self.model, step=self.state.step)
         times = [time.monotonic()]
         listener.say("sampling ...")
         samples = model.sample()
@@ -103,7 +107,7 @@ class Work:
         times.append(time.monotonic())
         listener.say("measuring ...")
         figures = model.evaluate()
-        listener.record("evaluation", {"step": self.plan.total_steps, **figures})
+        listener.record("evaluation", figures)
         times.append(time.monotonic())
         listener.say("drawing ...")
         draw_pictures(directory, model, samples, [figures])

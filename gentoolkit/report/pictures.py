@@ -66,7 +66,7 @@ def loss_curve(records: Iterable[Mapping[str, Any]], optimum: float | None, path
     axes.set_ylabel("loss")
     _plain(axes)
     drawn = [line for line in axes.get_lines() if len(np.asarray(line.get_xdata()))]
-    axes.legend(handles=drawn, frameon=False, fontsize=8, labelcolor=INK, loc="upper right")
+    axes.legend(handles=drawn, frameon=False, fontsize=8, labelcolor=INK, loc="best")
     _save(figure, path)
     return True
 

@@ -71,8 +71,9 @@ def entries_of(distribution: str, plugins: Plugins) -> tuple[Entry, ...]:
 
 def check_entry(entry: Entry) -> Iterator[Outcome]:
     """Run all contracts that concern a component, one after the other."""
+    case = Case(entry)
     for contract in contracts_of(entry):
-        yield run(contract, Case(entry))
+        yield run(contract, case)
 
 
 def check(distribution: str, plugins: Plugins | None = None) -> list[Outcome]:
@@ -102,9 +103,9 @@ def contract_tests(distribution: str, plugins: Plugins | None = None) -> Callabl
     import pytest
 
     cases = [
-        pytest.param(contract, Case(entry), id=f"{entry.component.name}-{contract.id}")
-        for entry in entries_of(distribution, plugins or load_plugins())
-        for contract in contracts_of(entry)
+        pytest.param(contract, case, id=f"{case.entry.component.name}-{contract.id}")
+        for case in map(Case, entries_of(distribution, plugins or load_plugins()))
+        for contract in contracts_of(case.entry)
     ]
 
     @pytest.mark.parametrize(("contract", "case"), cases)

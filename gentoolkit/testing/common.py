@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gentoolkit import protocols
 from gentoolkit.testing import backbone, dataset, metric, objective, sampler
-from gentoolkit.testing.contracts import CONTRACTS, Case, contract, require
+from gentoolkit.testing.contracts import BUILDS, CONTRACTS, Case, contract, require
 from gentoolkit.testing.measures import global_randomness_kept, in_fresh_interpreter
 
 _PROTOCOLS: dict[str, Any] = {
@@ -62,7 +62,7 @@ def config_round_trip(case: Case) -> None:
     require(again == plain, f"the JSON {plain} became {again} when read and written once more")
 
 
-@contract("any.factory")
+@contract(BUILDS)
 def factory(case: Case) -> None:
     """The factory resolves, takes the arguments of its kind, and gives what `gentoolkit.protocols` says of the kind."""
     kind = case.entry.kind

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, NoReturn
 
 import numpy as np
@@ -15,11 +16,16 @@ import torch
 from torch import Tensor
 
 from gentoolkit.api import Config, DatasetConfig, DataSpec, Labels, Vectors
+from gentoolkit.errors import GentoolError
 from gentoolkit.randomness import forked, torch_generator
 from gentoolkit.registry import Entry
 
 #: The data of objectives, samplers and metrics that declare no `tiny_spec`.
 PLAIN_SPEC = DataSpec((1, 2, 2), Labels(2))
+
+
+#: The contract that tells why a component can't be built; the others are then not run.
+BUILDS = "any.factory"
 
 
 class ContractError(AssertionError):
@@ -82,6 +88,16 @@ class Case:
         with forked(seed, "contract") if has_weights else nullcontext():
             return self.entry.build(self.config, *arguments)
 
+    @cached_property
+    def can_be_built(self) -> bool:
+        """Whether the factory gives anything at all; `any.factory` tells what is wrong."""
+        try:
+            with _isolated():
+                self.build()
+        except Exception:
+            return False
+        return True
+
     def normal(self, *shape: int, draw: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return standard normal numbers, keyed by the seed, the shape and `draw`."""
         generator = torch_generator(self.seed, "contract", draw, *shape)
@@ -118,6 +134,11 @@ class Contract:
     def statement(self) -> str:
         """What a component must satisfy, in words."""
         return (self.check.__doc__ or "").strip()
+
+    @property
+    def headline(self) -> str:
+        """The first line of the statement."""
+        return self.statement.partition("\n")[0]
 
     def concerns(self, entry: Entry) -> bool:
         """Return whether this is one of the component's contracts, skipped or not."""
@@ -168,6 +189,9 @@ def run(contract: Contract, case: Case) -> Outcome:
     def outcome(status: Status, message: str = "") -> Outcome:
         return Outcome(contract.id, case.entry.name, status, message)
 
+    # Without this, one fault in a constructor would be told once for each contract.
+    if contract.id != BUILDS and not case.can_be_built:
+        return outcome("skipped", "not run: it can't be built")
     try:
         if left_out := contract.skips & component.traits:
             does_not_apply(f"it is {' and '.join(sorted(left_out))}")
@@ -204,8 +228,8 @@ def _isolated() -> Iterator[None]:
 
 
 def _told(fault: Exception) -> str:
-    """Return a broken contract's message; for any other exception its type and place too."""
-    if isinstance(fault, ContractError):
+    """Return the message of a broken contract or of an error for the user; for any other its type and place too."""
+    if isinstance(fault, ContractError | GentoolError):
         return str(fault)
     frames = traceback.extract_tb(fault.__traceback__)
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""

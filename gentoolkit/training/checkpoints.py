@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ def save_checkpoint(root: Path, checkpoint: Checkpoint, keep: int) -> Path:
         _sync_directory(root)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
-        raise writing_failed(error, f"no checkpoint at step {checkpoint.step}; older ones are kept") from error
+        raise writing_failed(error, f"no checkpoint at step {checkpoint.step}, those before it are kept") from error
     if (fault := find_fault(target)) is not None:
         raise NoCheckpointError(f"the checkpoint just written, {target}, does not verify: {fault}")
     _prune(root, keep, target)
@@ -126,17 +127,20 @@ def list_checkpoints(root: Path) -> list[Path]:
 
 
 def newest_checkpoint(root: Path) -> Path:
-    """Return the newest checkpoint in `root` that verifies.
+    """Return the newest checkpoint in `root` that verifies, with a warning where there is a newer damaged one.
 
     Raises:
         NoCheckpointError: There is none; the message tells what is wrong with each.
     """
-    faults = []
+    faults: list[str] = []
     for folder in list_checkpoints(root):
         if (fault := find_fault(folder)) is None:
+            if faults:
+                warnings.warn(f"using {folder}, because of newer ones {'; '.join(faults)}", stacklevel=2)
             return folder
-        faults.append(f"{folder.name}: {fault}")
-    raise NoCheckpointError("; ".join([f"no valid checkpoint in {root}", *faults]))
+        faults.append(f"{folder.name} is damaged: {fault}")
+    again = f"start again with: gentool run {root.parent / 'resolved.yaml'}"
+    raise NoCheckpointError("; ".join([f"no valid checkpoint in {root}", *faults, again]))
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:

@@ -162,7 +162,8 @@ class _Log:
                 raise NonFiniteError(f"step {result.step}: loss {loss}, gradient norm {norm}; {CURE}")
             self.state.totals.add(loss, result.velocity_error.float().cpu(), result.t.cpu())
             if result.step % self.plan.settings.log_every == 0:
-                values = {"step": result.step, "loss": loss, "gradient_norm": norm}
+                error = result.velocity_error.float().mean().item()
+                values = {"step": result.step, "loss": loss, "velocity_error": error, "gradient_norm": norm}
                 self.listener.record("step", values | self.plan.learning_rates(result.rate))
             if result.step % self.plan.steps_per_epoch == 0 or result.step == self.plan.total_steps:
                 epoch = math.ceil(result.step / self.plan.steps_per_epoch)

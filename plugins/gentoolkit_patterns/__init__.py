@@ -34,7 +34,8 @@ class PatternsConfig(DatasetConfig):
 
     def spec(self) -> DataSpec:
         """Return (channels, image_size, image_size) with 4 labels, values in [-1, 1]."""
-        return DataSpec((self.channels, self.image_size, self.image_size), Labels(NUM_CLASSES), (-1.0, 1.0))
+        shape = (self.channels, self.image_size, self.image_size)
+        return DataSpec(shape, Labels(NUM_CLASSES), (-1.0, 1.0), gaussian=True)
 
 
 @hookimpl

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gentoolkit.testing import Outcome
 from gentoolkit.training import list_checkpoints
 from gentoolkit.verbs import VERBS
 
@@ -285,6 +287,24 @@ def test_a_loss_that_is_not_finite_exits_with_3(gentool, tmp_path):
     code, _, err = gentool("run", SMOKE, "train.learning_rate=1e38", "train.weight_decay=1e30", "--out", tmp_path)
     assert code == 3
     assert "gradient norm" in err
+
+
+def test_contracts_that_fail_exit_with_1(gentool, monkeypatch):
+    bad = Outcome("sampler.order", "euler", "failed", "measured 0.5, declared 1")
+    monkeypatch.setattr("gentoolkit.testing.check_entry", lambda entry: [bad])
+    code, out, _ = gentool("check", "gentoolkit")
+    assert code == 1
+    assert re.search(r"[1-9] failed", out)
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_damaged_newest_checkpoint_is_told(gentool, finished, tmp_path):
+    run = shutil.copytree(finished[0], tmp_path / "smoke-1")
+    (run / "checkpoints" / "step-12" / "weights.safetensors").write_bytes(b"x")
+    code, out, err = gentool("eval", run, "--json")
+    assert code == 0
+    assert json.loads(out)["step"] == 10
+    assert re.match(r"warning: using .*step-10, because of newer ones step-12 is damaged: .*\n$", err)
 
 
 def test_no_valid_checkpoint_exits_with_4(gentool, tmp_path):

@@ -20,7 +20,9 @@ class PointsConfig(DatasetConfig):
 
     def spec(self):
         conditions = {"labels": Labels(2), "paired labels": Labels(2), "vectors": Vectors(3)}
-        return DataSpec((2,), conditions.get(self.mode), None, self.mode.startswith("paired"))
+        return DataSpec(
+            (2,), conditions.get(self.mode), None, self.mode.startswith("paired"), gaussian=self.mode == "labels"
+        )
 
 
 class Points:

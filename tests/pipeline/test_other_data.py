@@ -7,8 +7,10 @@ import pytest
 import torch
 
 import gentoolkit as gt
-from gentoolkit.errors import UsageError
+from gentoolkit.errors import PluginError, UsageError
 from gentoolkit.plugins import load_plugins
+from gentoolkit.protocols import Batch, LossRecord
+from gentoolkit_flow_matching.objective import FlowMatching
 
 RECIPE = """
 version: 1
@@ -52,6 +54,7 @@ def test_every_kind_of_data_and_sampler_runs_samples_and_reports(plugins, tmp_pa
     assert samples.x1.isfinite().all()
     evaluation = run.summary()["evaluation"]
     assert (evaluation["validation"]["optimum"] is None) == (mode != "labels")
+    assert evaluation["step"] == 8
     assert (run.directory.images / "samples.png").exists()
     assert run.directory.report.exists()
     model = gt.load_model(run.path, plugins=plugins)
@@ -69,7 +72,7 @@ def test_guidance_of_vectors(plugins, tmp_path):
 def test_observers_hear_what_happens(plugins, tmp_path):
     run = go(plugins, tmp_path)
     heard = sys.modules["point_parts"].heard
-    step = {"loss", "gradient_norm", "learning_rate"}
+    step = {"loss", "velocity_error", "gradient_norm", "learning_rate"}
     assert heard == [
         ("started", "step"),
         *[(k, step) for k in range(1, 5)],
@@ -80,6 +83,38 @@ def test_observers_hear_what_happens(plugins, tmp_path):
         ("samples", str(run.directory.samples / "samples.safetensors")),
         ("finished", 8),
     ]
+
+
+@pytest.mark.parametrize(
+    ("part", "broken", "words"),
+    [
+        (
+            "Points",
+            {"batch": lambda self, i: Batch(torch.zeros(len(i), 3))},
+            r"dataset 'points/points': .* x1 is \(2, 3\)",
+        ),
+        ("Points", {"batch": lambda self, i: Batch(torch.zeros(len(i), 2).double())}, r"float64, expected \(2, 2\)"),
+        ("Points", {"batch": lambda self, i: Batch(torch.zeros(len(i), 2), i)}, "condition is given, but its spec"),
+        ("Perceptron", {"forward": lambda self, x, t, c: x[:, :1]}, r"'points/perceptron': .*output is \(2, 1\)"),
+        ("Perceptron", {"forward": lambda self, x, t, c: None}, "output is a NoneType, expected a tensor"),
+    ],
+)
+def test_a_part_that_breaks_its_promise_is_named(plugins, tmp_path, monkeypatch, part, broken, words):
+    import point_parts
+
+    for name, method in broken.items():
+        monkeypatch.setattr(getattr(point_parts, part), name, method)
+    with pytest.raises(PluginError, match=words):
+        go(plugins, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("loss", [lambda record: record.loss, lambda record: LossRecord(record.loss.mean(), record.t)])
+def test_an_objective_that_gives_no_record_per_sample_is_named(plugins, tmp_path, monkeypatch, loss):
+    whole = FlowMatching.loss
+    monkeypatch.setattr(FlowMatching, "loss", lambda *arguments: loss(whole(*arguments)))
+    with pytest.raises(PluginError, match=r"objective 'flow_matching': .*expected"):
+        go(plugins, tmp_path / "runs")
 
 
 @pytest.mark.parametrize(

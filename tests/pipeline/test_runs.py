@@ -84,6 +84,9 @@ def test_samples_are_kept_and_come_again(finished):
     again = finished.sample()
     assert kept["condition"].tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
     torch.testing.assert_close(kept["x1"], again.x1)
+    with safetensors.safe_open(finished.path / "samples" / "samples.safetensors", "pt") as file:
+        assert file.metadata().items() >= {"recipe": "smoke", "step": "12", "seed": "0", "guidance": "1.0"}.items()
+    assert repr(again) == "Samples(8 of shape (1, 8, 8), seed 0)"
 
 
 def test_a_sample_stays_when_more_are_drawn(finished):

@@ -155,6 +155,29 @@ def test_a_factory_that_can_not_be_imported_is_named_with_its_fault():
     assert "sampler 'parts/ghost' of parts 1.0: factory 'testing_parts.ghosts:Ghost'" in result.message
 
 
+class Refusing:
+    """A sampler whose constructor raises."""
+
+    def __init__(self, config):
+        raise OSError("no such folder")
+
+
+@pytest.mark.parametrize(
+    ("factory", "fault"),
+    [
+        (f"{__name__}:Refusing", r"^OSError: no such folder \(.*test_contract_runner.py:\d+\)$"),
+        ("testing_parts.ghosts:Ghost", r"^sampler 'parts/ghost'.*can't be imported.*No module named.*ghosts'$"),
+    ],
+)
+def test_what_can_not_be_built_is_told_once_and_its_other_contracts_are_not_run(factory, fault):
+    outcomes = list(check_entry(entry(Component("ghost", StepsConfig, factory, StepsConfig()))))
+    (failed,) = [outcome for outcome in outcomes if outcome.status == "failed"]
+    assert failed.contract == "any.factory"
+    assert re.search(fault, failed.message)
+    others = {(outcome.status, outcome.message) for outcome in outcomes if outcome is not failed}
+    assert others == {("skipped", "not run: it can't be built")}
+
+
 @pytest.fixture
 def installed(tmp_path):
     """Return the environment of a process that sees a distribution `parts` with two components."""

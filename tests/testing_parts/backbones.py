@@ -186,6 +186,10 @@ class GhostBlocks(Mlp):
         return {"attention.weight": 1}
 
 
+class NoBlocks(Mlp):
+    matrix_blocks = property()  # as if there were none
+
+
 class NoModule:
     """Not a torch module."""
 

@@ -194,6 +194,20 @@ class WrongSign(Denoised):
         return super().output_for(-velocity, x_t, t)
 
 
+class Forgetful(Denoised):
+    """Sets no velocity_error, although it predicts x1."""
+
+    def record(self, output, x_t, t, v, x1):
+        return LossRecord((output - x1).square().flatten(1).mean(1), t)
+
+
+class Negative(Velocity):
+    """Its field runs from data to noise."""
+
+    def field(self, backbone):
+        return Field(lambda x, t, c: -backbone(x, t, c), self.path)
+
+
 class PoleAtStart(Velocity):
     """Predicts x0: the field divides by t."""
 

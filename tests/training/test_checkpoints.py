@@ -75,7 +75,8 @@ DAMAGES = [damage_list, damage_manifest, damage_size, damage_bit, damage_missing
 def test_a_damaged_newest_one_is_passed_over(tmp_path, damage):
     save(tmp_path, 1, 2)
     damage(tmp_path / "step-2")
-    assert newest_checkpoint(tmp_path) == tmp_path / "step-1"
+    with pytest.warns(UserWarning, match="using .*step-1, because of newer ones step-2 is damaged"):
+        assert newest_checkpoint(tmp_path) == tmp_path / "step-1"
     with pytest.raises(NoCheckpointError, match="step-2 is no valid checkpoint"):
         load_checkpoint(tmp_path / "step-2")
 
@@ -86,13 +87,17 @@ def test_damaged_ones_do_not_count_as_kept(tmp_path):
     save(tmp_path, 3)
     assert newest_checkpoint(tmp_path) == tmp_path / "step-3"
     damage_bit(tmp_path / "step-3")
-    assert newest_checkpoint(tmp_path) == tmp_path / "step-1"
+    with pytest.warns(UserWarning, match="step-3 is damaged"):
+        assert newest_checkpoint(tmp_path) == tmp_path / "step-1"
 
 
 def test_none_at_all_says_what_is_wrong_with_each(tmp_path):
     save(tmp_path, 1)
     damage_bit(tmp_path / "step-1")
-    with pytest.raises(NoCheckpointError, match=r"step-1: weights.safetensors is not what its manifest says"):
+    with pytest.raises(
+        NoCheckpointError,
+        match=r"step-1 is damaged: weights.safetensors is not .*; start again with: gentool run .*resolved.yaml",
+    ):
         newest_checkpoint(tmp_path)
 
 
@@ -118,7 +123,7 @@ def test_a_full_disk_keeps_the_older_one(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OutOfSpaceError, match="no checkpoint at step 2; older ones are kept"):
+    with pytest.raises(OutOfSpaceError, match="no checkpoint at step 2, those before it are kept: the disk is full"):
         save(tmp_path, 2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-1"]
 

@@ -1,0 +1,71 @@
+"""The plugin that docs/plugins.md writes keeps every contract, trains, draws, and adds its verb."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import gentoolkit as gt
+from gentoolkit.api import KINDS
+from gentoolkit.plugins import load_plugins
+from gentoolkit.testing import check
+
+PAGE = (Path(__file__).parents[1] / "docs" / "plugins.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A folder on the path with the page's package, installed as its pyproject says."""
+    for block in [*blocks("toml"), *blocks("python")]:
+        file = tmp_path / block.split()[1]
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(block)
+    project = tomllib.loads((tmp_path / "pyproject.toml").read_text())["project"]
+    info = tmp_path / "my_parts-0.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    ((group, points),) = project["entry-points"].items()
+    (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *(f"{k} = {v}" for k, v in points.items()), ""]))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))  # for fresh processes
+    yield tmp_path
+    for name in [name for name in sys.modules if name.split(".")[0] == "my_parts"]:
+        del sys.modules[name]
+
+
+def test_a_component_of_each_kind_keeps_all_its_contracts(site):
+    plugins = load_plugins()
+    outcomes = check("my-parts", plugins)
+    entries = [entry for entry in plugins.registry.entries() if entry.distribution == "my-parts"]
+    assert sorted(entry.kind for entry in entries) == sorted(KINDS)
+    assert [outcome for outcome in outcomes if outcome.status not in ("passed", "skipped")] == []
+    assert {outcome.contract for outcome in outcomes if outcome.status == "skipped"} == {
+        "metric.invariances",
+        "objective.parameters",
+    }
+
+
+def test_its_recipe_trains_and_makes_its_picture(site):
+    (recipe,) = blocks("yaml")
+    plugins = load_plugins()
+    few = ["train.steps=20", "sample.per_class=20", "evaluate.per_class=20", "evaluate.validation_samples=20"]
+    run = gt.run(gt.parse_recipe(recipe, "moons.yaml", few, plugins.registry), site / "runs", plugins=plugins)
+    assert (run.directory.images / "samples.png").exists()
+    assert run.summary()["evaluation"]["step"] == 20
+    assert (Path(run.path) / "finished.txt").read_text() == "done"
+    verb = [sys.executable, "-m", "gentoolkit.cli", "count", str(site / "runs")]
+    assert subprocess.run(verb, capture_output=True, text=True, check=True).stdout == "1\n"
+
+
+def test_its_test_file_has_a_case_for_each_contract(site):
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "tests"]
+    done = subprocess.run(command, cwd=site, capture_output=True, text=True, check=False)
+    assert "test_contracts[moons-dataset.spec]" in done.stdout, done.stdout + done.stderr
