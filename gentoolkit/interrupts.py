@@ -15,11 +15,10 @@ class StopSignal:
 
     Attributes:
         number: The signal that came.
-        at_once: From now on the first one, too, raises KeyboardInterrupt.
     """
 
     number: int | None = None
-    at_once = False
+    _at_once = False
 
     def __init__(self) -> None:
         self._before: dict[int, Any] = {}
@@ -32,7 +31,13 @@ class StopSignal:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.number = number
         self._restore()
-        if self.at_once:
+        if self._at_once:
+            raise KeyboardInterrupt
+
+    def act_at_once(self) -> None:
+        """From now on the first signal, too, raises KeyboardInterrupt; one that was only noted does so now."""
+        self._at_once = True
+        if self.number is not None:
             raise KeyboardInterrupt
 
     def _restore(self) -> None:

@@ -1,7 +1,6 @@
 """Conversions along a path, against autograd, Monte Carlo and closed forms."""
 
 import math
-from dataclasses import dataclass
 
 import pytest
 import torch
@@ -9,26 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gentoolkit.paths import LINEAR, Field, Path, expand, gaussian_velocity, gaussian_velocity_error
+from testing_parts.objectives import Circle
 
-
-@dataclass(frozen=True)
-class Cosine:
-    """alpha = sin(pi t / 2), sigma = cos(pi t / 2): a path that is not linear."""
-
-    def alpha(self, t):
-        return torch.sin(math.pi / 2 * t)
-
-    def sigma(self, t):
-        return torch.cos(math.pi / 2 * t)
-
-    def d_alpha(self, t):
-        return math.pi / 2 * self.sigma(t)
-
-    def d_sigma(self, t):
-        return -math.pi / 2 * self.alpha(t)
-
-
-PATHS = pytest.mark.parametrize("path", [LINEAR, Path(Cosine())], ids=["linear", "cosine"])
+PATHS = pytest.mark.parametrize("path", [LINEAR, Path(Circle())], ids=["linear", "circle"])
 
 
 def drawn(seed=0, count=5):

@@ -45,7 +45,10 @@ def check_parts(model: Model) -> None:
 
 def _check_loss(model: Model, batch: Batch) -> None:
     part = model.recipe.objective
-    context = TrainingContext(BatchGenerator(model.recipe.seed, "trial", 0, COUNT, device=model.device))
+    # An average begins as the weights themselves.
+    teacher = model.backbone if model.recipe.train.ema_decay else None
+    generator = BatchGenerator(model.recipe.seed, "trial", 0, COUNT, device=model.device)
+    context = TrainingContext(generator, ema_backbone=teacher)
     record = model.objective.loss(model.backbone, batch, context)
     if not isinstance(record, LossRecord):
         raise _fault(part, f"loss(...) gives a {type(record).__name__}, expected a LossRecord")

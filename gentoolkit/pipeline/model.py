@@ -104,7 +104,7 @@ class Model:
             UsageError: There is no such class, or nothing to draw.
         """
         settings = self.recipe.sample
-        seed = seed if seed is not None else settings.seed if settings.seed is not None else self.recipe.seed
+        seed = next(given for given in (seed, settings.seed, self.recipe.seed) if given is not None)
         count = settings.per_class if per_class is None else per_class
         if count < 1:
             raise UsageError(f"per_class is {count}; draw at least 1 sample")

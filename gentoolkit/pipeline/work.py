@@ -69,7 +69,7 @@ class Work:
         try:
             with stop:
                 self._train(listener, stop)
-                stop.at_once = True
+                stop.act_at_once()
                 self._finish(listener)
         except KeyboardInterrupt:
             message = f"stopped; what was saved is kept, continue with: gentool resume {directory.path}"

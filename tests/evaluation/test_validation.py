@@ -17,6 +17,7 @@ from gentoolkit.evaluation import (
 from gentoolkit.paths import Field, Path, gaussian_velocity, gaussian_velocity_error
 from gentoolkit.protocols import Batch
 from gentoolkit.randomness import normal_rows
+from testing_parts.objectives import Circle
 
 STD, DIMS = 0.2, 16
 #: One mean per class; the field knows the class.
@@ -166,24 +167,11 @@ def test_pairs_bring_their_own_start():
 
 
 def test_another_path_is_followed(data):
-    class Cosine:
-        def alpha(self, t):
-            return torch.sin(math.pi / 2 * t)
-
-        def sigma(self, t):
-            return torch.cos(math.pi / 2 * t)
-
-        def d_alpha(self, t):
-            return math.pi / 2 * torch.cos(math.pi / 2 * t)
-
-        def d_sigma(self, t):
-            return -math.pi / 2 * torch.sin(math.pi / 2 * t)
-
     class OnePoint(GaussianClasses):
         def batch(self, indices):
             return Batch(MEANS[3].expand(len(indices), DIMS))
 
-    path = Path(Cosine())
+    path = Path(Circle())
     field = Field(lambda x, t, c: path.velocity_from_denoised(MEANS[3], x, t), path)
     # All is known but float32 rounding of x_t (some 2**-22), divided by sigma >= cos(pi/2 39/40) = 0.04, and squared.
     assert validation_loss(field, OnePoint(20), 20, seed=1).loss < 1e-9

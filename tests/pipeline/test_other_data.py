@@ -109,6 +109,17 @@ def test_a_part_that_breaks_its_promise_is_named(plugins, tmp_path, monkeypatch,
     assert not (tmp_path / "runs").exists()
 
 
+def test_an_objective_that_needs_a_teacher_has_one_in_the_trial_too(plugins, tmp_path, monkeypatch):
+    whole = FlowMatching.loss
+
+    def taught(self, backbone, batch, context):
+        context.ema_backbone(batch.x1, torch.zeros(len(batch)), batch.condition)
+        return whole(self, backbone, batch, context)
+
+    monkeypatch.setattr(FlowMatching, "loss", taught)
+    assert go(plugins, tmp_path, "none", "euler", 0.0, "train.ema_decay=0.5").directory.report.exists()
+
+
 @pytest.mark.parametrize("loss", [lambda record: record.loss, lambda record: LossRecord(record.loss.mean(), record.t)])
 def test_an_objective_that_gives_no_record_per_sample_is_named(plugins, tmp_path, monkeypatch, loss):
     whole = FlowMatching.loss

@@ -12,7 +12,7 @@ import gentoolkit as gt
 from gentoolkit.errors import InterruptedRun, NoCheckpointError, UsageError
 from gentoolkit.interrupts import StopSignal
 from gentoolkit.rundir import RunDir
-from gentoolkit.training import load_checkpoint, newest_checkpoint
+from gentoolkit.training import load_checkpoint, newest_checkpoint, train
 
 SMOKE = Path(__file__).parents[2] / "recipes" / "smoke.yaml"
 
@@ -251,6 +251,18 @@ def test_ctrl_c_after_the_training_says_how_to_go_on(finished, tmp_path, monkeyp
     assert stopped.value.exit_code == 130
     monkeypatch.undo()
     assert gt.resume(tmp_path / "smoke-1").records("evaluation") == finished.records("evaluation")
+
+
+def test_a_signal_just_after_the_last_step_is_heard(tmp_path, monkeypatch):
+    def train_then_signal(*arguments):
+        done = train(*arguments)
+        signal.raise_signal(signal.SIGTERM)
+        return done
+
+    monkeypatch.setattr("gentoolkit.pipeline.work.train", train_then_signal)
+    with pytest.raises(InterruptedRun, match="gentool resume") as stopped:
+        gt.run(smoke("train.steps=3"), tmp_path)
+    assert stopped.value.exit_code == 143
 
 
 def test_a_second_signal_acts_at_once():
