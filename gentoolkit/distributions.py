@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Iterator
-from importlib import metadata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib import metadata
 
 CORE = "gentoolkit"
 #: The entry-point groups of all versions of the plugin API start with this.
@@ -27,6 +32,8 @@ def identity(distribution: metadata.Distribution | None) -> tuple[str, str]:
 
 def with_plugins() -> Iterator[metadata.Distribution]:
     """Yield the distributions with entry points of our groups; the first of a name on sys.path counts."""
+    from importlib import metadata
+
     seen = set()
     for distribution in metadata.distributions():
         try:
@@ -42,5 +49,25 @@ def with_plugins() -> Iterator[metadata.Distribution]:
 
 
 def has_foreign_plugins() -> bool:
-    """Return whether any distribution but gentoolkit itself has plugins."""
-    return any(identity(distribution)[0] != CORE for distribution in with_plugins())
+    """Return whether any distribution but gentoolkit itself may have plugins.
+
+    Read from the folders that pip leaves: importing importlib.metadata takes a third of the time of `gentool --help`.
+    """
+    for folder in map(os.path.abspath, sys.path):
+        try:
+            names = [name for name in os.listdir(folder) if name.endswith((".dist-info", ".egg-info"))]  # noqa: PTH208
+        except FileNotFoundError:
+            continue
+        except OSError:  # an archive; only importlib.metadata can tell
+            return True
+        if any(_has_plugins(f"{folder}/{name}") for name in names if canonical(name.split("-")[0]) != CORE):
+            return True
+    return False
+
+
+def _has_plugins(info: str) -> bool:
+    try:
+        with open(f"{info}/entry_points.txt", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            return GROUPS in file.read()
+    except OSError:
+        return False

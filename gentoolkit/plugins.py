@@ -82,9 +82,12 @@ class Plugins:
         if hook_name not in HOOKS:
             raise ValueError(joined(f"unknown hook {hook_name!r}", suggest(hook_name, HOOKS)))
         for plugin in self.loaded:
+            hook = getattr(plugin.hooks.hook, hook_name)
+            if not hook.get_hookimpls():  # most observe nothing, and steps can be many
+                continue
             try:
                 with redirect_stdout(sys.stderr):  # stdout is for results
-                    getattr(plugin.hooks.hook, hook_name)(**kwargs)
+                    hook(**kwargs)
             except (Exception, SystemExit) as fault:
                 self._report(plugin, hook_name, fault)
 

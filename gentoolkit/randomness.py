@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -37,11 +38,20 @@ def normal_rows(seed: int, purpose: str, indices: np.ndarray, shape: tuple[int, 
 @contextmanager
 def forked(seed: int, purpose: str, *numbers: int) -> Iterator[None]:
     """Run the block under a keyed global RNG (initialisation, dropout) and leave the caller's as it was."""
-    # Seeding reaches every GPU that is in use, so every one of them is kept.
-    gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else range(0)
-    with torch.random.fork_rng(devices=gpus):
-        torch.manual_seed(key(seed, purpose, *numbers))
+    value, cpu = key(seed, purpose, *numbers), torch.default_generator
+    before, gpus = cpu.get_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    # Not torch.manual_seed: it formats a stack for each kind of device that is not there, half a millisecond.
+    cpu.manual_seed(value)
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed_all(value)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(value)
+    try:
         yield
+    finally:
+        cpu.set_state(before)
+        if gpus:
+            torch.cuda.set_rng_state_all(gpus)
 
 
 class BatchGenerator:
@@ -88,36 +98,55 @@ class BatchGenerator:
         u = torch.rand((), generator=self._generator)
         return ((u + torch.arange(self.total) / self.total) % 1)[self.rows].to(self.device)
 
+    def subset(self, size: int, count: int) -> Tensor:
+        """Return `count` different numbers of range(size) for each row, all choices alike, (rows, count) int64."""
+        order = torch.rand(self.total, size, generator=self._generator).argsort(dim=1)
+        return order[self.rows, :count].to(self.device)
+
+
+Round = Callable[[NDArray[np.uint64]], NDArray[np.uint64]]
+
 
 class Permutation:
-    """A keyed bijection of range(length), computed for any positions without a table.
+    """A keyed bijection of range(length), computed for any positions without a table of that length.
 
     A balanced Feistel network on the next even number of bits, with cycle walking back into the range
     (Black and Rogaway 2002, "Ciphers with arbitrary finite domains", Sec. 3 and 4).
     """
 
     ROUNDS = 4
+    #: Round functions of so many bits are looked up: quicker than to compute them, and 32 KiB each at most.
+    TABLE_BITS = 12
 
     def __init__(self, length: int, seed: int, purpose: str, *numbers: int) -> None:
         if not 0 < length < 2**62:
             raise ValueError(f"length is {length}; expected 1 to 2**62 - 1")
         self.length = length
         self._half = max(1, ((length - 1).bit_length() + 1) // 2)
-        self._keys = [np.uint64(key(seed, purpose, *numbers, r)) for r in range(self.ROUNDS)]
+        keys = [np.uint64(key(seed, purpose, *numbers, r)) for r in range(self.ROUNDS)]
+        self._rounds: list[Round] = [partial(self._round, round_key) for round_key in keys]
+        if self._half <= self.TABLE_BITS:
+            halves = np.arange(2**self._half, dtype=np.uint64)
+            self._rounds = [round_(halves).__getitem__ for round_ in self._rounds]
 
     def __call__(self, positions: np.ndarray) -> np.ndarray:
         """Return the indices at `positions` (int64 in [0, length)); all positions together give every index once."""
         values = self._encrypt(np.asarray(positions, dtype=np.uint64))
-        while (outside := values >= self.length).any():
-            values[outside] = self._encrypt(values[outside])
+        outside = np.flatnonzero(values >= self.length)
+        while outside.size:
+            values[outside] = walked = self._encrypt(values[outside])
+            outside = outside[walked >= self.length]
         return values.astype(np.int64)
 
     def _encrypt(self, values: NDArray[np.uint64]) -> NDArray[np.uint64]:
         half, mask = np.uint64(self._half), np.uint64(2**self._half - 1)
         left, right = values >> half, values & mask
-        for round_key in self._keys:
-            left, right = right, left ^ (_mix(right ^ round_key) & mask)
+        for round_ in self._rounds:
+            left, right = right, left ^ round_(right)
         return (left << half) | right
+
+    def _round(self, round_key: np.uint64, right: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        return _mix(right ^ round_key) & np.uint64(2**self._half - 1)
 
 
 def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,14 +120,27 @@ class RunDir:
 
     def append(self, event: str, values: Mapping[str, Any]) -> None:
         """Add one line to `metrics.jsonl`."""
-        with self.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"event": event, **values}) + "\n")
+        with self.appending() as append:
+            append(event, values)
 
-    def sync_metrics(self) -> int:
-        """Bring `metrics.jsonl` to the disk and return its size, which a checkpoint remembers."""
+    @contextmanager
+    def appending(self) -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
+        """Keep `metrics.jsonl` open, and hand out what adds a line to it; a line is the system's once it is added."""
+        with self.metrics.open("a", buffering=1, encoding="utf-8") as file:
+
+            def append(event: str, values: Mapping[str, Any]) -> None:
+                file.write(json.dumps({"event": event, **values}) + "\n")
+
+            yield append
+
+    def metrics_size(self) -> int:
+        """Return the size of `metrics.jsonl` in bytes, which a checkpoint remembers."""
+        return self.metrics.stat().st_size if self.metrics.exists() else 0
+
+    def sync_metrics(self) -> None:
+        """Bring `metrics.jsonl` to the disk."""
         with self.metrics.open("ab") as file:
             os.fsync(file.fileno())
-            return file.tell()
 
     def truncate_metrics(self, size: int) -> None:
         """Cut `metrics.jsonl` back to `size` bytes, as a checkpoint knew it, and to whole lines."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import traceback
 import warnings
 
 import click
@@ -50,6 +49,8 @@ def _unexpected(error: Exception) -> int:
     if is_out_of_space(error):
         click.echo(f"error: out of disk or memory: {error}", err=True)
         return OutOfSpaceError.exit_code
+    import traceback  # here, so that `gentool --help` does not wait for it
+
     traceback.print_exception(error)
     click.echo("error: this is a fault of gentoolkit or of a plugin, not of your input; please report it", err=True)
     return GentoolError.exit_code

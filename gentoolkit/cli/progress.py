@@ -36,7 +36,7 @@ class Progress:
                 TimeRemainingColumn(),
                 TextColumn("{task.fields[note]}"),
             )
-            self.bars = Bars(*columns, console=self.console)
+            self.bars = Bars(*columns, console=self.console, refresh_per_second=4)
 
     def __enter__(self) -> Progress:
         if self.bars:

@@ -24,7 +24,7 @@ def show_results(run: Run) -> None:
 
 
 def show_evaluation(figures: dict[str, Any]) -> None:
-    """Print the validation loss beside its optimum, and each metric beside its floor, class by class."""
+    """Print the validation loss beside its optimum, and each metric beside exact field and floor, class by class."""
     validation = figures["validation"]
     optimum = validation["optimum"]
     beside = "" if optimum is None else f" (optimum {optimum:.4f}, exact for Gaussian classes)"
@@ -34,17 +34,20 @@ def show_evaluation(figures: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("metric")
     table.add_column("class")
-    for name in ("generated", "floor", "optimum"):
+    exact = any(metric.get("exact") is not None for metric in figures["metrics"])
+    for name in ("generated", *(["exact field"] if exact else []), "floor", "optimum"):
         table.add_column(name, justify="right")
     for metric in figures["metrics"]:
         # Data without classes is one group, which is its own mean.
         rows = metric["per_class"] | ({"mean": metric} if len(metric["per_class"]) > 1 else {})
         for group, row in rows.items():
-            values = (number(row["value"]), number(row["floor"]), f"{metric['optimum']:g}")
+            shown = [row["value"], *([row["exact"]] if exact else []), row["floor"]]
+            values = (*map(number, shown), f"{metric['optimum']:g}")
             table.add_row(metric["name"] if group == next(iter(rows)) else "", group, *values)
     Console(soft_wrap=True).print(table)
     count = figures["samples_per_class"]
-    click.echo(f"{count} samples a class; floor: the same between two real sets of that many")
+    beside = "; exact field: what a perfect network would score with this sampler" if exact else ""
+    click.echo(f"{count} samples a class{beside}; floor: the same between two real sets of that many")
 
 
 def number(value: float | None) -> str:

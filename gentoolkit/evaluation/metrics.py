@@ -1,4 +1,4 @@
-"""Metrics between generated and held-out real samples, class by class, beside their floors."""
+"""Metrics between generated and held-out real samples, class by class, beside what else they can be compared with."""
 
 from __future__ import annotations
 
@@ -19,10 +19,17 @@ ALL = "all"
 
 
 class Comparison(NamedTuple):
-    """A metric's value between real and generated samples, and its floor: between two sets of real samples."""
+    """A metric against real samples.
+
+    Attributes:
+        value: Of generated samples.
+        floor: Of other real samples.
+        exact: Of what the exact field draws from the noise of the generated samples; None where it is not known.
+    """
 
     value: float
     floor: float
+    exact: float | None = None
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class MetricResult:
     Attributes:
         name: The metric's name.
         optimum: The value for equal distributions as the number of samples grows.
-        per_class: Group name (a label as text, or "all") -> value and floor.
+        per_class: Group name (a label as text, or "all") -> the figures.
     """
 
     name: str
@@ -49,10 +56,16 @@ class MetricResult:
         """The mean of the floors over the classes."""
         return math.fsum(c.floor for c in self.per_class.values()) / len(self.per_class)
 
+    @property
+    def exact(self) -> float | None:
+        """The mean of the exact field's values over the classes; None where it is not known."""
+        known = [c.exact for c in self.per_class.values() if c.exact is not None]
+        return math.fsum(known) / len(known) if known else None
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON; a number that is not finite becomes None."""
-        per_class = {name: {"value": finite(c.value), "floor": finite(c.floor)} for name, c in self.per_class.items()}
-        mean = {"value": finite(self.value), "floor": finite(self.floor)}
+        per_class = {name: {key: finite(n) for key, n in c._asdict().items()} for name, c in self.per_class.items()}
+        mean = {"value": finite(self.value), "floor": finite(self.floor), "exact": finite(self.exact)}
         return {"name": self.name, "optimum": self.optimum, **mean, "per_class": per_class}
 
 
@@ -125,6 +138,7 @@ def evaluate(
     real: Mapping[str, Tensor],
     generated: Mapping[str, Tensor],
     reference: Mapping[str, Tensor],
+    exact: Mapping[str, Tensor] | None = None,
 ) -> tuple[MetricResult, ...]:
     """Measure generated samples, and a second set of real ones in the same way, against real samples.
 
@@ -133,16 +147,18 @@ def evaluate(
         real: Group name -> held-out samples, (N, *S).
         generated: Group name -> as many generated samples, on any device.
         reference: Group name -> as many other held-out samples; they give the floor.
+        exact: Group name -> as many samples of the exact field, where it is known.
 
     Returns:
         One result per metric, in the order of `metrics`.
 
     Raises:
-        GentoolError: The three do not have the same groups with equally many samples, or a metric refuses them.
+        GentoolError: They do not all have the same groups with equally many samples, or a metric refuses them.
     """
-    sizes = [{name: len(samples) for name, samples in side.items()} for side in (real, generated, reference)]
-    if sizes[0] != sizes[1] or sizes[0] != sizes[2]:
-        counts = "real {}, generated {}, reference {}".format(*sizes)
+    sides = {"real": real, "generated": generated, "reference": reference} | ({"exact": exact} if exact else {})
+    sizes = {side: {name: len(samples) for name, samples in groups.items()} for side, groups in sides.items()}
+    if any(size != sizes["real"] for size in sizes.values()):
+        counts = ", ".join(f"{side} {size}" for side, size in sizes.items())
         raise GentoolError(f"value and floor compare only for equally many samples of each class; got {counts}")
     return tuple(
         MetricResult(
@@ -152,6 +168,7 @@ def evaluate(
                 group: Comparison(
                     _measure(name, group, build(), real[group], generated[group]),
                     _measure(name, group, build(), real[group], reference[group]),
+                    _measure(name, group, build(), real[group], exact[group]) if exact else None,
                 )
                 for group in real
             },

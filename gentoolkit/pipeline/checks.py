@@ -9,7 +9,7 @@ from torch import Tensor
 from gentoolkit.api import Labels, Vectors
 from gentoolkit.errors import PluginError
 from gentoolkit.pipeline.model import Model
-from gentoolkit.protocols import Batch, LossRecord, TrainingContext
+from gentoolkit.protocols import Batch, Dataset, LossRecord, TrainingContext
 from gentoolkit.randomness import BatchGenerator, forked
 from gentoolkit.recipe import Part
 
@@ -17,14 +17,14 @@ COUNT = 2
 
 
 @torch.no_grad()
-def check_parts(model: Model) -> None:
-    """Check what the dataset, the backbone and the objective give against what they promise.
+def check_parts(model: Model, data: Dataset) -> None:
+    """Check what the training data, the backbone and the objective give against what they promise.
 
     Raises:
         PluginError: Something has another type, shape or dtype; the message names the component.
     """
     recipe, spec = model.recipe, model.spec
-    batch = model.dataset("train").batch(np.arange(COUNT))
+    batch = data.batch(np.arange(COUNT))
     conditions = {
         Labels: ((COUNT,), torch.int64),
         Vectors: ((COUNT, getattr(spec.condition, "dim", 0)), torch.float32),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from gentoolkit.interrupts import StopSignal
@@ -14,12 +16,14 @@ from gentoolkit.pipeline.progress import Progress
 from gentoolkit.plugins import Plugins
 from gentoolkit.recipe import dump_recipe
 from gentoolkit.rundir import RunDir
-from gentoolkit.training import Plan, TrainingState
+from gentoolkit.training import Checkpoint, Plan, TrainingState
 from gentoolkit.training.checkpoints import save_checkpoint
 
 
 class RunListener:
     """Writes what happens to the run's directory, shows it, and tells the plugins that watch.
+
+    A checkpoint is copied while the training waits, and written by a thread beside it, one at a time.
 
     Attributes:
         train_seconds: Wall time of the training so far, over all resumptions.
@@ -38,20 +42,28 @@ class RunListener:
         self.recipe_text = dump_recipe(model.recipe)
         self.train_seconds = train_seconds
         self._stop: StopSignal | None = None
+        self._append: Callable[[str, dict[str, Any]], None] = directory.append
         self._clock = time.monotonic()
+        self._writer: ThreadPoolExecutor  # while training
+        self._writing: tuple[int, Future[Path]] | None = None
 
     @contextmanager
     def training(self, stop: StopSignal, first_step: int) -> Iterator[None]:
-        """Show the training's progress, and end it when `stop` has a signal."""
+        """Show the training's progress, end it when `stop` has a signal, and see its last checkpoint to the disk."""
         self._stop, self._clock = stop, time.monotonic()
         self.progress.start("training", self.plan.total_steps)
         self.progress.advance(first_step)
-        yield
-        self._stop = None
+        with ThreadPoolExecutor(1, "checkpoint") as self._writer, self.directory.appending() as self._append:
+            try:
+                yield
+            finally:
+                self._stop, self._append = None, self.directory.append
+                self.settle()
 
     def record(self, event: str, values: dict[str, Any]) -> None:
         """Append a line to `metrics.jsonl`, and tell the observers of steps and validations."""
-        self.directory.append(event, values)
+        self.settle(wait=False)
+        self._append(event, values)
         if event == "step":
             self.progress.advance(values["step"], f"loss {values['loss']:.4f}")
             heard = {name: value for name, value in values.items() if name != "step"}
@@ -69,18 +81,34 @@ class RunListener:
         self.say(f"step {state.step}: validation loss {validation.loss:.4f}")
 
     def checkpoint(self, state: TrainingState) -> None:
-        """Write a checkpoint that also holds the recipe, so that it is enough by itself."""
+        """Begin a checkpoint that also holds the recipe, so that it is enough by itself."""
+        self.settle()
         now = time.monotonic()
         self.train_seconds, self._clock = self.train_seconds + now - self._clock, now
         extra = {
             "recipe": self.recipe_text,
-            "metrics_size": self.directory.sync_metrics(),
+            "metrics_size": self.directory.metrics_size(),
             "train_seconds": self.train_seconds,
         }
-        root = self.directory.checkpoints
-        folder = save_checkpoint(root, state.checkpoint(extra), self.model.recipe.train.keep_checkpoints)
+        self._writing = state.step, self._writer.submit(self._write, state.checkpoint(extra).copied())
+
+    def _write(self, checkpoint: Checkpoint) -> Path:
+        """Bring the records that it counts on to the disk, then the checkpoint; called in the writer's thread."""
+        self.directory.sync_metrics()
+        return save_checkpoint(self.directory.checkpoints, checkpoint, self.model.recipe.train.keep_checkpoints)
+
+    def settle(self, wait: bool = True) -> None:
+        """Tell of the checkpoint that was being written; raise here what went wrong with it.
+
+        Args:
+            wait: Until it is on the disk; else a write under way is left alone.
+        """
+        if self._writing is None or not (wait or self._writing[1].done()):
+            return
+        (step, writing), self._writing = self._writing, None
+        folder = writing.result()
         self.note(f"checkpoint {folder}")
-        self.plugins.notify("gentoolkit_checkpoint", step=state.step, directory=str(folder))
+        self.plugins.notify("gentoolkit_checkpoint", step=step, directory=str(folder))
 
     def should_stop(self) -> bool:
         """Return whether a signal came."""

@@ -91,6 +91,7 @@ class Model:
         classes: Sequence[int] | None = None,
         seed: int | None = None,
         trajectory: bool = False,
+        field: Field | None = None,
     ) -> Samples:
         """Draw samples.
 
@@ -99,6 +100,7 @@ class Model:
             classes: Labels; the recipe's by default. Sample i has the label classes[i mod len(classes)].
             seed: Of the noise; the recipe's by default.
             trajectory: Whether to keep every state on the way.
+            field: The velocity; the model's own, guided, by default.
 
         Raises:
             UsageError: There is no such class, or nothing to draw.
@@ -112,7 +114,7 @@ class Model:
         count *= max(1, len(labels))
         x0, condition = self._start(count, labels, seed)
         return generate(
-            guided(self.field(), settings.guidance, self.spec.condition),
+            field or guided(self.field(), settings.guidance, self.spec.condition),
             self.sampler,
             x0,
             condition,
@@ -172,14 +174,17 @@ class Model:
     def evaluate(self) -> dict[str, Any]:
         """Return validation loss, optimum and metrics against held-out data, as plain JSON data.
 
-        The generated samples have noise of their own: no picture shows what is measured.
+        The generated samples have noise of their own: no picture shows what is measured. The exact field's samples,
+        where there is one, start from the same noise.
         """
         per_class, labels = self.recipe.evaluate.per_class, self._labels(None)
         held_out = self.dataset("held_out")
         real, reference = evaluation.real_halves(held_out, self._held_out_rows(held_out))
         seed = key(self.recipe.seed, "evaluation") % 2**63
         generated = self.by_class(self.sample(per_class, labels or None, seed))
-        results = evaluation.evaluate(self._metrics(), real, generated, reference)
+        field = self.exact_field()
+        exact = self.by_class(self.sample(per_class, labels or None, seed, field=field)) if field else None
+        results = evaluation.evaluate(self._metrics(), real, generated, reference, exact)
         std = evaluation.class_residual_std({name: torch.cat([real[name], reference[name]]) for name in real})
         known, path = self.spec.gaussian and not self.spec.paired, self.field().path
         optimum = evaluation.gaussian_optimum(std, path) if known else None
@@ -199,6 +204,18 @@ class Model:
             "samples_per_class": per_class,
             "sample_precision": choose_precision(self.recipe.sample.precision, self.device),
         }
+
+    def exact_field(self) -> Field | None:
+        """Return the best field there can be, fitted to the training data, where the classes are said to be Gaussian.
+
+        None for other data, for pairs, and under guidance, which aims at another distribution than that of the data.
+        """
+        spec = self.spec
+        if not spec.gaussian or spec.paired or (self.recipe.sample.guidance != 1 and spec.condition is not None):
+            return None
+        num_classes = max(1, len(self._labels(None)))
+        classes = evaluation.fit_gaussian_classes(self.dataset("train"), num_classes, seed=self.recipe.seed)
+        return classes.field(self.field().path) if classes else None
 
     def check_held_out(self) -> None:
         """Raise now what sampling and measuring would raise after the training: too few held-out samples."""

@@ -148,19 +148,23 @@ def headline(evaluation: Mapping[str, Any]) -> list[Figure]:
         "validation loss",
         validation["loss"],
         "Mean squared error of the velocity per dimension on held-out data, at fixed times and noise.",
-        validation["optimum"],
-        "optimum",
+        {"optimum": validation["optimum"]} if validation["optimum"] is not None else {},
     )
     metrics = [
-        Figure(metric["name"], metric["value"], metric["explanation"], metric["floor"], "floor")
+        Figure(metric["name"], metric["value"], metric["explanation"], _references(metric))
         for metric in evaluation["metrics"]
     ]
     return [loss, *metrics]
 
 
+def _references(metric: Mapping[str, Any]) -> dict[str, float | None]:
+    exact = {} if metric.get("exact") is None else {"exact field": metric["exact"]}
+    return exact | {"floor": metric["floor"]}
+
+
 def _table(metric: Mapping[str, Any]) -> MetricTable:
     names = ("name", "optimum", "value", "floor", "per_class", "explanation")
-    return MetricTable(**{name: metric[name] for name in names})
+    return MetricTable(**{name: metric[name] for name in names}, exact=metric.get("exact"))
 
 
 def _validation(validation: Mapping[str, Any]) -> Validation:

@@ -16,6 +16,7 @@ from gentoolkit.pipeline.model import Model
 from gentoolkit.pipeline.outputs import draw_pictures, save_samples, write_page
 from gentoolkit.pipeline.progress import Progress
 from gentoolkit.plugins import Plugins
+from gentoolkit.protocols import Dataset
 from gentoolkit.provenance import peak_memory_mib
 from gentoolkit.recipe import Recipe
 from gentoolkit.rundir import RunDir
@@ -28,6 +29,7 @@ class Work:
 
     Attributes:
         model: The parts, built.
+        data: The training split.
         plan: Steps, order and learning rates.
         state: What training changes.
         precision: What `auto` became.
@@ -35,6 +37,7 @@ class Work:
     """
 
     model: Model
+    data: Dataset
     plan: Plan
     state: TrainingState
     precision: str
@@ -49,11 +52,12 @@ class Work:
             UsageError: The batch or the evaluation needs more data than there is, or the device is missing.
         """
         model = Model.build(recipe)
-        plan = Plan(recipe.train, len(model.dataset("train")), recipe.seed)
-        check_parts(model)
+        data = model.dataset("train")
+        plan = Plan(recipe.train, len(data), recipe.seed)
+        check_parts(model, data)
         model.check_held_out()
         state = TrainingState(model.backbone, model.objective, recipe.train)
-        return cls(model, plan, state, choose_precision(precision or recipe.train.precision, model.device))
+        return cls(model, data, plan, state, choose_precision(precision or recipe.train.precision, model.device))
 
     def restore(self, checkpoint: Path, directory: RunDir) -> None:
         """Go back to a checkpoint, and cut the records back to it."""
@@ -86,9 +90,8 @@ class Work:
         listener.say(f"run {directory.path}: steps {state.step} to {total} {where}{rest}")
         recipe = self.model.recipe.resolved()
         listener.plugins.notify("gentoolkit_run_started", directory=str(directory.path), recipe=recipe)
-        data, spec = self.model.dataset("train"), self.model.spec
         with listener.training(stop, state.step):
-            done = train(state, data, spec, self.plan, listener, self.model.device, self.precision)
+            done = train(state, self.data, self.model.spec, self.plan, listener, self.model.device, self.precision)
         if not done:
             raise InterruptedRun(
                 f"stopped at step {state.step} of {total}, saved; continue with: gentool resume {directory.path}",

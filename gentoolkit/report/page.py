@@ -22,15 +22,13 @@ class Figure:
         name: What it is called.
         value: The number or text; None for one that is not finite.
         explanation: One sentence: what it is, and what would be perfect.
-        reference: What to compare it with; None where there is nothing.
-        reference_name: What that is: "optimum", "floor".
+        references: What to compare it with, by name: "optimum", "floor".
     """
 
     name: str
     value: float | str | None
     explanation: str = ""
-    reference: float | str | None = None
-    reference_name: str = "reference"
+    references: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,10 @@ class MetricTable:
         optimum: What a perfect model scores with infinitely many samples.
         value: The mean over the classes, generated against real; None where it is not finite.
         floor: The mean over the classes, real against real.
-        per_class: Class name -> {"value": ..., "floor": ...}.
+        per_class: Class name -> {"value": ..., "floor": ..., "exact": ...}; the last where it is known.
         explanation: One sentence on what it measures.
+        exact: The mean over the classes, of what the exact field draws with the same sampler; None where it is not
+            known.
     """
 
     name: str
@@ -52,6 +52,7 @@ class MetricTable:
     floor: float | None
     per_class: Mapping[str, Mapping[str, float | None]]
     explanation: str = ""
+    exact: float | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import shutil
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,22 @@ class Checkpoint:
     tensors: dict[str, dict[str, Tensor]]
     numbers: dict[str, Any]
 
+    def copied(self) -> Checkpoint:
+        """Return a copy on the CPU, which training leaves as it is; tied weights, too, get memory of their own."""
+        tensors = {
+            group: {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in named.items()}
+            for group, named in self.tensors.items()
+        }
+        return Checkpoint(self.step, tensors, self.numbers)
+
 
 def save_checkpoint(root: Path, checkpoint: Checkpoint, keep: int) -> Path:
     """Write `root/step-N` so that it is either whole or absent, then delete all but the newest `keep` valid ones.
+
+    Args:
+        root: Where the checkpoints lie.
+        checkpoint: A `copied` one: safetensors refuses tensors that share memory.
+        keep: How many are kept.
 
     Raises:
         OutOfSpaceError: The disk is full; earlier checkpoints stay as they are.
@@ -68,11 +82,7 @@ def save_checkpoint(root: Path, checkpoint: Checkpoint, keep: int) -> Path:
 def _write_files(folder: Path, checkpoint: Checkpoint) -> None:
     folder.mkdir(parents=True)
     files: dict[str, Callable[[], bytes]] = {
-        # Clones, because tied weights share memory, which safetensors refuses.
-        f"{name}.safetensors": lambda group=group: safetensors.torch.save(  # type: ignore[misc]
-            {key: tensor.detach().cpu().clone().contiguous() for key, tensor in group.items()}
-        )
-        for name, group in checkpoint.tensors.items()
+        f"{name}.safetensors": partial(safetensors.torch.save, tensors) for name, tensors in checkpoint.tensors.items()
     }
     files[NUMBERS] = lambda: json.dumps({"step": checkpoint.step, **checkpoint.numbers}, indent=1).encode()
     manifest = {}

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Muon
 
 from gentoolkit.errors import UsageError
 from gentoolkit.settings import TrainSettings
+
+Kind = TypeVar("Kind", bound=type[AdamW] | type[Muon])
+
+
+def without_compiler(kind: Kind) -> Kind:
+    """Return torch's optimiser without the wrappers that import torch's compiler.
+
+    They only keep the compiler from tracing these methods. Nothing here compiles an optimiser, and a run's first step
+    would wait over half a second for that import.
+    """
+    names = ("add_param_group", "state_dict", "load_state_dict")
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    step = torch.no_grad()(inspect.unwrap(kind.step))
+    step.hooked = True  # and without its own preparation for hooks and profilers, which costs as much as a small update
+    return type(kind.__name__, (kind,), {**methods, "step": step})  # type: ignore[return-value]
 
 
 class RowBlocks:
@@ -57,10 +74,12 @@ class Optimisers:
             # MPS has no fused AdamW for every dtype; elsewhere fused is the quick one.
             fused = all(parameter.device.type in ("cpu", "cuda") for parameter in rest)
             rate = settings.learning_rate
-            self.parts["adamw"] = AdamW(rest, lr=rate, betas=settings.betas, weight_decay=decay, fused=fused)
+            self.parts["adamw"] = without_compiler(AdamW)(
+                rest, lr=rate, betas=settings.betas, weight_decay=decay, fused=fused
+            )
         if self.matrices:
             blocks = [block for matrix in self.matrices for block in matrix.blocks]
-            self.parts["muon"] = Muon(blocks, lr=settings.matrix_learning_rate, weight_decay=decay)
+            self.parts["muon"] = without_compiler(Muon)(blocks, lr=settings.matrix_learning_rate, weight_decay=decay)
         self.peaks = {name: part.param_groups[0]["lr"] for name, part in self.parts.items()}
 
     def step(self, rate: float) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from gentoolkit.errors import UsageError
 from gentoolkit.randomness import Permutation
 from gentoolkit.settings import TrainSettings
+
+#: Samples whose order is found at once: for one small batch numpy's calls would cost more than its arithmetic.
+ORDER_BLOCK = 16_384
 
 #: Progress in [0, 1] -> the share of the peak learning rate.
 SCHEDULES: dict[str, Callable[[float], float]] = {
@@ -66,8 +70,11 @@ class Plan:
     def indices(self, step: int) -> np.ndarray:
         """Return the samples of a step, (batch_size,): the next ones of the epoch's keyed permutation."""
         epoch, position = divmod(step, self.steps_per_epoch)
-        order = Permutation(self.num_samples, self.seed, "order", epoch)
-        return order(position * self.settings.batch_size + np.arange(self.settings.batch_size))
+        size = self.settings.batch_size
+        steps = max(1, ORDER_BLOCK // size)
+        block, row = divmod(position, steps)
+        order = _order(self.num_samples, self.seed, epoch, block, steps * size)
+        return order[row * size : (row + 1) * size].copy()  # a dataset may change what it is given
 
     def learning_rates(self, rate: float) -> dict[str, float]:
         """Return the learning rates at `rate` times their peaks, by the names of their settings."""
@@ -86,3 +93,10 @@ class Plan:
         else:
             progress = (step - warmup) / (total - warmup)
         return SCHEDULES[self.settings.schedule](progress)
+
+
+@lru_cache(maxsize=2)
+def _order(num_samples: int, seed: int, epoch: int, block: int, size: int) -> np.ndarray:
+    """Return a block of the epoch's permutation, (size,); the last one of an epoch is shorter."""
+    positions = np.arange(block * size, min((block + 1) * size, num_samples))
+    return Permutation(num_samples, seed, "order", epoch)(positions)

@@ -28,21 +28,31 @@ class EpochTotals:
     error_by_t: list[float] = field(default_factory=lambda: [0.0] * NUM_TIME_BINS)
     count_by_t: list[int] = field(default_factory=lambda: [0] * NUM_TIME_BINS)
 
-    def add(self, loss: float, velocity_error: Tensor, t: Tensor) -> None:
-        """Take in one step: its mean loss, and the velocity errors and times of its samples, (B,) on the CPU."""
-        bins = (t.double() * NUM_TIME_BINS).long().clamp(0, NUM_TIME_BINS - 1)
-        sums = torch.bincount(bins, velocity_error.double(), NUM_TIME_BINS)
+    def add(self, loss: float, error_by_t: list[float], count_by_t: list[int]) -> None:
+        """Take in one step: its mean loss, and the sums and counts of its velocity errors in each tenth of time."""
         self.steps += 1
         self.loss += loss
-        self.error_by_t = [a + b for a, b in zip(self.error_by_t, sums.tolist(), strict=True)]
-        counts = torch.bincount(bins, minlength=NUM_TIME_BINS)
-        self.count_by_t = [a + b for a, b in zip(self.count_by_t, counts.tolist(), strict=True)]
+        self.error_by_t = [a + b for a, b in zip(self.error_by_t, error_by_t, strict=True)]
+        self.count_by_t = [a + b for a, b in zip(self.count_by_t, count_by_t, strict=True)]
 
     def means(self) -> dict[str, Any]:
         """Return the epoch's mean loss, and its mean velocity error in each tenth of time (None without a sample)."""
         pairs = zip(self.error_by_t, self.count_by_t, strict=True)
         by_t = [total / n if n else None for total, n in pairs]
         return {"loss": self.loss / self.steps, "velocity_error_by_t": by_t}
+
+
+def sums_by_time(velocity_error: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the sums and the counts of the velocity errors in each tenth of time, (S, 10), of S steps, (S, B) float64.
+
+    Each step is summed in the order of its samples, whatever other steps there are.
+    """
+    bins = (t * NUM_TIME_BINS).long().clamp(0, NUM_TIME_BINS - 1)
+    bins += NUM_TIME_BINS * torch.arange(len(t))[:, None]
+    shape = len(t), NUM_TIME_BINS
+    sums = torch.bincount(bins.flatten(), velocity_error.flatten(), len(t) * NUM_TIME_BINS)
+    counts = torch.bincount(bins.flatten(), minlength=len(t) * NUM_TIME_BINS)
+    return sums.view(shape), counts.view(shape)
 
 
 class TrainingState:
@@ -64,6 +74,10 @@ class TrainingState:
         trained = {name: p for name, p in self.weights.named_parameters() if p.requires_grad}
         self.parameters = list(trained.values())
         self.optimisers = Optimisers(backbone, trained, settings)
+        # Listed once: a walk through the modules in every step costs as much as the averaging itself.
+        self._averages: list[Tensor] = [] if self.ema is None else [*self.ema.parameters()]
+        self._averaged: list[Tensor] = [*self.weights.parameters()]
+        self._has_buffers = any(True for _ in self.weights.buffers())
         self.step = 0
         self.totals = EpochTotals()
 
@@ -84,11 +98,10 @@ class TrainingState:
         """Move the averages: ema <- decay · ema + (1 - decay) · weights; buffers are copied."""
         if self.ema is None or self.settings.ema_decay is None:
             return
-        averages: list[Tensor] = list(self.ema.parameters())
-        weights: list[Tensor] = list(self.weights.parameters())
-        torch._foreach_lerp_(averages, weights, 1 - self.settings.ema_decay)
-        for average, value in zip(self.ema.buffers(), self.weights.buffers(), strict=True):
-            average.copy_(value)
+        torch._foreach_lerp_(self._averages, self._averaged, 1 - self.settings.ema_decay)
+        if self._has_buffers:  # a module may put another tensor in place of one, so these are looked up
+            for average, value in zip(self.ema.buffers(), self.weights.buffers(), strict=True):
+                average.copy_(value)
 
     def checkpoint(self, extra: dict[str, Any]) -> Checkpoint:
         """Return all of it as tensors and plain data; `extra` travels along."""
@@ -101,8 +114,10 @@ class TrainingState:
 
     def require_finite(self) -> None:
         """Raise NonFiniteError where a weight is infinite or not a number, so that none is ever saved."""
-        for name, parameter in self.weights.named_parameters():
-            if not parameter.isfinite().all():
+        parameters = dict(self.weights.named_parameters())
+        finite = torch.stack([parameter.isfinite().all() for parameter in parameters.values()])
+        for name, is_finite in zip(parameters, finite.tolist(), strict=True):
+            if not is_finite:
                 raise NonFiniteError(f"after step {self.step}, {name} is not finite; {CURE}")
 
     def restore(self, checkpoint: Checkpoint) -> None:

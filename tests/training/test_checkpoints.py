@@ -20,7 +20,7 @@ def checkpoint(step):
 
 def save(root, *steps, keep=2):
     for step in steps:
-        save_checkpoint(root, checkpoint(step), keep)
+        save_checkpoint(root, checkpoint(step).copied(), keep)
 
 
 def steps(root):
@@ -34,6 +34,16 @@ def test_it_comes_back_bit_for_bit(tmp_path):
     for name, tensor in checkpoint(3).tensors["weights"].items():
         assert torch.equal(loaded.tensors["weights"][name], tensor)
         assert loaded.tensors["weights"][name].dtype == tensor.dtype
+
+
+def test_a_copy_stays_as_it_was():
+    weight = torch.nn.Parameter(torch.zeros(2, 3))
+    copy = Checkpoint(1, {"weights": {"a": weight, "turned": weight.t()}}, {"x": 1}).copied()
+    with torch.no_grad():
+        weight += 1
+    assert (copy.step, copy.numbers) == (1, {"x": 1})
+    assert not any(tensor.any() or tensor.requires_grad for tensor in copy.tensors["weights"].values())
+    assert copy.tensors["weights"]["turned"].is_contiguous()
 
 
 def test_the_newest_ones_are_kept(tmp_path):

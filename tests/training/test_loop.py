@@ -13,7 +13,8 @@ from gentoolkit.protocols import Batch
 from gentoolkit.randomness import forked
 from gentoolkit.settings import TrainSettings
 from gentoolkit.training import Plan, TrainingState, train
-from gentoolkit.training.loop import training_step
+from gentoolkit.training.loop import clip_gradients, training_step
+from gentoolkit.training.state import sums_by_time
 from gentoolkit_flow_matching import FlowMatchingConfig
 from gentoolkit_flow_matching.objective import FlowMatching
 
@@ -152,6 +153,14 @@ def test_the_average_follows_its_recursion():
     assert state.ema["backbone"].calls == state.backbone.calls  # buffers are copied, not averaged
 
 
+def test_the_average_has_a_buffer_that_was_replaced():
+    state, plan = start(ema_decay=0.7, steps=2)
+    training_step(state, Points(), SPEC, plan, CPU, "fp32")
+    state.backbone.calls = state.backbone.calls + 10
+    training_step(state, Points(), SPEC, plan, CPU, "fp32")
+    assert state.ema["backbone"].calls == state.backbone.calls == 12
+
+
 def test_conditions_are_dropped_to_the_null_label_as_often_as_asked():
     state, plan = start(condition_dropout=0.3, steps=500, learning_rate=1e-6)
     go(state, plan)
@@ -181,6 +190,18 @@ def test_gradients_are_clipped_by_their_global_norm():
     assert seen["norm"] == pytest.approx(norm / 10, rel=1e-4)
 
 
+@pytest.mark.parametrize("clip_norm", [0.5, 1e6, None])
+def test_clipping_gives_torchs_numbers(clip_norm):
+    ours = [nn.Parameter(torch.zeros(shape)) for shape in ((3, 4), (5,), (1,))]
+    theirs = copy.deepcopy(ours)
+    for seed in range(2):  # the last one has no gradient
+        draws = torch.randn(ours[seed].shape, generator=torch.Generator().manual_seed(seed))
+        ours[seed].grad, theirs[seed].grad = draws.clone(), draws.clone()
+    norm = clip_gradients(ours, clip_norm)
+    assert torch.equal(norm, nn.utils.clip_grad_norm_(theirs, clip_norm or math.inf))
+    assert all(torch.equal(mine.grad, other.grad) for mine, other in zip(ours[:2], theirs[:2], strict=True))
+
+
 def test_every_step_and_epoch_is_recorded():
     state, plan = start(steps=7)  # three steps an epoch
     _, heard = go(state, plan)
@@ -191,6 +212,37 @@ def test_every_step_and_epoch_is_recorded():
     assert epochs[0]["loss"] == pytest.approx(sum(losses[:3]) / 3)
     assert epochs[2]["loss"] == pytest.approx(losses[6])
     assert len(epochs[0]["velocity_error_by_t"]) == 10
+
+
+@pytest.mark.parametrize("seconds", [0, 1e9])
+def test_no_record_depends_on_when_the_losses_are_fetched(monkeypatch, seconds):
+    """Bit for bit: one step at a time, or all of an epoch at once."""
+    records = []
+    for wait in (0.5, seconds):
+        monkeypatch.setattr("gentoolkit.training.loop.FETCH_SECONDS", wait)
+        state, plan = start(steps=40, batch_size=7, log_every=3, checkpoint_every=13)
+        _, heard = go(state, plan)
+        records.append(heard.records)
+    assert records[0] == records[1]
+
+
+def test_the_losses_of_many_steps_are_read_at_once(monkeypatch):
+    monkeypatch.setattr("gentoolkit.training.loop.FETCH_SECONDS", 1e9)
+    reads = []
+    real = torch.Tensor.cpu
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: reads.append(tensor.shape) or real(tensor))
+    monkeypatch.setattr(torch.Tensor, "item", lambda tensor: reads.append("item"))
+    state, plan = start(steps=9, checkpoint_every=9)  # three steps of six samples an epoch
+    go(state, plan)
+    assert reads == [(3 * (3 * 6 + 1),)] * 3
+
+
+def test_epochs_are_binned_by_time():
+    error = torch.tensor([[1.0, 2.0, 3.0, 4.0], [10.0, 20.0, 30.0, 40.0]], dtype=torch.float64)
+    t = torch.tensor([[0.0, 0.05, 0.95, 1.0], [0.15, 0.15, 0.15, 0.55]], dtype=torch.float64)
+    sums, counts = sums_by_time(error, t)
+    assert sums.tolist() == [[3, 0, 0, 0, 0, 0, 0, 0, 0, 7], [0, 60, 0, 0, 0, 40, 0, 0, 0, 0]]
+    assert counts.tolist() == [[2, 0, 0, 0, 0, 0, 0, 0, 0, 2], [0, 3, 0, 0, 0, 1, 0, 0, 0, 0]]
 
 
 def test_checkpoints_and_validations_come_when_asked():

@@ -1,12 +1,15 @@
 """Muon on row blocks, AdamW on the rest."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
 
 from gentoolkit.errors import UsageError
 from gentoolkit.settings import TrainSettings
-from gentoolkit.training.optimisers import Optimisers
+from gentoolkit.training.optimisers import Optimisers, without_compiler
 
 
 class TwoLayers(nn.Module):
@@ -83,3 +86,38 @@ def test_a_restored_optimiser_goes_on_as_the_saved_one(kind):
 def test_muon_without_matrices_is_an_error():
     with pytest.raises(UsageError, match="names no matrices"):
         optimisers(nn.ReLU(), optimizer="muon")
+
+
+@pytest.mark.parametrize(("kind", "settings"), [(torch.optim.AdamW, {"fused": True}), (torch.optim.Muon, {})])
+def test_without_the_compiler_the_optimiser_is_torchs(kind, settings):
+    twins = [nn.Parameter(torch.ones(4, 3)), nn.Parameter(torch.ones(4, 3))]
+    parts = [kind([twins[0]], lr=0.1, **settings), without_compiler(kind)([twins[1]], lr=0.1, **settings)]
+    for seed in range(3):
+        for twin, part in zip(twins, parts, strict=True):
+            twin.grad = torch.randn(4, 3, generator=torch.Generator().manual_seed(seed))
+            part.step()
+        parts[1].load_state_dict(parts[1].state_dict())
+    assert torch.equal(*twins)
+    assert not torch.equal(twins[0], torch.ones(4, 3))
+
+
+def test_training_does_not_import_torchs_compiler():
+    """It takes most of a second, which a first step would wait for."""
+    program = """
+import sys, torch
+from gentoolkit.settings import TrainSettings
+from gentoolkit.training.optimisers import Optimisers
+
+class Network(torch.nn.Linear):
+    def matrix_blocks(self):
+        return {"weight": 1}
+
+network = Network(3, 3)
+named = {f"backbone.{name}": parameter for name, parameter in network.named_parameters()}
+optimisers = Optimisers(network, named, TrainSettings(steps=1, optimizer="muon"))
+network(torch.ones(2, 3)).sum().backward()
+optimisers.step(1.0)
+optimisers.restore(*optimisers.state())
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

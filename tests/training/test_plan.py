@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gentoolkit.errors import UsageError
+from gentoolkit.randomness import Permutation
 from gentoolkit.settings import TrainSettings
 from gentoolkit.training import Plan
 
@@ -34,6 +35,23 @@ def test_no_sample_comes_twice_in_an_epoch(num_samples, seed, epoch):
     assert len(set(seen.tolist())) == len(seen) == p.steps_per_epoch * 8
     assert seen.min() >= 0
     assert seen.max() < num_samples
+
+
+@pytest.mark.parametrize("block", [1, 20, 64, 16_384])  # less than a batch, between, a multiple, more than an epoch
+def test_the_order_does_not_depend_on_how_much_is_found_at_once(monkeypatch, block):
+    monkeypatch.setattr("gentoolkit.training.plan.ORDER_BLOCK", block)
+    p = plan(num_samples=100, seed=3, epochs=2)
+    for step in (0, 11, 5, 12, 23):
+        epoch, position = divmod(step, 12)
+        expected = Permutation(100, 3, "order", epoch)(np.arange(position * 8, position * 8 + 8))
+        assert np.array_equal(p.indices(step), expected)
+
+
+def test_a_dataset_may_change_the_indices_it_is_given():
+    p = plan(epochs=1)
+    before = p.indices(0).tolist()
+    p.indices(0)[:] = 0
+    assert p.indices(0).tolist() == before
 
 
 def test_epochs_have_orders_of_their_own():
