@@ -118,6 +118,19 @@ class Backbone(Protocol):
 
 
 @runtime_checkable
+class TokenBackbone(Protocol):
+    """What else a backbone offers that can compute some of a sample's tokens only, for objectives that train so."""
+
+    def patches(self, x: Tensor) -> Tensor:
+        """Return the elements of x, (B, *S), by the token that predicts them: (B, N, P), each element once."""
+        ...
+
+    def __call__(self, x_t: Tensor, t: Tensor, condition: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
+        """Return the network's output; for `tokens`, (B, K) indices below N, as patches of these alone: (B, K, P)."""
+        ...
+
+
+@runtime_checkable
 class Objective(Protocol):
     """What is learned, built by `factory(config)`; it may be an `nn.Module` with parameters of its own."""
 

@@ -87,7 +87,7 @@ class SampleSettings(Strict):
     """Samples that are carried at once, and measured: bounds the memory, changes no sample but by rounding."""
     guidance: float = 1.0
     """Classifier-free guidance w: v_u + w (v_c - v_u) (Ho and Salimans 2022, arXiv:2207.12598); 1 is off."""
-    precision: Precision = "fp32"
+    precision: Precision = "auto"
     """As in `train`."""
 
 

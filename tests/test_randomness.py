@@ -53,12 +53,23 @@ def test_forked_is_keyed_and_leaves_the_global_state():
     assert torch.equal(before, torch.random.get_rng_state())
 
 
-@pytest.mark.parametrize("draw", [lambda g: g.normal(2, 3), lambda g: g.uniform(), lambda g: g.stratified()])
+@pytest.mark.parametrize(
+    "draw", [lambda g: g.normal(2, 3), lambda g: g.uniform(), lambda g: g.stratified(), lambda g: g.subset(9, 4)]
+)
 def test_parts_of_a_batch_see_the_draws_of_the_whole(draw):
     whole = draw(BatchGenerator(5, "objective", 9, 8))
     parts = [draw(BatchGenerator(5, "objective", 9, 8, slice(i, i + 2))) for i in range(0, 8, 2)]
     assert torch.equal(whole, torch.cat(parts))
     assert not torch.equal(whole, draw(BatchGenerator(5, "objective", 10, 8)))
+
+
+def test_subsets_are_different_numbers_each_as_likely():
+    """A number's count over 20,000 rows is binomial with p = 3 / 7; 5 standard deviations are a 6e-7 false alarm."""
+    rows = 20_000
+    subsets = BatchGenerator(0, "tokens", 0, rows).subset(7, 3)
+    assert all(len(set(row)) == 3 for row in subsets[:1000].tolist())
+    counts = subsets.flatten().bincount(minlength=7)
+    assert (counts - rows * 3 / 7).abs().max() < 5 * (rows * 3 / 7 * 4 / 7) ** 0.5
 
 
 def test_stratified_times_hit_every_stratum_once():
@@ -86,6 +97,12 @@ def test_permutation_of_a_huge_range_needs_no_table(length, data):
     assert len(set(indices.tolist())) == len(positions)
 
 
+def test_permutation_is_the_same_on_every_machine():
+    assert Permutation(100_000, 0, "order", 1)(np.arange(5)).tolist() == [50846, 14884, 93668, 35972, 7870]
+    far = Permutation(10**9, 3, "order", 1)(np.arange(5))
+    assert far.tolist() == [541231179, 913430997, 470855243, 62111974, 486153370]
+
+
 def test_permutation_looks_random():
     """Fixed points of a random permutation are Poisson(1), successions too: 400 seeds average 1 +- 0.05; 5 sigma."""
     fixed, successions = [], []
@@ -101,3 +118,11 @@ def test_permutation_looks_random():
 def test_permutation_refuses_a_bad_length(length):
     with pytest.raises(ValueError, match=str(length)):
         Permutation(length, 0, "order")
+
+
+@pytest.mark.parametrize("length", [2, 100, 5000, 2**24, 2**24 + 1])
+def test_tables_of_the_round_functions_change_nothing(monkeypatch, length):
+    positions = np.arange(0, length, max(1, length // 500))
+    looked_up = Permutation(length, 2, "order", 1)(positions)
+    monkeypatch.setattr(Permutation, "TABLE_BITS", 0)
+    assert np.array_equal(looked_up, Permutation(length, 2, "order", 1)(positions))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gentoolkit.api import Labels, Vectors
+from gentoolkit.protocols import TokenBackbone
 from gentoolkit.randomness import forked
 from gentoolkit.testing.contracts import Case, contract, does_not_apply, fail, require
 from gentoolkit.testing.measures import global_randomness_kept, largest_difference
@@ -233,3 +234,25 @@ def matrix_blocks(case: Case) -> None:
         size = tuple(parameters[name].shape)
         require(len(size) == 2, f"matrix_blocks names {name!r} of shape {size}; expected two axes")
         require(blocks >= 1 and size[0] % blocks == 0, f"{name!r} has {size[0]} rows, which {blocks} does not divide")
+
+
+@contract("backbone.tokens")
+def tokens(case: Case) -> None:
+    """Where it computes subsets: `patches` holds each element once, and all tokens in any order give the whole output.
+
+    To 1e-5 of its size: the order in which an attention sums over tokens moves float32 by about 1e-7 a layer.
+    """
+    backbone, inputs = perturbed(case), inputs_for(case)
+    if not isinstance(backbone, TokenBackbone):
+        does_not_apply("it has no method patches(): it computes whole samples only")
+    numbered = torch.arange(float(inputs.x_t[0].numel())).reshape(1, *inputs.x_t.shape[1:])
+    elements = backbone.patches(numbered).flatten().sort().values
+    require(torch.equal(elements, numbered.flatten()), "patches(x) does not hold each element of x once")
+    whole = backbone.patches(output_of(backbone, inputs))
+    order = case.normal(*whole.shape[:2]).argsort(dim=1)
+    with torch.no_grad():
+        got = backbone(*inputs, order)
+    expected = whole.take_along_dim(order[..., None], dim=1)
+    require(got.shape == expected.shape, f"tokens give {tuple(got.shape)}; expected {tuple(expected.shape)}")
+    error = largest_difference(got, expected) / whole.abs().max().item()
+    require(error <= 1e-5, f"all tokens in another order are {error:.1e} of its size off the whole output")

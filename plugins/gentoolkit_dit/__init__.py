@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -25,6 +25,11 @@ class DiTConfig(BackboneConfig):
     """Width of the hidden MLP layer over `hidden_size`."""
     time_scale: float = Field(default=1.0, gt=0)
     """t is multiplied by this before it is embedded: 1000 resolves small differences of t."""
+    position: Literal["normal", "sincos"] = "normal"
+    """How the trained position embedding starts: as N(0, 0.02²), or as sines and cosines of the row and the column.
+
+    The latter tells tokens apart from the first step (Peebles and Xie 2023, arXiv:2212.09748, Sec. 3.2, frozen there).
+    """
 
     @model_validator(mode="after")
     def _widths(self) -> Self:
@@ -32,6 +37,10 @@ class DiTConfig(BackboneConfig):
             raise ValueError(f"hidden_size {self.hidden_size} is not divisible by num_heads {self.num_heads}")
         if self.hidden_size % 2:
             raise ValueError(f"hidden_size {self.hidden_size} is odd; the time embedding needs sine-cosine pairs")
+        if self.position == "sincos" and (self.hidden_size % 4 or self.hidden_size < 8):
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is not 8, 12, 16, ...; position sincos needs pairs for row and column"
+            )
         return self
 
     def check(self, spec: DataSpec) -> Iterator[Problem]:

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from gentoolkit.api import DataSpec, Labels, Vectors
 
 from . import DiTConfig
+from .attention import attend
+from .linear import Linear
 
 
-def time_features(t: Tensor, width: int) -> Tensor:
+def features(t: Tensor, width: int) -> Tensor:
     """Return sines, then cosines, of t · exp(-k ln(10000) / (half - 1)) for k = 0 ... half - 1: (B, width).
 
     Vaswani et al. 2017, arXiv:1706.03762, Sec. 3.5, with the last frequency exactly 1/10000.
@@ -24,25 +26,33 @@ def time_features(t: Tensor, width: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
+def normal_positions(rows: int, columns: int, width: int) -> Tensor:
+    """Return draws from N(0, 0.02²) of the global generator, (1, rows · columns, width)."""
+    return 0.02 * torch.randn(1, rows * columns, width)
+
+
+def sincos_positions(rows: int, columns: int, width: int) -> Tensor:
+    """Return half the features of the row beside half those of the column, (1, rows · columns, width).
+
+    Peebles and Xie 2023, arXiv:2212.09748, Sec. 3.2; at initialisation only: the embedding is trained. Halved, they
+    are about as large as embedded patches of unit variance.
+    """
+    row, column = (0.5 * features(torch.arange(float(n)), width // 2) for n in (rows, columns))
+    both = torch.cat([row[:, None].expand(-1, columns, -1), column.expand(rows, -1, -1)], dim=2)
+    return both.reshape(1, rows * columns, width)
+
+
+POSITIONS = {"normal": normal_positions, "sincos": sincos_positions}
+
+
 def modulate(x_BND: Tensor, scale_BD: Tensor, shift_BD: Tensor) -> Tensor:
     """Return x · (1 + scale) + shift, the same for all tokens of a sample."""
-    return x_BND * (1 + scale_BD[:, None]) + shift_BD[:, None]
+    return torch.addcmul(shift_BD[:, None], x_BND, 1 + scale_BD[:, None])
 
 
 def normalise(x_BND: Tensor) -> Tensor:
     """Return the tokens normalised over the width, without learned scale or shift."""
     return F.layer_norm(x_BND, x_BND.shape[-1:], eps=1e-6)
-
-
-def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Return softmax(q kᵀ / sqrt(d)) v for q, k, v (B, H, N, d).
-
-    torch's fused kernel, but for bf16 training on CPUs: there the backward of two plain products is quicker.
-    """
-    if q.device.type == "cpu" and q.dtype == torch.bfloat16 and torch.is_grad_enabled():
-        weights = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
-        return weights.softmax(dim=-1).to(v.dtype) @ v
-    return F.scaled_dot_product_attention(q, k, v)
 
 
 class Attention(nn.Module):
@@ -51,18 +61,15 @@ class Attention(nn.Module):
     def __init__(self, hidden_size: int, num_heads: int) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.qkv = nn.Linear(hidden_size, 3 * hidden_size)
-        self.out = nn.Linear(hidden_size, hidden_size)
+        self.qkv = Linear(hidden_size, 3 * hidden_size)
+        self.out = Linear(hidden_size, hidden_size)
         nn.init.xavier_uniform_(self.qkv.weight)
         nn.init.zeros_(self.qkv.bias)
         nn.init.zeros_(self.out.bias)
 
     def forward(self, x_BND: Tensor) -> Tensor:
         """Return softmax(q kᵀ / sqrt(D / H)) v, projected, (B, N, D)."""
-        qkv = self.qkv(x_BND).unflatten(-1, (3, self.num_heads, -1))
-        q_BHNd, k_BHNd, v_BHNd = qkv.permute(2, 0, 3, 1, 4)
-        attended_BHNd = attend(q_BHNd, k_BHNd, v_BHNd)
-        return self.out(attended_BHNd.transpose(1, 2).flatten(2))
+        return self.out(attend(self.qkv(x_BND), self.num_heads))
 
 
 class Block(nn.Module):
@@ -75,18 +82,17 @@ class Block(nn.Module):
         super().__init__()
         self.attention = Attention(hidden_size, num_heads)
         self.mlp = nn.Sequential(
-            nn.Linear(hidden_size, mlp_ratio * hidden_size), nn.GELU(), nn.Linear(mlp_ratio * hidden_size, hidden_size)
+            Linear(hidden_size, mlp_ratio * hidden_size), nn.GELU(), Linear(mlp_ratio * hidden_size, hidden_size)
         )
-        self.modulation = nn.Linear(hidden_size, 6 * hidden_size)
+        self.modulation = Linear(hidden_size, 6 * hidden_size)
         nn.init.zeros_(self.modulation.weight)
         nn.init.zeros_(self.modulation.bias)
 
     def forward(self, x_BND: Tensor, c_BD: Tensor) -> Tensor:
         """Return x + gate · attention(...), then + gate · mlp(...), (B, N, D)."""
         scale_a, shift_a, gate_a, scale_m, shift_m, gate_m = self.modulation(F.silu(c_BD)).chunk(6, dim=1)
-        x_BND = x_BND + gate_a[:, None] * self.attention(modulate(normalise(x_BND), scale_a, shift_a))
-        x_BND = x_BND + gate_m[:, None] * self.mlp(modulate(normalise(x_BND), scale_m, shift_m))
-        return x_BND
+        x_BND = torch.addcmul(x_BND, gate_a[:, None], self.attention(modulate(normalise(x_BND), scale_a, shift_a)))
+        return torch.addcmul(x_BND, gate_m[:, None], self.mlp(modulate(normalise(x_BND), scale_m, shift_m)))
 
 
 class DiT(nn.Module):
@@ -104,27 +110,38 @@ class DiT(nn.Module):
         self.grid = (height // self.patch, width // self.patch)
         self.hidden_size, self.channels, self.time_scale = hidden, channels, config.time_scale
         self.patchify = nn.Conv2d(channels, hidden, kernel_size=self.patch, stride=self.patch)
-        self.position = nn.Parameter(0.02 * torch.randn(1, self.grid[0] * self.grid[1], hidden))
-        self.time = nn.Sequential(nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, hidden))
+        self.position = nn.Parameter(POSITIONS[config.position](*self.grid, hidden))
+        self.time = nn.Sequential(Linear(hidden, hidden), nn.GELU(), Linear(hidden, hidden))
         self.condition = condition_embedding(spec, hidden)
         self.blocks = nn.ModuleList(Block(hidden, config.num_heads, config.mlp_ratio) for _ in range(config.depth))
-        self.final_modulation = nn.Linear(hidden, 2 * hidden)
-        self.head = nn.Linear(hidden, self.patch**2 * channels)
+        self.final_modulation = Linear(hidden, 2 * hidden)
+        self.head = Linear(hidden, self.patch**2 * channels)
         nn.init.zeros_(self.final_modulation.weight)
         nn.init.zeros_(self.final_modulation.bias)
         nn.init.trunc_normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, x_t: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return the output, (B, C, H, W), for x_t (B, C, H, W), t (B,) in [0, 1] and labels (B,) or vectors (B, D)."""
-        x_BND = self.patchify(x_t).flatten(2).transpose(1, 2) + self.position
-        c_BD = self.time(time_features(self.time_scale * t, self.hidden_size))
+    def forward(self, x_t: Tensor, t: Tensor, condition: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
+        """Return the output, (B, C, H, W), for x_t (B, C, H, W), t (B,) in [0, 1] and labels (B,) or vectors (B, D).
+
+        With `tokens`, (B, K) int64, only these patches are computed, as if there were no others: (B, K, C·P·P).
+        """
+        x_BND = self.patchify(x_t).flatten(2).transpose(1, 2).contiguous()  # or every block would work on strided rows
+        x_BND = x_BND + self.position.to(x_BND.dtype)  # under autocast the tokens stay in bf16 throughout
+        if tokens is not None:
+            x_BND = x_BND.take_along_dim(tokens[..., None], dim=1)
+        c_BD = self.time(features(self.time_scale * t, self.hidden_size))
         if self.condition is not None:
             c_BD = c_BD + self.condition(condition)
         for block in self.blocks:
             x_BND = block(x_BND, c_BD)
         scale, shift = self.final_modulation(F.silu(c_BD)).chunk(2, dim=1)
-        return self.unpatchify(self.head(modulate(normalise(x_BND), scale, shift)))
+        output = self.head(modulate(normalise(x_BND), scale, shift))
+        return self.unpatchify(output) if tokens is None else output
+
+    def patches(self, image: Tensor) -> Tensor:
+        """Return (B, N, C·P·P), the patches of (B, C, H, W), rows first and each channel-major: (C, P, P)."""
+        return F.unfold(image, self.patch, stride=self.patch).transpose(1, 2)
 
     def unpatchify(self, tokens: Tensor) -> Tensor:
         """Return the image, (B, C, H, W), of tokens (B, N, C·P·P), each channel-major: (C, P, P)."""
@@ -144,6 +161,6 @@ def condition_embedding(spec: DataSpec, hidden_size: int) -> nn.Module | None:
         case Labels(num_classes, droppable):
             return nn.Embedding(num_classes + droppable, hidden_size)
         case Vectors(dim):
-            return nn.Linear(dim, hidden_size)
+            return Linear(dim, hidden_size)
         case None:
             return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
+from pydantic import Field
+
 from gentoolkit.api import Component, ObjectiveConfig, hookimpl
 
 
@@ -13,6 +15,18 @@ class FlowMatchingConfig(ObjectiveConfig):
 
     times: Literal["uniform", "stratified"] = "uniform"
     """`stratified` spreads the times of a batch evenly: the same expectation, less variance (arXiv:2107.00630)."""
+    weight_power: float = Field(default=0.0, ge=0)
+    """Weight the loss by (p + 1) (1 - t)^p, whose mean over t is 1; the minimiser stays the same.
+
+    0 is the velocity's error, 2 that of the denoised sample x_t + (1 - t) v. Near t = 1 the velocity can't be known:
+    for Gaussian data of deviation s its smallest error is s² / (t² s² + (1 - t)²). Small weights there keep that noise
+    out of the gradients (Kingma and Gao 2023, arXiv:2303.00848, on weights in general).
+    """
+    tokens: int | None = Field(default=None, ge=1)
+    """Train on so many tokens of each sample, drawn anew in every step; all by default (arXiv:2306.09305).
+
+    A step costs in proportion. The network never attends to more than these tokens together until it samples.
+    """
 
 
 @hookimpl

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from gentoolkit.api import UsageError
 from gentoolkit.paths import LINEAR, Field
-from gentoolkit.protocols import BackboneFunction, Batch, LossRecord, TrainingContext
+from gentoolkit.protocols import BackboneFunction, Batch, LossRecord, TokenBackbone, TrainingContext
 
 from . import FlowMatchingConfig
 
@@ -17,13 +18,28 @@ class FlowMatching:
         self.config = config
 
     def loss(self, backbone: BackboneFunction, batch: Batch, context: TrainingContext) -> LossRecord:
-        """Return the mean squared velocity error of each sample; x0 ~ N(0, I) unless the batch brings its own."""
+        """Return each sample's mean squared velocity error, weighted; x0 ~ N(0, I) unless the batch brings its own.
+
+        Raises:
+            UsageError: The config asks for subsets of tokens, and the backbone computes none.
+        """
         draw, x1 = context.generator, batch.x1
         t = draw.stratified() if self.config.times == "stratified" else draw.uniform()
         x0 = draw.normal(*x1.shape[1:]) if batch.x0 is None else batch.x0
-        x_t = LINEAR.interpolate(x0, x1, t)
-        v = backbone(x_t, t, batch.condition)
-        return LossRecord((v.to(x1.dtype) - (x1 - x0)).square().flatten(1).mean(1), t)
+        x_t, v = LINEAR.interpolate(x0, x1, t), x1 - x0
+        if self.config.tokens is None:
+            output = backbone(x_t, t, batch.condition)
+        elif isinstance(backbone, TokenBackbone):
+            v = backbone.patches(v)
+            tokens = draw.subset(v.shape[1], self.config.tokens)
+            output, v = backbone(x_t, t, batch.condition, tokens), v.take_along_dim(tokens[..., None], dim=1)
+        else:
+            raise UsageError(
+                f"objective.tokens={self.config.tokens} needs a backbone that computes subsets of its tokens, which "
+                f"{type(backbone).__name__} does not (it has no method `patches`); leave objective.tokens out"
+            )
+        error, p = (output.to(v.dtype) - v).square().flatten(1).mean(1), self.config.weight_power
+        return LossRecord((p + 1) * (1 - t) ** p * error, t, error.detach())
 
     def field(self, backbone: BackboneFunction) -> Field:
         """Return the backbone as a velocity field."""

@@ -10,7 +10,7 @@ from torch import nn
 from gentoolkit.api import DataSpec, Labels, Vectors
 from gentoolkit.randomness import forked
 from gentoolkit_dit import DiTConfig
-from gentoolkit_dit.network import DiT, attend, time_features
+from gentoolkit_dit.network import DiT, features
 
 REFERENCE = DataSpec((4, 32, 32), Labels(4), (-1.0, 1.0))
 SMALL = DiTConfig(hidden_size=32, depth=2, num_heads=4)
@@ -141,11 +141,11 @@ def test_initial_weights_are_the_stated_ones():
     assert all(not parameter.any() for parameter in zeros)
 
 
-def test_time_features_are_sines_then_cosines():
-    features = time_features(torch.tensor([0.0, 2.0], dtype=torch.float64), 6)
+def test_features_are_sines_then_cosines():
+    values = features(torch.tensor([0.0, 2.0], dtype=torch.float64), 6)
     angles = [2.0, 2.0 / 100, 2.0 / 10000]
-    assert features[0].tolist() == [0, 0, 0, 1, 1, 1]
-    assert features[1].tolist() == pytest.approx([*map(math.sin, angles), *map(math.cos, angles)], abs=1e-12)
+    assert values[0].tolist() == [0, 0, 0, 1, 1, 1]
+    assert values[1].tolist() == pytest.approx([*map(math.sin, angles), *map(math.cos, angles)], abs=1e-12)
 
 
 def test_vectors_condition_through_a_linear_layer():
@@ -162,6 +162,51 @@ def test_unpatchify_is_channel_major():
     image = network.unpatchify(tokens)
     assert image[0, 0].tolist() == [[0, 1, 8, 9], [2, 3, 10, 11]]
     assert image[0, 1].tolist() == [[4, 5, 12, 13], [6, 7, 14, 15]]
+
+
+def test_sincos_positions_tell_row_and_column():
+    network = built(DiTConfig(hidden_size=16, num_heads=2, depth=1, position="sincos"), DataSpec((1, 4, 6)))
+    position = network.position.detach().reshape(2, 3, 16)  # patches of 2 x 2
+    rows, columns = features(torch.arange(2.0), 8), features(torch.arange(3.0), 8)
+    for i in range(2):
+        for j in range(3):
+            assert torch.equal(position[i, j], 0.5 * torch.cat([rows[i], columns[j]]))
+    assert network.position.requires_grad
+
+
+def test_patches_are_the_inverse_of_unpatchify():
+    network = built(DiTConfig(hidden_size=8, num_heads=2, depth=1), DataSpec((3, 4, 6)))
+    image = torch.randn(2, 3, 4, 6, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(network.unpatchify(network.patches(image)), image)
+
+
+def test_all_tokens_in_another_order_give_the_same_output():
+    network = perturbed(built())
+    x, t, label = inputs()
+    order = torch.stack([torch.randperm(256, generator=torch.Generator().manual_seed(i)) for i in range(3)])
+    expected = network.patches(network(x, t, label)).take_along_dim(order[..., None], dim=1)
+    torch.testing.assert_close(network(x, t, label, order), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_tokens_left_out_change_nothing():
+    network = perturbed(built())
+    x, t, label = inputs()
+    tokens = torch.arange(16).repeat(3, 1)  # the first row of patches
+    other = x.clone()
+    other[:, :, 2:] = 7.0
+    assert torch.equal(network(x, t, label, tokens), network(other, t, label, tokens))
+
+
+def test_it_compiles_with_its_gradients():
+    network = perturbed(built(DiTConfig(hidden_size=16, num_heads=2, depth=1), DataSpec((1, 4, 4))))
+    x, t, _ = inputs(DataSpec((1, 4, 4)))
+    try:
+        compiled = torch.compile(network, fullgraph=True, backend="eager")
+        torch.testing.assert_close(compiled(x, t), network(x, t), atol=1e-6, rtol=1e-5)
+        compiled(x, t).square().sum().backward()
+        assert network.position.grad.isfinite().all()
+    finally:
+        torch.compiler.reset()
 
 
 @pytest.mark.parametrize(
@@ -183,19 +228,9 @@ def test_data_that_does_not_fit_is_told_before_building(spec, field, words):
         ({"hidden_size": 256, "num_heads": 7}, "not divisible by num_heads 7"),
         ({"hidden_size": 8, "num_heads": 16}, "not divisible by num_heads 16"),
         ({"hidden_size": 15, "num_heads": 3}, "is odd"),
+        ({"hidden_size": 18, "num_heads": 3, "position": "sincos"}, "hidden_size 18 is not 8, 12, 16"),
     ],
 )
 def test_widths_that_make_no_sense_are_refused(fields, words):
     with pytest.raises(ValidationError, match=words):
         DiTConfig(**fields)
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_both_ways_of_attention_are_the_same_function(training):
-    g = torch.Generator().manual_seed(0)
-    q, k, v = (torch.randn(2, 3, 5, 4, generator=g).bfloat16() for _ in range(3))
-    exact = torch.softmax(q.double() @ k.double().mT / 2, dim=-1) @ v.double()
-    with torch.set_grad_enabled(training):
-        # bf16 has 8 bits: q / 2 is exact; weights and result are rounded by 2^-9 each, and the scores (below 8) by
-        # 2^-6, which moves a weight by as much relatively: at most 2^-6 + 2 · 2^-9 of |v| < 4.
-        torch.testing.assert_close(attend(q, k, v).double(), exact, rtol=0, atol=4 * (2**-6 + 2**-8))

@@ -1,11 +1,18 @@
 """Flow matching, equation by equation."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 
+from gentoolkit.errors import UsageError
+from gentoolkit.paths import LINEAR
 from gentoolkit.protocols import Batch, TrainingContext
 from gentoolkit.randomness import BatchGenerator
-from gentoolkit_flow_matching import FlowMatchingConfig
+from gentoolkit.testing import Case, contracts_of, run
+from gentoolkit_flow_matching import FlowMatchingConfig, gentoolkit_components
 from gentoolkit_flow_matching.objective import FlowMatching
+from testing_parts.catalogue import entry
 
 UNIFORM = FlowMatching(FlowMatchingConfig())
 
@@ -63,3 +70,69 @@ def test_pairs_bring_their_own_source():
 def test_a_bf16_backbone_is_compared_in_float32():
     record = UNIFORM.loss(lambda x, t, c: x.bfloat16(), Batch(torch.zeros(4, 1)), context(4))
     assert record.loss.dtype == torch.float32
+
+
+class Tokenwise(torch.nn.Module):
+    """Predicts 0 for each element, which is a token of its own, and keeps what it was asked for."""
+
+    def patches(self, x):
+        return x.flatten(1)[..., None]
+
+    def forward(self, x_t, t, condition=None, tokens=None):
+        self.x_t, self.tokens = x_t, tokens
+        return x_t.flatten(1)[..., None].take_along_dim(tokens[..., None], 1) * 0
+
+
+def test_a_subset_of_tokens_is_held_to_its_own_targets():
+    x1 = torch.randn(5, 3, 4, generator=torch.Generator().manual_seed(0))
+    backbone = Tokenwise()
+    record = FlowMatching(FlowMatchingConfig(tokens=2)).loss(backbone, Batch(x1), context(5))
+    t = record.t[:, None, None]
+    x0 = (backbone.x_t - t * x1) / (1 - t)
+    wanted = (x1 - x0).flatten(1).take_along_dim(backbone.tokens, 1)
+    assert backbone.tokens.shape == (5, 2)
+    torch.testing.assert_close(record.loss, wanted.square().mean(1), rtol=1e-3, atol=1e-3)  # rounding, as above
+
+
+def test_subsets_of_all_tokens_give_the_whole_loss():
+    x1 = torch.randn(5, 3, 4, generator=torch.Generator().manual_seed(0))
+    whole = UNIFORM.loss(lambda x, t, c: x * 0, Batch(x1), context(5))
+    every = FlowMatching(FlowMatchingConfig(tokens=12)).loss(Tokenwise(), Batch(x1), context(5))
+    torch.testing.assert_close(every.loss, whole.loss)
+
+
+def test_a_backbone_without_tokens_is_told():
+    objective = FlowMatching(FlowMatchingConfig(tokens=2))
+    with pytest.raises(UsageError, match=r"objective\.tokens=2 needs a backbone that computes subsets .* Identity"):
+        objective.loss(torch.nn.Identity(), Batch(torch.zeros(2, 3)), context(2))
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0])
+def test_weights_have_mean_one_and_leave_the_reported_error_alone(power):
+    objective = FlowMatching(FlowMatchingConfig(times="stratified", weight_power=power))
+    x1 = torch.zeros(1000, 1)
+    weighted = objective.loss(lambda x, t, c: x * 0, Batch(x1), context(1000))
+    assert torch.allclose(weighted.loss, (power + 1) * (1 - weighted.t) ** power * weighted.velocity_error)
+    # The mean of a smooth function over 1,000 even times is its integral to within 1 / 1000 of its range, p + 1.
+    assert (weighted.loss / weighted.velocity_error).mean().item() == pytest.approx(1, abs=(power + 1) / 1000)
+
+
+def test_power_two_is_the_error_of_the_denoised_sample():
+    x1 = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    seen = {}
+
+    def backbone(x_t, t, condition):
+        seen.update(x_t=x_t)
+        return x_t * 0.3
+
+    record = FlowMatching(FlowMatchingConfig(weight_power=2.0)).loss(backbone, Batch(x1), context(6))
+    denoised = LINEAR.denoised_from_velocity(seen["x_t"] * 0.3, seen["x_t"], record.t)
+    torch.testing.assert_close(record.loss, 3 * (denoised - x1).square().mean(1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("fields", [{"weight_power": 1.0}, {"times": "stratified"}], ids=str)
+def test_other_settings_keep_the_contracts_of_objectives(fields):
+    (component,) = gentoolkit_components()
+    case = Case(entry(replace(component, tiny=FlowMatchingConfig(**fields))))
+    outcomes = [run(contract, case) for contract in contracts_of(case.entry)]
+    assert [o.message for o in outcomes if o.status not in ("passed", "skipped")] == []

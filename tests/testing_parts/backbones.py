@@ -190,6 +190,35 @@ class NoBlocks(Mlp):
     matrix_blocks = property()  # as if there were none
 
 
+class Tokenwise(Mlp):
+    """Each element is a token; which of them are wanted makes no difference to their values."""
+
+    def patches(self, x):
+        return x.flatten(1)[..., None]
+
+    def forward(self, x_t, t, condition=None, tokens=None):
+        output = super().forward(x_t, t, condition)
+        return output if tokens is None else self.pick(self.patches(output), tokens)
+
+    def pick(self, patches, tokens):
+        return patches.take_along_dim(tokens[..., None], dim=1)
+
+
+class SortedTokens(Tokenwise):
+    def pick(self, patches, tokens):
+        return super().pick(patches, tokens.sort(dim=1).values)
+
+
+class TokensAsWhole(Tokenwise):
+    def pick(self, patches, tokens):
+        return patches.flatten(1)
+
+
+class OverlappingPatches(Tokenwise):
+    def patches(self, x):
+        return torch.cat([x.flatten(1), x.flatten(1)[:, :1]], 1)[..., None]
+
+
 class NoModule:
     """Not a torch module."""
 
