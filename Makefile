@@ -1,18 +1,22 @@
 # make run    set up, then train, sample, measure and report recipes/dit_flow.yaml
 # make test   set up, then lint, types and the whole test suite
+# make bench  set up with the peers, then every comparison of speed, in under an hour; build/bench.json has the figures
+# make bench-quick  a guard against slower code: the ratios that matter most, in under three minutes, without the peers
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.bench-installed
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: setup run test lint bench clean
+.PHONY: setup run test lint bench bench-quick clean
 
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gentoolkit needs Python 3.11 or newer; try make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[test]'
+	$(PIP_INSTALL) --editable '.[test]'
 	touch $@
 
 run: setup
@@ -26,8 +30,16 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup
-	$(BIN)/python -m benchmarks
+$(BENCH_STAMP): $(STAMP) benchmarks/peers.txt
+	$(PIP_INSTALL) --editable '.[bench]'
+	$(PIP_INSTALL) --no-deps --requirement benchmarks/peers.txt
+	touch $@
+
+bench: $(BENCH_STAMP)
+	$(BIN)/python -m benchmarks --json build/bench.json
+
+bench-quick: setup
+	$(BIN)/python -m benchmarks --quick
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

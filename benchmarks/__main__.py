@@ -1,80 +1,84 @@
-"""Time a training step of the reference recipe against a plain script: A B A B, ratios with their spread.
+"""Speed side by side with a plain script, with peers and with the limit: ratios from one run, with their spread.
 
-python -m benchmarks [--rounds 5] [--batch-size 64] [--json FILE]
+python -m benchmarks [--quick] [--sections NAME ...] [--json FILE]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import gentoolkit as gt
-from benchmarks.plain_script import PlainTraining
+from benchmarks import bounds
+from benchmarks.reference import CPU
+from benchmarks.timing import Row
 from gentoolkit.devices import has_bf16
-from gentoolkit.pipeline import Model
 from gentoolkit.provenance import hardware
-from gentoolkit.training import Plan, TrainingState
-from gentoolkit.training.loop import training_step
 
-REFERENCE = Path(__file__).parents[1] / "recipes" / "dit_flow_reference.yaml"
-CPU = torch.device("cpu")
-
-
-def our_step(precision: str, batch_size: int) -> Callable[[], Any]:
-    """Return one whole step of the reference recipe, data and EMA included, in "fp32" or "bf16"."""
-    recipe = gt.load_recipe(REFERENCE, [f"train.batch_size={batch_size}", "device=cpu"])
-    model = Model.build(recipe)
-    data = model.dataset("train")
-    state = TrainingState(model.backbone, model.objective, recipe.train)
-    plan = Plan(recipe.train, len(data), recipe.seed)
-
-    def step() -> None:
-        training_step(state, data, model.spec, plan, CPU, precision)
-        state.step += 1
-
-    return step
+#: Modules of this package, each with `measure(quick) -> list[Row]`.
+SECTIONS = ("steps", "sampling", "toy_loops", "memory", "overhead", "startup", "scale")
+#: Those that the guard against regressions needs, in under three minutes.
+QUICK = ("steps", "sampling", "overhead")
 
 
-def seconds(step: Callable[[], Any]) -> float:
-    """Return the wall time of one call."""
-    start = time.perf_counter()
-    step()
-    return time.perf_counter() - start
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--rounds", type=int, default=5, help="how often each is timed, in turn")
-    parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--json", type=Path, help="where to write the ratios")
-    arguments = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the sections, print the table, and return the exit code."""
+    options = parser().parse_args(arguments)
+    print("A / B is the time of A over the time of B: median (smallest to largest) of the rounds", flush=True)
+    started = time.perf_counter()
+    rows: list[Row] = []
     torch.manual_seed(0)
-    precisions = ["fp32", *(["bf16"] if has_bf16(CPU) else [])]
-    contenders = {"plain": PlainTraining(arguments.batch_size).step}
-    contenders |= {precision: our_step(precision, arguments.batch_size) for precision in precisions}
-    for step in contenders.values():
-        step()  # the first step allocates
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(arguments.rounds):
-        for name, step in contenders.items():
-            times[name].append(seconds(step))
-    result: dict[str, Any] = {"hardware": hardware(CPU), "batch_size": arguments.batch_size, "speedup": {}}
-    print(f"a training step of the reference recipe, batch {arguments.batch_size}, against the plain fp32 script:")
-    for precision in precisions:
-        ratios = sorted(a / b for a, b in zip(times["plain"], times[precision], strict=True))
-        median = statistics.median(ratios)
-        result["speedup"][precision] = {"median": median, "smallest": ratios[0], "largest": ratios[-1]}
-        print(f"  ours in {precision}: {median:.2f} times as fast ({ratios[0]:.2f} to {ratios[-1]:.2f})")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    for name in options.sections or (QUICK if options.quick else SECTIONS):
+        print(f"measuring {name}", file=sys.stderr, flush=True)
+        measured = import_module(f"benchmarks.{name}").measure(options.quick)
+        print(table(measured), flush=True)
+        rows += measured
+    print(f"took {(time.perf_counter() - started) / 60:.1f} minutes", file=sys.stderr)
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(document(rows, options.quick), indent=2) + "\n", encoding="utf-8")
+    faults = bounds.violations(rows, bounds.load(), has_bf16(CPU)) if options.quick else []
+    for fault in faults:
+        print(f"slower than it was: {fault}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    described = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").split("\n\n")[0])
+    described.add_argument("--quick", action="store_true", help="small batches, few rounds; exit 1 on a regression")
+    described.add_argument("--sections", nargs="+", choices=SECTIONS, metavar="NAME", help=", ".join(SECTIONS))
+    described.add_argument("--json", type=Path, metavar="FILE", help="where to write the ratios")
+    return described
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return the rows under the names of their sections."""
+    lines: list[str] = []
+    for i, row in enumerate(rows):
+        if i == 0 or rows[i - 1].section != row.section:
+            lines.append(row.section)
+        lines.append(str(row))
+    return "\n".join(lines)
+
+
+def document(rows: Sequence[Row], quick: bool) -> dict[str, Any]:
+    """Return the run as plain JSON data."""
+    return {
+        "quick": quick,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "hardware": hardware(CPU),
+        "rows": [row.to_dict() for row in rows],
+    }
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

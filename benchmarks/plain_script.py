@@ -1,4 +1,7 @@
-"""The reference recipe as a plain script would have it: fp32, nn.MultiheadAttention, autograd, AdamW, no tricks."""
+"""The reference recipe as a plain script would have it: fp32, nn.MultiheadAttention, autograd, AdamW, no tricks.
+
+Attention is called as `attention(h, h, h)`, the module's own default, which forms the weights of all heads.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from benchmarks.reference import endless
 
 
 class PlainBlock(nn.Module):
@@ -55,17 +61,28 @@ class PlainDiT(nn.Module):
 class PlainTraining:
     """One optimiser step at a time."""
 
-    def __init__(self, batch_size: int) -> None:
+    def __init__(self, data: TensorDataset, batch_size: int) -> None:
         self.model = PlainDiT()
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4, weight_decay=1e-4)
-        self.x1, self.label = torch.randn(batch_size, 4, 32, 32), torch.arange(batch_size) % 4
+        self.batches = endless(DataLoader(data, batch_size, shuffle=True, drop_last=True))
 
     def step(self) -> None:
-        x0, t = torch.randn_like(self.x1), torch.rand(len(self.x1))
-        x_t = x0 + t[:, None, None, None] * (self.x1 - x0)
-        loss = ((self.model(x_t, t, self.label) - (self.x1 - x0)) ** 2).mean()
+        x1, label = next(self.batches)
+        x0, t = torch.randn_like(x1), torch.rand(len(x1))
+        x_t = x0 + t[:, None, None, None] * (x1 - x0)
+        loss = ((self.model(x_t, t, label) - (x1 - x0)) ** 2).mean()
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         loss.item()
+
+
+@torch.no_grad()
+def plain_sample(model: PlainDiT, label: Tensor, num_steps: int) -> Tensor:
+    """Return one sample for each label, (B, 4, 32, 32), by `num_steps` equal Euler steps; `model` is in eval mode."""
+    x = torch.randn(len(label), 4, 32, 32)
+    for k in range(num_steps):
+        t = torch.full((len(label),), k / num_steps)
+        x = x + model(x, t, label) / num_steps
+    return x

@@ -1,9 +1,8 @@
-from functools import partial
-from importlib import metadata
+import sys
 
 import pytest
 
-from gentoolkit.distributions import canonical, has_foreign_plugins
+from gentoolkit.distributions import CORE, canonical, has_foreign_plugins, identity, with_plugins
 
 
 # The examples of PEP 503.
@@ -16,7 +15,7 @@ def test_names_of_one_distribution_are_equal(name):
 @pytest.fixture
 def install(tmp_path, monkeypatch):
     """Make a distribution; nothing else is installed, and no module is there to be imported."""
-    monkeypatch.setattr(metadata, "distributions", partial(metadata.distributions, path=[str(tmp_path)]))
+    monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "missing")])
 
     def make(name, group="gentoolkit.plugins.v1"):
         info = tmp_path / f"{name}-1.0.dist-info"
@@ -39,3 +38,14 @@ def test_a_foreign_plugin_is_seen_without_being_imported(install, group):
     install("gentoolkit")
     install("gentoolkit_heun", group)
     assert has_foreign_plugins()
+
+
+def test_what_an_archive_holds_is_left_to_the_full_search(install, tmp_path):
+    assert not has_foreign_plugins()
+    (tmp_path / "archive.zip").write_bytes(b"")
+    sys.path.append(str(tmp_path / "archive.zip"))
+    assert has_foreign_plugins()
+
+
+def test_an_installed_package_is_judged_as_importlib_metadata_does():
+    assert has_foreign_plugins() == any(identity(distribution)[0] != CORE for distribution in with_plugins())

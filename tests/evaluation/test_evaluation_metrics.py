@@ -96,8 +96,22 @@ def test_each_class_gets_its_own_value_and_floor():
         "optimum": 0.0,
         "value": 4.0,
         "floor": 0.375,
-        "per_class": {"0": {"value": 5.0, "floor": 0.5}, "1": {"value": 3.0, "floor": 0.25}},
+        "exact": None,
+        "per_class": {
+            "0": {"value": 5.0, "floor": 0.5, "exact": None},
+            "1": {"value": 3.0, "floor": 0.25, "exact": None},
+        },
     }
+
+
+def test_the_exact_field_is_measured_against_the_same_real_samples():
+    real = {"0": torch.zeros(2, 3), "1": torch.ones(2, 3)}
+    exact = {"0": torch.full((2, 3), 0.25), "1": torch.full((2, 3), 1.5)}
+    (result,) = evaluate({"gap": MeanGap}, real, real, real, exact)
+    assert result == MetricResult("gap", 0.0, {"0": Comparison(0.0, 0.0, 0.25), "1": Comparison(0.0, 0.0, 0.5)})
+    assert result.exact == 0.375
+    assert result.to_dict()["exact"] == 0.375
+    assert result.to_dict()["per_class"]["1"] == {"value": 0.0, "floor": 0.0, "exact": 0.5}
 
 
 def test_results_keep_the_order_of_the_metrics():
@@ -108,7 +122,10 @@ def test_results_keep_the_order_of_the_metrics():
 def test_a_number_that_is_not_finite_is_still_json():
     result = MetricResult("gap", 0.0, {"0": Comparison(math.nan, 1.0), "1": Comparison(1.0, math.inf)})
     text = json.dumps(result.to_dict(), allow_nan=False)
-    assert json.loads(text)["per_class"] == {"0": {"value": None, "floor": 1.0}, "1": {"value": 1.0, "floor": None}}
+    assert json.loads(text)["per_class"] == {
+        "0": {"value": None, "floor": 1.0, "exact": None},
+        "1": {"value": 1.0, "floor": None, "exact": None},
+    }
     assert (json.loads(text)["value"], json.loads(text)["floor"]) == (None, None)
 
 
@@ -120,6 +137,12 @@ def test_values_and_floors_from_unequal_sets_are_refused(generated, reference):
     sets = [{name: torch.zeros(n, 1) for name, n in side.items()} for side in ({"0": 2}, generated, reference)]
     with pytest.raises(GentoolError, match="equally many samples of each class; got real"):
         evaluate({"gap": MeanGap}, *sets)
+
+
+def test_an_exact_field_drawn_another_number_of_times_is_refused():
+    sets = {"0": torch.zeros(2, 1)}
+    with pytest.raises(GentoolError, match=r"exact \{'0': 3\}"):
+        evaluate({"gap": MeanGap}, sets, sets, sets, {"0": torch.zeros(3, 1)})
 
 
 def test_a_metric_that_refuses_is_named_with_the_class():

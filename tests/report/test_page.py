@@ -62,15 +62,21 @@ def full(picture: Path, word="calm"):
     return ReportData(
         name=f"run {word}",
         status=f"stopped {word}",
-        figures=(Figure(f"figure {word}", 0.0612345, f"why {word}", 0.0590001, f"best {word}"),),
+        figures=(
+            Figure(f"figure {word}", 0.0612345, f"why {word}", {f"best {word}": 0.0590001, f"floor {word}": 0.01}),
+        ),
         metrics=(
             MetricTable(
                 f"metric {word}",
                 0.0,
                 0.0277,
                 0.0148,
-                {f"class {word}": {"value": 0.0254, "floor": 0.0139}, "b": {"value": None, "floor": 0.0157}},
+                {
+                    f"class {word}": {"value": 0.0254, "floor": 0.0139, "exact": 0.0203},
+                    "b": {"value": None, "floor": 0.0157, "exact": None},
+                },
                 f"measures {word}",
+                0.0204,
             ),
         ),
         validation=Validation(0.0712, [0.25, None, 0.5], 0.0491, [0.2, 0.3, 0.4]),
@@ -121,14 +127,16 @@ def test_everything_is_on_the_page(tmp_path, picture):
     for words in [
         "run calm",
         "stopped calm",
-        "figure calm 0.06123 best calm 0.05900 why calm",
+        "figure calm 0.06123 best calm 0.05900 floor calm 0.01000 why calm",
         "title calm",
         "caption calm",
         "metric calm",
         "measures calm The optimum, with ever more samples, is 0.",
-        "class calm 0.0254 0.0139",
-        "b not finite 0.0157",
-        "mean 0.0277 0.0148",
+        "The exact field is what a perfect network would score here",
+        "class generated exact field floor",
+        "class calm 0.0254 0.0203 0.0139",
+        "b not finite not finite 0.0157",
+        "mean 0.0277 0.0204 0.0148",
         "0.07120 , where 0.04910 is the optimum",
         "0.0 – 0.3 0.2500 0.2000 0.050",
         "0.7 – 1.0 0.5000 0.4000 0.10",
@@ -180,6 +188,13 @@ def test_without_an_optimum_the_loss_stands_alone(tmp_path):
     assert "not finite" in parsed.text
     assert "optimum" not in parsed.text
     assert "None" not in parsed.text
+
+
+def test_without_an_exact_field_there_is_no_column(tmp_path):
+    rows = {"0": {"value": 0.5, "floor": 0.25, "exact": None}, "1": {"value": 0.125, "floor": 0.0625}}
+    _, parsed = page(tmp_path, ReportData("a", "finished", metrics=(MetricTable("m", 0.0, 0.3125, 0.156, rows),)))
+    assert "exact" not in parsed.text
+    assert "class generated floor 0 0.500 0.250 1 0.125 0.0625 mean 0.312 0.156" in parsed.text
 
 
 def test_a_diverged_run_still_has_a_page(tmp_path):

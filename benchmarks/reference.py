@@ -1,0 +1,60 @@
+"""The reference recipe's data and training step, which all sections time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+
+from gentoolkit.devices import has_bf16
+from gentoolkit.pipeline import Model
+from gentoolkit.recipe import Recipe, load_recipe
+from gentoolkit.training import Plan, TrainingState
+from gentoolkit.training.loop import training_step
+
+CPU = torch.device("cpu")
+
+
+def reference(*overrides: str) -> Recipe:
+    """Return `recipes/dit_flow_reference.yaml` on the CPU, with overrides such as "train.batch_size=16"."""
+    path = Path(__file__).parents[1] / "recipes" / "dit_flow_reference.yaml"
+    return load_recipe(path, ["device=cpu", *overrides])
+
+
+def precisions() -> tuple[str, ...]:
+    """Return the precisions worth timing here, the quickest last: bf16 only where there are instructions for it."""
+    return ("fp32", "bf16") if has_bf16(CPU) else ("fp32",)
+
+
+def training_data() -> TensorDataset:
+    """Return all of the reference's training samples, (2000, 4, 32, 32), and labels (2000,), as tensors."""
+    recipe = reference()
+    dataset = recipe.dataset.entry.build(recipe.dataset.config, "train", recipe.seed)
+    batch = dataset.batch(np.arange(len(dataset)))
+    return TensorDataset(batch.x1, batch.condition)
+
+
+def endless(loader: DataLoader[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, ...]]:
+    """Yield batches, epoch after epoch."""
+    while True:
+        yield from loader
+
+
+def our_step(batch_size: int, precision: str) -> Callable[[], object]:
+    """Return one whole step of the reference recipe, data and bookkeeping included, in "fp32" or "bf16"."""
+    recipe = reference(f"train.batch_size={batch_size}")
+    model = Model.build(recipe)
+    data = model.dataset("train")
+    state = TrainingState(model.backbone, model.objective, recipe.train)
+    plan = Plan(recipe.train, len(data), recipe.seed)
+    state.weights.train()
+
+    def step() -> None:
+        training_step(state, data, model.spec, plan, CPU, precision)
+        state.step += 1
+
+    return step

@@ -1,0 +1,45 @@
+"""The guard fails where a ratio is beyond its bound, and only there."""
+
+import pytest
+
+from benchmarks import bounds
+from benchmarks.bounds import violations
+from benchmarks.timing import Row
+
+SPEED = Row("steps", "plain / ours bf16", 3.0, 2.0, 4.0)
+COST = Row("overhead", "ours / bare", 1.05, 1.0, 1.2)
+ROWS = [SPEED, COST]
+NAME, OTHER = "steps: plain / ours bf16", "overhead: ours / bare"
+
+
+@pytest.mark.parametrize("limits", [{}, {NAME: {"at_least": 3.0}}, {OTHER: {"at_most": 1.05}}])
+def test_what_keeps_its_bounds_passes(limits):
+    assert violations(ROWS, limits, bf16=True) == []
+
+
+def test_what_breaks_one_is_told_with_its_spread_and_the_bound():
+    limits = {NAME: {"at_least": 3.1}, OTHER: {"at_most": 1.04}}
+    assert violations(ROWS, limits, bf16=True) == [
+        "steps: plain / ours bf16: 3 (2 to 4), expected at least 3.1",
+        "overhead: ours / bare: 1.05 (1 to 1.2), expected at most 1.04",
+    ]
+
+
+def test_a_bound_that_names_no_row_is_a_fault_where_its_section_ran():
+    (fault,) = violations([COST], {"overhead: oours": {"at_most": 1}, NAME: {"at_least": 9}}, bf16=True)
+    assert fault == "overhead: oours: has a bound but was not measured; it is one of overhead: ours / bare"
+
+
+def test_bounds_of_bf16_wait_for_a_processor_that_has_it():
+    row = Row("steps", "plain / ours fp32", 3.0, 2.0, 4.0)
+    assert violations([row], {NAME: {"at_least": 9.0}}, bf16=False) == []
+    assert len(violations([row], {NAME: {"at_least": 9.0}}, bf16=True)) == 1
+
+
+def test_the_committed_bounds_are_well_formed():
+    committed = bounds.load()
+    assert committed
+    for name, bound in committed.items():
+        assert ": " in name
+        assert len(bound) == 1
+        assert set(bound) <= {"at_least", "at_most"}

@@ -1,0 +1,106 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from gentoolkit.evaluation import GaussianClasses, class_residual_std, fit_gaussian_classes
+from gentoolkit.evaluation.exact import FIT_SAMPLES
+from gentoolkit.paths import Path
+from gentoolkit.protocols import Batch
+from gentoolkit.randomness import normal_rows
+from gentoolkit.sampling import generate, source_noise
+from gentoolkit_euler import EulerConfig
+from gentoolkit_euler.sampler import Euler
+from testing_parts.objectives import Circle
+
+SHAPE = (2, 3, 4)
+MEANS = torch.linspace(-1, 2, 3).reshape(3, 1, 1, 1) * torch.linspace(0.5, 1.5, 24).reshape(SHAPE)
+STDS = (0.03, 0.0376, 0.2)
+
+
+class Sorted:
+    """Classes N(MEANS[k], STDS[k]² I), one after another: the first samples are all of class 0."""
+
+    def __init__(self, each, classes=3):
+        self.each, self.classes, self.read = each, classes, []
+
+    def __len__(self):
+        return self.each * self.classes
+
+    def batch(self, indices):
+        self.read += indices.tolist()
+        labels = torch.from_numpy(indices // self.each)
+        noise = normal_rows(0, "data", indices, SHAPE)
+        return Batch(MEANS[labels] + torch.tensor(STDS)[labels].reshape(-1, 1, 1, 1) * noise, labels)
+
+
+def euler_factor(std, num_steps):
+    """Return what n Euler steps with the exact field make of x0: on the linear path x1 = mean + factor x0.
+
+    With x = t mean + y, dx/dt = mean + c(t) y, c = (t std² - (1 - t)) / (t² std² + (1 - t)²): the mean is followed
+    exactly, and a step of h multiplies y by 1 + h c(t).
+    """
+    times = [k / num_steps for k in range(num_steps)]
+    slopes = [(t * std**2 - (1 - t)) / (t**2 * std**2 + (1 - t) ** 2) for t in times]
+    return math.prod(1 + c / num_steps for c in slopes)
+
+
+@pytest.mark.parametrize("num_steps", [1, 20, 200])
+def test_euler_steps_with_the_exact_field_are_exact_mathematics(num_steps):
+    field = GaussianClasses(MEANS, STDS).field()
+    x0, labels = source_noise(1, 30, SHAPE), torch.arange(30) % 3
+    x1 = generate(field, Euler(EulerConfig(num_steps=num_steps)), x0, labels).x1
+    factors = torch.tensor([euler_factor(std, num_steps) for std in STDS])[labels].reshape(-1, 1, 1, 1)
+    # float32 states of size 4, rounded at every step; h |c| <= 1, so no step amplifies what came before.
+    torch.testing.assert_close(x1, MEANS[labels] + factors * x0, rtol=0, atol=num_steps * 4 * 2**-23)
+
+
+def test_twenty_steps_keep_half_of_the_deviation_and_many_keep_all():
+    assert euler_factor(0.0376, 20) / 0.0376 == pytest.approx(0.55, abs=0.005)  # the figure known for the patterns
+    assert euler_factor(0.0376, 20_000) / 0.0376 == pytest.approx(1, abs=0.01)
+
+
+def test_without_labels_there_is_one_class():
+    field = GaussianClasses(MEANS[:1], STDS[:1]).field()
+    x, t = source_noise(2, 5, SHAPE), torch.linspace(0, 0.9, 5)
+    conditions = (None, torch.zeros(5, 3), torch.full((5,), 7))
+    assert all(torch.equal(field(x, t, None), field(x, t, condition)) for condition in conditions)
+
+
+def test_another_path_is_followed():
+    field = GaussianClasses(MEANS, (0.0, 0.0, 0.0)).field(Path(Circle()))
+    x, t, labels = source_noise(3, 6, SHAPE), torch.linspace(0, 0.9, 6), torch.arange(6) % 3
+    # A class that is one point: the denoised sample is that point, whatever x_t.
+    torch.testing.assert_close(field.denoised(x, t, labels), MEANS[labels], rtol=0, atol=1e-4)
+
+
+def test_means_and_deviations_are_those_of_the_samples():
+    data = Sorted(40)
+    fitted = fit_gaussian_classes(data, 3, seed=0, chunk=7)
+    x1 = data.batch(np.arange(120)).x1.reshape(3, 40, *SHAPE)
+    torch.testing.assert_close(fitted.means, x1.mean(dim=1))
+    assert fitted.stds == pytest.approx([class_residual_std({"": part}) for part in x1], rel=1e-6)
+
+
+def test_of_much_data_so_many_samples_are_read_in_no_order_of_theirs():
+    data = Sorted(10**9)
+    fitted = fit_gaussian_classes(data, 3, seed=0)
+    assert len(set(data.read)) == 3 * FIT_SAMPLES
+    # Of 1,500 draws, a class gets 500 with a deviation of 18.3: at least 390 but for P < 1e-8.
+    assert (np.bincount(np.array(data.read) // 10**9, minlength=3) > 390).all()
+    # The error of a mean is N(0, std² / n) in each of 24 dimensions: its root mean square exceeds
+    # (std / sqrt(n)) (1 + 6 / sqrt(24)) but for P < 2e-8 a class.
+    errors = (fitted.means - MEANS).flatten(1).square().mean(dim=1).sqrt()
+    assert (errors < torch.tensor(STDS) / math.sqrt(390) * (1 + 6 / math.sqrt(24))).all()
+
+
+def test_one_class_takes_all_samples_whatever_their_condition():
+    data = Sorted(30, classes=2)
+    fitted = fit_gaussian_classes(data, seed=0)
+    torch.testing.assert_close(fitted.means[0], data.batch(np.arange(60)).x1.mean(dim=0))
+
+
+@pytest.mark.parametrize(("each", "classes"), [(1, 3), (9, 4)])
+def test_a_class_with_fewer_than_two_samples_has_no_field(each, classes):
+    assert fit_gaussian_classes(Sorted(each), classes, seed=0) is None
