@@ -79,7 +79,8 @@ class Optimisers:
             )
         if self.matrices:
             blocks = [block for matrix in self.matrices for block in matrix.blocks]
-            self.parts["muon"] = without_compiler(Muon)(blocks, lr=settings.matrix_learning_rate, weight_decay=decay)
+            rate, momentum = settings.matrix_learning_rate, settings.matrix_momentum
+            self.parts["muon"] = without_compiler(Muon)(blocks, lr=rate, momentum=momentum, weight_decay=decay)
         self.peaks = {name: part.param_groups[0]["lr"] for name, part in self.parts.items()}
 
     def step(self, rate: float) -> None:

@@ -109,7 +109,7 @@ class DiT(nn.Module):
         hidden, self.patch = config.hidden_size, config.patch_size
         self.grid = (height // self.patch, width // self.patch)
         self.hidden_size, self.channels, self.time_scale = hidden, channels, config.time_scale
-        self.patchify = nn.Conv2d(channels, hidden, kernel_size=self.patch, stride=self.patch)
+        self.patchify = Linear(self.patch**2 * channels, hidden)
         self.position = nn.Parameter(POSITIONS[config.position](*self.grid, hidden))
         self.time = nn.Sequential(Linear(hidden, hidden), nn.GELU(), Linear(hidden, hidden))
         self.condition = condition_embedding(spec, hidden)
@@ -126,10 +126,12 @@ class DiT(nn.Module):
 
         With `tokens`, (B, K) int64, only these patches are computed, as if there were no others: (B, K, C·P·P).
         """
-        x_BND = self.patchify(x_t).flatten(2).transpose(1, 2).contiguous()  # or every block would work on strided rows
-        x_BND = x_BND + self.position.to(x_BND.dtype)  # under autocast the tokens stay in bf16 throughout
+        patches_BNP = self.patches(x_t)
         if tokens is not None:
-            x_BND = x_BND.take_along_dim(tokens[..., None], dim=1)
+            patches_BNP = patches_BNP.take_along_dim(tokens[..., None], dim=1)
+        position_BND = self.position if tokens is None else F.embedding(tokens, self.position[0])
+        x_BND = self.patchify(patches_BNP)
+        x_BND = x_BND + position_BND.to(x_BND.dtype)  # under autocast the tokens stay in bf16 throughout
         c_BD = self.time(features(self.time_scale * t, self.hidden_size))
         if self.condition is not None:
             c_BD = c_BD + self.condition(condition)

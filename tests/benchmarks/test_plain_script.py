@@ -34,7 +34,8 @@ def pair():
     with torch.no_grad():
         for parameter in model.backbone.parameters():
             parameter += 0.05 * torch.randn(parameter.shape, generator=generator)
-    plain.load_state_dict({plain_name(name): value for name, value in model.backbone.state_dict().items()})
+    weights = {plain_name(name): value for name, value in model.backbone.state_dict().items()}
+    plain.load_state_dict(weights | {"patch.weight": weights["patch.weight"].unflatten(1, (4, 2, 2))})
     return model, plain
 
 

@@ -57,6 +57,16 @@ def test_what_is_no_matrix_takes_torchs_adamw():
     assert not torch.equal(network.joint, twin.joint)
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_muon_averages_gradients_by_its_momentum(momentum):
+    network = TwoLayers()
+    part = optimisers(network, optimizer="muon", matrix_momentum=momentum)
+    set_gradients(network)
+    part.step(1.0)
+    buffer = next(iter(part.parts["muon"].state.values()))["momentum_buffer"]
+    torch.testing.assert_close(buffer, (1 - momentum) * network.joint.grad[:4])
+
+
 def test_the_rate_scales_the_peaks():
     network = TwoLayers()
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
