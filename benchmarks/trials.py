@@ -1,0 +1,80 @@
+"""What each setting of `recipes/dit_flow.yaml` is worth: the recipe with one thing changed, on a seed for tuning.
+
+python -m benchmarks.trials [--seed 101] [--only NAME ...] [--json FILE] [OVERRIDE ...]
+
+Each trial is one `gentool run`. Its training time stands beside that of the recipe as it is, which is run first.
+Further overrides hold for all trials.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.time_to_quality import Outcome, run
+
+#: Name -> what is changed.
+TRIALS: dict[str, Sequence[str]] = {
+    "as it is": (),
+    "positions from N(0, 0.02²)": ("backbone.position=normal",),
+    "time not scaled": ("backbone.time_scale=1.0",),
+    "all tokens, batch 16": ("objective.tokens=null", "train.batch_size=16"),
+    "128 tokens, batch 32": ("objective.tokens=128", "train.batch_size=32"),
+    "32 tokens, batch 128": ("objective.tokens=32", "train.batch_size=128"),
+    "half the batch": ("train.batch_size=32",),
+    "weight power 0": ("objective.weight_power=0.0",),
+    "weight power 1": ("objective.weight_power=1.0",),
+    "weight power 2": ("objective.weight_power=2.0",),
+    "uniform times": ("objective.times=uniform",),
+    "AdamW alone": ("train.optimizer=adamw", "train.learning_rate=2e-3"),
+    "Muon at 0.02": ("train.matrix_learning_rate=0.02",),
+    "Muon at 0.08": ("train.matrix_learning_rate=0.08",),
+    "AdamW part at 3e-3": ("train.learning_rate=3e-3",),
+    "AdamW part at 1e-2": ("train.learning_rate=1e-2",),
+    "cosine schedule": ("train.schedule=cosine",),
+    "no average": ("train.ema_decay=null",),
+    "average of 0.95": ("train.ema_decay=0.95",),
+    "no clipping": ("train.clip_norm=null",),
+    "weight decay 0.1": ("train.weight_decay=0.1",),
+    "two thirds of the steps": ("train.steps=80",),
+}
+
+
+HEAD = (
+    "| changed | training time | validation loss | above optimum | RMSE of means | SW2 | residual |\n"
+    "| --- | --- | --- | --- | --- | --- | --- |\n"
+)
+
+
+def line(name: str, trial: Outcome, base: Outcome) -> str:
+    """Return a row of the table in Markdown."""
+    excess, time = trial.loss - trial.optimum, trial.train_seconds / base.train_seconds
+    quality = (
+        f"{trial.loss:.4f} | {excess:.4f} | {trial.rmse:.4f} | {trial.wasserstein:.4f} | {trial.residual_ratio:.2f}"
+    )
+    return f"| {name} | {time:.2f} | {quality} |"
+
+
+def main() -> None:
+    """Run the trials and print their table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--seed", type=int, default=101, help="another one than those of reported figures")
+    parser.add_argument("--only", nargs="+", choices=TRIALS, metavar="NAME", default=list(TRIALS))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures")
+    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="such as train.steps=100")
+    options = parser.parse_args()
+    print(HEAD, end="", flush=True)
+    outcomes: dict[str, Outcome] = {}
+    for name in dict.fromkeys(["as it is", *options.only]):
+        outcomes[name] = run(options.seed, [*options.overrides, *TRIALS[name]])
+        print(line(name, outcomes[name], outcomes["as it is"]), flush=True)
+    if options.json:
+        figures: dict[str, Any] = {name: vars(outcome) for name, outcome in outcomes.items()}
+        options.json.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
