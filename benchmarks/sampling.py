@@ -19,7 +19,7 @@ SECTION = "sampling"
 
 def measure(quick: bool) -> list[Row]:
     """Return ratios of the times for one batch of images; `quick` takes a smaller batch and fewer steps."""
-    batch_size, num_steps, rounds = (16, 5, 5) if quick else (64, 20, 5)
+    batch_size, num_steps, rounds = (16, 5, 5) if quick else (64, 20, 3)
     contenders = {
         "plain fp32": plain(batch_size, num_steps),
         **{f"ours {precision}": ours(batch_size, num_steps, precision) for precision in precisions()},
