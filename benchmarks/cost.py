@@ -19,18 +19,15 @@ relative errors, since the times span two orders of magnitude.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
 
-from benchmarks.reference import CPU, precisions, reference
+from benchmarks.reference import precisions, reference, step_of
 from benchmarks.timing import Row, interleaved, ratio
-from gentoolkit.pipeline import Model
 from gentoolkit.recipe import Recipe
-from gentoolkit.training import Plan, TrainingState
-from gentoolkit.training.loop import training_step
 
 SECTION = "cost of a step"
 HEAD_WIDTH, PATCH = 32, 2
@@ -119,21 +116,6 @@ def recipe_of(size: Size) -> Recipe:
         f"backbone.num_heads={size.width // HEAD_WIDTH}",
         f"train.batch_size={size.batch}",
     )
-
-
-def step_of(recipe: Recipe, precision: str) -> Callable[[], None]:
-    """Return one whole training step of a recipe, data and bookkeeping included."""
-    model = Model.build(recipe)
-    data = model.dataset("train")
-    state = TrainingState(model.backbone, model.objective, recipe.train)
-    plan = Plan(recipe.train, len(data), recipe.seed)
-    state.weights.train()
-
-    def step() -> None:
-        training_step(state, data, model.spec, plan, CPU, precision)
-        state.step += 1
-
-    return step
 
 
 def fit(times: Mapping[Size, list[float]]) -> CostModel:

@@ -45,12 +45,12 @@ def growth_of_child(name: str, batch_size: int) -> int:
 def contender(name: str, batch_size: int) -> Callable[[], object]:
     """Return the training step of that name."""
     from benchmarks.plain_script import PlainTraining
-    from benchmarks.reference import our_step, training_data
+    from benchmarks.reference import reference, step_of, training_data
 
     owner, precision = name.split()
     makers: dict[str, Callable[[], Callable[[], object]]] = {
         "plain": lambda: PlainTraining(training_data(), batch_size).step,
-        "ours": lambda: our_step(batch_size, precision),
+        "ours": lambda: step_of(reference(f"train.batch_size={batch_size}"), precision),
     }
     return makers[owner]()
 

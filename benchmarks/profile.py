@@ -16,7 +16,7 @@ from pathlib import Path
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.plain_script import PlainTraining
-from benchmarks.reference import our_step, precisions, training_data
+from benchmarks.reference import precisions, reference, step_of, training_data
 
 #: Kind -> what the names of its operators contain; the first kind that fits counts.
 KINDS = {
@@ -58,7 +58,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the shares")
     options = parser.parse_args()
     steps: dict[str, Callable[[], object]] = {"plain fp32": PlainTraining(training_data(), options.batch_size).step}
-    steps |= {f"ours {precision}": our_step(options.batch_size, precision) for precision in precisions()}
+    recipe = reference(f"train.batch_size={options.batch_size}")
+    steps |= {f"ours {precision}": step_of(recipe, precision) for precision in precisions()}
     seconds = {name: measure(step) for name, step in steps.items()}
     whole = sum(seconds["plain fp32"].values())
     shares = {name: {kind: times.get(kind, 0) / whole for kind in [*KINDS, REST]} for name, times in seconds.items()}

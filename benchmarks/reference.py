@@ -1,4 +1,4 @@
-"""The reference recipe's data and training step, which all sections time."""
+"""The reference recipe and its data, and the training step of any recipe, which all sections time."""
 
 from __future__ import annotations
 
@@ -44,9 +44,8 @@ def endless(loader: DataLoader[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, ..
         yield from loader
 
 
-def our_step(batch_size: int, precision: str) -> Callable[[], object]:
-    """Return one whole step of the reference recipe, data and bookkeeping included, in "fp32" or "bf16"."""
-    recipe = reference(f"train.batch_size={batch_size}")
+def step_of(recipe: Recipe, precision: str) -> Callable[[], None]:
+    """Return one whole training step of a recipe, data and bookkeeping included, in "fp32" or "bf16"."""
     model = Model.build(recipe)
     data = model.dataset("train")
     state = TrainingState(model.backbone, model.objective, recipe.train)

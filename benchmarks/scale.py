@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.cost import AXES, Cost, cost_rows, measure_cost, step_of
+from benchmarks.cost import AXES, Cost, cost_rows, measure_cost
 from benchmarks.memory import STATUS, held
-from benchmarks.reference import precisions
+from benchmarks.reference import precisions, step_of
 from benchmarks.timing import Row, interleaved, ratio
 from gentoolkit.recipe import Recipe, load_recipe
 

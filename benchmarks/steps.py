@@ -11,7 +11,7 @@ from torch.utils.data import TensorDataset
 from benchmarks import limit
 from benchmarks.peers import TRAININGS, TrainingMaker, installed
 from benchmarks.plain_script import PlainTraining
-from benchmarks.reference import our_step, precisions, training_data
+from benchmarks.reference import precisions, reference, step_of, training_data
 from benchmarks.timing import Row, interleaved, ratio
 
 SECTION = "training step"
@@ -37,7 +37,7 @@ def own_steps(data: TensorDataset, batch_size: int) -> dict[str, Step]:
     """Return the plain script's step, and for each precision ours, the limit and a large product."""
     steps: dict[str, Step] = {"plain fp32": PlainTraining(data, batch_size).step}
     for precision in precisions():
-        steps[f"ours {precision}"] = our_step(batch_size, precision)
+        steps[f"ours {precision}"] = step_of(reference(f"train.batch_size={batch_size}"), precision)
         steps[f"limit {precision}"] = limit.runner(limit.step_products(batch_size), DTYPES[precision])
         steps[f"square {precision}"] = limit.runner([SQUARE], DTYPES[precision])
     return steps
