@@ -32,6 +32,7 @@ TRIALS: dict[str, Sequence[str]] = {
     "AdamW alone": ("train.optimizer=adamw", "train.learning_rate=2e-3"),
     "Muon at 0.02": ("train.matrix_learning_rate=0.02",),
     "Muon at 0.08": ("train.matrix_learning_rate=0.08",),
+    "Muon's momentum 0.95": ("train.matrix_momentum=0.95",),
     "AdamW part at 3e-3": ("train.learning_rate=3e-3",),
     "AdamW part at 1e-2": ("train.learning_rate=1e-2",),
     "cosine schedule": ("train.schedule=cosine",),
@@ -39,7 +40,7 @@ TRIALS: dict[str, Sequence[str]] = {
     "average of 0.95": ("train.ema_decay=0.95",),
     "no clipping": ("train.clip_norm=null",),
     "weight decay 0.1": ("train.weight_decay=0.1",),
-    "two thirds of the steps": ("train.steps=80",),
+    "half of the steps": ("train.steps=80",),
 }
 
 

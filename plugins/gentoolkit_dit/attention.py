@@ -20,7 +20,7 @@ def attend(qkv_BN3D: Tensor, num_heads: int) -> Tensor:
     """Return softmax(q kᵀ / sqrt(d)) v for a joint q, k, v, (B, N, 3·D): (B, N, D).
 
     Vaswani et al. 2017, arXiv:1706.03762, Eq. 1. By torch's fused kernel, but for bf16 on CPUs in blocks, where a head
-    fits one: that kernel computes in float32 there.
+    fits one: that was the quicker way to train there.
     """
     fits = qkv_BN3D.shape[1] ** 2 * qkv_BN3D.element_size() <= BLOCK_BYTES
     if fits and qkv_BN3D.device.type == "cpu" and qkv_BN3D.dtype == torch.bfloat16:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-#: Whether oneDNN's float32 kernels use AVX-512, while the BLAS behind torch's own products may not (MKL on AMD).
+#: Whether oneDNN's float32 kernels have AVX-512; torch's own products, by another library, may be slower (as on AMD).
 WIDE = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
