@@ -11,7 +11,7 @@ from torch import Tensor
 from benchmarks.peers import diffusers_dit, installed
 from benchmarks.plain_script import PlainDiT, plain_sample
 from benchmarks.reference import precisions, reference
-from benchmarks.timing import Row, interleaved, ratio
+from benchmarks.timing import Row, by_itself, interleaved, ratio
 from gentoolkit.pipeline import Model
 
 SECTION = "sampling"
@@ -40,7 +40,7 @@ def measure(quick: bool) -> list[Row]:
 def plain(batch_size: int, num_steps: int) -> Callable[[], object]:
     """Return the plain script's sampling of one batch."""
     model, label = PlainDiT().eval(), torch.arange(batch_size) % 4
-    return lambda: plain_sample(model, label, num_steps)
+    return by_itself(lambda: plain_sample(model, label, num_steps))
 
 
 def ours(batch_size: int, num_steps: int, precision: str) -> Callable[[], object]:
@@ -53,7 +53,7 @@ def peers(batch_size: int, num_steps: int) -> dict[str, Callable[[], object]]:
     """Return diffusers' loop, in fp32 and with the weights in bf16, as its users load them to be quick."""
     makers = installed({"diffusers": diffusers_loop})
     return {
-        f"{name} {precision}": make(batch_size, num_steps, precision)
+        f"{name} {precision}": by_itself(make(batch_size, num_steps, precision))
         for name, make in makers.items()
         for precision in precisions()
     }

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
 from gentoolkit.errors import UsageError
+
+#: Parameters of glibc's mallopt(3), from its malloc.h.
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 
 
 def choose_device(name: str) -> torch.device:
@@ -39,3 +44,16 @@ def choose_precision(name: str, device: torch.device) -> str:
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
     """Return the context in which matrix products run in bf16 (Micikevicius et al. 2018), or a null one for fp32."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def keep_freed_memory(threshold: int = 2**30) -> None:
+    """Let the C library keep freed blocks of up to `threshold` bytes for the next ones, to the end of the process.
+
+    glibc by itself takes each block of 32 MiB or more from the system and gives it back when it is freed, and the
+    system clears every page anew: a large layer's outputs, a tenth of a training step here. Other C libraries than
+    glibc are left alone.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(MMAP_THRESHOLD, threshold)
+        mallopt(TRIM_THRESHOLD, -1)  # never

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gentoolkit import evaluation
 from gentoolkit.api import Config, DataSpec, Labels
-from gentoolkit.devices import choose_device, choose_precision
+from gentoolkit.devices import choose_device, choose_precision, keep_freed_memory
 from gentoolkit.errors import UsageError, listing
 from gentoolkit.paths import Field
 from gentoolkit.protocols import Dataset, Objective, Sampler
@@ -45,8 +45,13 @@ class Model:
 
     @classmethod
     def build(cls, recipe: Recipe) -> Model:
-        """Build the parts with keyed initial weights; the global RNG is left alone."""
+        """Build the parts with keyed initial weights; the global RNG is left alone.
+
+        On a CPU the process keeps the memory that it frees from then on; see `keep_freed_memory`.
+        """
         device = choose_device(recipe.device)
+        if device.type == "cpu":
+            keep_freed_memory()
         with forked(recipe.seed, "backbone initialisation"):
             backbone = recipe.backbone.entry.build(recipe.backbone.config, recipe.spec)
         with forked(recipe.seed, "objective initialisation"):

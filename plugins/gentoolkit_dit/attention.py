@@ -57,27 +57,29 @@ class BlockedAttention(torch.autograd.Function):
     def forward(ctx: Any, qkv: Tensor, num_heads: int) -> Tensor:  # noqa: D102
         out = qkv.new_empty(*qkv.shape[:2], qkv.shape[2] // 3)
         parts, outs = split(qkv, 3, num_heads), split(out, 1, num_heads)[0]
-        kept = []
+        kept: list[Tensor] = []
         keeps = ctx.needs_input_grad[0] and outs[..., 0].numel() * outs.shape[3] * 2 <= KEPT_BYTES
         for rows, columns in blocks(parts):
             q, k, v = scaled(parts[:, rows, columns])
             p = (q @ k.mT).softmax(dim=-1)
             outs[rows, columns] = (p @ v).view_as(outs[rows, columns])
-            kept += [p] if keeps else []
-        ctx.save_for_backward(qkv, *kept)
-        ctx.num_heads = num_heads
+            kept += [q, k, v, p] if keeps else []
+        ctx.save_for_backward(*kept if keeps else [qkv])
+        ctx.shape, ctx.num_heads = qkv.shape, num_heads
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor, None]:  # noqa: D102
-        qkv, *kept = ctx.saved_tensors
-        d_qkv = torch.empty_like(qkv)
-        parts, d_parts = split(qkv, 3, ctx.num_heads), split(d_qkv, 3, ctx.num_heads)
-        d_outs = split(d_out, 1, ctx.num_heads)[0]
-        for i, (rows, columns) in enumerate(blocks(parts)):
-            q, k, v = scaled(parts[:, rows, columns])
-            p = kept[i] if kept else (q @ k.mT).softmax(dim=-1)
+        d_qkv = d_out.new_empty(ctx.shape)
+        d_parts, d_outs = split(d_qkv, 3, ctx.num_heads), split(d_out, 1, ctx.num_heads)[0]
+        saved = ctx.saved_tensors
+        for i, (rows, columns) in enumerate(blocks(d_parts)):
+            if len(saved) > 1:
+                q, k, v, p = saved[4 * i : 4 * i + 4]
+            else:
+                q, k, v = scaled(split(saved[0], 3, ctx.num_heads)[:, rows, columns])
+                p = (q @ k.mT).softmax(dim=-1)
             d_o = d_outs[rows, columns].flatten(0, 1)
             d_s = torch.ops.aten._softmax_backward_data(d_o @ v.mT, p, -1, p.dtype)
             d_block = d_parts[:, rows, columns]
