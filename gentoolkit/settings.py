@@ -55,7 +55,10 @@ class TrainSettings(Strict):
     condition_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Probability that a sample is trained without its condition; guidance needs some."""
     precision: Precision = "auto"
-    """`bf16` is autocast; `auto` is bf16 where the processor has bf16 instructions, else fp32."""
+    """`bf16` is autocast; `auto` is bf16 where the processor has bf16 instructions, else fp32.
+
+    A DiT's losses in bf16 stay within 3 % of those in fp32, step by step (`tests/plugins/test_dit_precision.py`).
+    """
     checkpoint_every: Count | None = None
     """Steps between checkpoints; by default ten over the run. The last step is always saved."""
     keep_checkpoints: int = Field(default=2, ge=2)

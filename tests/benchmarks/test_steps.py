@@ -15,6 +15,7 @@ TIMES = {
     "limit bf16": [1.0, 2.0],
     "square fp32": [0.1, 0.2],
     "square bf16": [0.01, 0.02],
+    steps.GIVEN_BACK: [3.0, 6.0],
     "quick fp32": [6.0, 12.0],
     "quick bf16": [5.0, 10.0],
     "slow fp32": [20.0, 40.0],
@@ -32,7 +33,11 @@ def two_precisions(monkeypatch):
 
 
 def test_the_plain_script_is_divided_by_ours():
-    assert medians(steps.plain_rows(TIMES, 64)) == {"plain fp32 / ours fp32": 2, "plain fp32 / ours bf16": 4}
+    assert medians(steps.plain_rows(TIMES, 64)) == {
+        "plain fp32 / ours fp32": 2,
+        "plain fp32 / ours bf16": 4,
+        "freed memory given back / ours bf16": 1.5,
+    }
 
 
 def test_the_quickest_peer_is_another_one_at_its_best_than_as_it_comes():
@@ -61,6 +66,7 @@ def test_the_limit_is_divided_by_our_step():
 def test_every_own_step_runs():
     work = steps.own_steps(training_data(), batch_size=1)
     expected = {"plain fp32", *(f"{kind} {p}" for kind in ("ours", "limit", "square") for p in precisions())}
+    expected |= {steps.GIVEN_BACK}
     assert set(work) == expected
     for name in expected - {f"square {p}" for p in precisions()}:
         work[name]()
