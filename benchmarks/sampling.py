@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from benchmarks.peers import diffusers_dit, installed
 from benchmarks.plain_script import PlainDiT, plain_sample
 from benchmarks.reference import precisions, reference
-from benchmarks.timing import Row, by_itself, interleaved, ratio
+from benchmarks.timing import Row, in_processes, interleaved, ratio
 from gentoolkit.pipeline import Model
 
 SECTION = "sampling"
@@ -20,12 +21,13 @@ SECTION = "sampling"
 def measure(quick: bool) -> list[Row]:
     """Return ratios of the times for one batch of images; `quick` takes a smaller batch and fewer steps."""
     batch_size, num_steps, rounds = (16, 5, 5) if quick else (64, 20, 3)
-    contenders = {
-        "plain fp32": plain(batch_size, num_steps),
-        **{f"ours {precision}": ours(batch_size, num_steps, precision) for precision in precisions()},
+    contenders: dict[str, Callable[[], Callable[[], object]]] = {
+        "plain fp32": partial(plain, batch_size, num_steps),
+        **{f"ours {precision}": partial(ours, batch_size, num_steps, precision) for precision in precisions()},
         **({} if quick else peers(batch_size, num_steps)),
     }
-    times = interleaved(contenders, rounds)
+    with in_processes(contenders) as samplings:
+        times = interleaved(samplings, rounds)
     auto = f"ours {precisions()[-1]}"
     seconds = f"{batch_size} images, {num_steps} Euler steps; plain: {median(times['plain fp32']):.1f} s"
     rows = [
@@ -40,7 +42,7 @@ def measure(quick: bool) -> list[Row]:
 def plain(batch_size: int, num_steps: int) -> Callable[[], object]:
     """Return the plain script's sampling of one batch."""
     model, label = PlainDiT().eval(), torch.arange(batch_size) % 4
-    return by_itself(lambda: plain_sample(model, label, num_steps))
+    return lambda: plain_sample(model, label, num_steps)
 
 
 def ours(batch_size: int, num_steps: int, precision: str) -> Callable[[], object]:
@@ -49,11 +51,11 @@ def ours(batch_size: int, num_steps: int, precision: str) -> Callable[[], object
     return lambda: model.sample(per_class=batch_size // 4)
 
 
-def peers(batch_size: int, num_steps: int) -> dict[str, Callable[[], object]]:
-    """Return diffusers' loop, in fp32 and with the weights in bf16, as its users load them to be quick."""
+def peers(batch_size: int, num_steps: int) -> dict[str, Callable[[], Callable[[], object]]]:
+    """Return what makes diffusers' loop, in fp32 and with the weights in bf16, as its users load them to be quick."""
     makers = installed({"diffusers": diffusers_loop})
     return {
-        f"{name} {precision}": by_itself(make(batch_size, num_steps, precision))
+        f"{name} {precision}": partial(make, batch_size, num_steps, precision)
         for name, make in makers.items()
         for precision in precisions()
     }

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
-
-from gentoolkit.devices import keep_freed_memory
-
-T = TypeVar("T")
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -50,20 +49,34 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def by_itself(work: Callable[[], T]) -> Callable[[], T]:
-    """Return others' work as it runs in a process of its own, where nobody has told glibc to keep large freed blocks.
+class _Child:
+    """What a child process of `in_processes` holds."""
 
-    Building one of our models does (`keep_freed_memory`); 32 MiB is where glibc's own, growing limit ends.
+    work: Callable[[], Any]
+
+
+def _build(make: Callable[[], Callable[[], Any]]) -> None:
+    _Child.work = make()
+
+
+def _run() -> None:
+    _Child.work()
+
+
+@contextmanager
+def in_processes(makers: Mapping[str, Callable[[], Callable[[], Any]]]) -> Iterator[dict[str, Callable[[], Any]]]:
+    """Build each contender in a process of its own and yield what runs it there and waits for it.
+
+    In one process they would share a heap, and a step would be slower or quicker with what others have left there. A
+    maker must be picklable.
     """
-
-    def run() -> T:
-        keep_freed_memory(2**25)
-        try:
-            return work()
-        finally:
-            keep_freed_memory()
-
-    return run
+    context = multiprocessing.get_context("spawn")
+    with ExitStack() as stack:
+        pools = {
+            name: stack.enter_context(ProcessPoolExecutor(1, context, initializer=_build, initargs=(make,)))
+            for name, make in makers.items()
+        }
+        yield {name: lambda pool=pool: pool.submit(_run).result() for name, pool in pools.items()}  # type: ignore[misc]
 
 
 def interleaved(contenders: Mapping[str, Callable[[], Any]], rounds: int, warm_up: int = 1) -> dict[str, list[float]]:
