@@ -7,7 +7,7 @@ activations, biases, the optimiser and the data count nothing. `torch.utils.flop
 plain script and for our network; a test compares.
 
 How they are timed: `torch.mm` and `torch.bmm` into tensors allocated beforehand, in the layouts that autograd meets
-(W is (out, in), never copied); in float32 each shape by oneDNN instead, where one trial finds that quicker. The
+(W is (out, in), never copied); in float32 each shape by oneDNN instead, where the best of three trials is quicker. The
 products of attention are made for one sample after the other, whose scores stay in the caches: quicker than for all at
 once. Products of equal shapes share their tensors, which are then found in the caches more often than in a real step:
 the limit is rather too quick than too slow.
@@ -110,7 +110,7 @@ def runner(products: list[Product], dtype: torch.dtype) -> Callable[[], None]:
         ways = [partial(torch.mm if p.batch == 1 else torch.bmm, left, right, out=out)]
         if p.batch == 1 and dtype == torch.float32:
             ways.append(partial(convolution, left, right))
-        calls[p] = min(ways, key=second_time)
+        calls[p] = min(ways, key=best_time)
     for tensor in held.values():
         tensor.normal_(generator=torch.Generator().manual_seed(0))
 
@@ -121,10 +121,10 @@ def runner(products: list[Product], dtype: torch.dtype) -> Callable[[], None]:
     return run
 
 
-def second_time(call: Callable[[], object]) -> float:
-    """Return the seconds that a call takes once its memory has been touched."""
+def best_time(call: Callable[[], object]) -> float:
+    """Return the least seconds that a call takes of three, once its memory has been touched."""
     call()
-    return seconds(call)
+    return min(seconds(call) for _ in range(3))
 
 
 def convolution(left: Tensor, right: Tensor) -> Tensor:
