@@ -44,15 +44,10 @@ def growth_of_child(name: str, batch_size: int) -> int:
 
 def contender(name: str, batch_size: int) -> Callable[[], object]:
     """Return the training step of that name."""
-    from benchmarks.plain_script import PlainTraining
-    from benchmarks.reference import reference, step_of, training_data
+    from benchmarks.steps import our_step, plain_step
 
     owner, precision = name.split()
-    makers: dict[str, Callable[[], Callable[[], object]]] = {
-        "plain": lambda: PlainTraining(training_data(), batch_size).step,
-        "ours": lambda: step_of(reference(f"train.batch_size={batch_size}"), precision),
-    }
-    return makers[owner]()
+    return plain_step(batch_size) if owner == "plain" else our_step(batch_size, precision)
 
 
 def growth(step: Callable[[], object]) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 
@@ -63,6 +64,10 @@ def _run() -> None:
     _Child.work()
 
 
+def _wait_for_run(pool: ProcessPoolExecutor) -> None:
+    pool.submit(_run).result()
+
+
 @contextmanager
 def in_processes(makers: Mapping[str, Callable[[], Callable[[], Any]]]) -> Iterator[dict[str, Callable[[], Any]]]:
     """Build each contender in a process of its own and yield what runs it there and waits for it.
@@ -76,7 +81,7 @@ def in_processes(makers: Mapping[str, Callable[[], Callable[[], Any]]]) -> Itera
             name: stack.enter_context(ProcessPoolExecutor(1, context, initializer=_build, initargs=(make,)))
             for name, make in makers.items()
         }
-        yield {name: lambda pool=pool: pool.submit(_run).result() for name, pool in pools.items()}  # type: ignore[misc]
+        yield {name: partial(_wait_for_run, pool) for name, pool in pools.items()}
 
 
 def interleaved(contenders: Mapping[str, Callable[[], Any]], rounds: int, warm_up: int = 1) -> dict[str, list[float]]:
