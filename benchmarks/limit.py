@@ -1,4 +1,4 @@
-"""The matrix products of a training step alone: what no implementation of the same products gets below.
+"""The matrix products of a training step alone: what the same products by the same libraries take at least.
 
 How the operations are counted: 2 m k n for each product (m, k) x (k, n), times its batch. A linear layer has three:
 the output, the gradient of its input and that of its weight. Where the input needs no gradient (patches, features of

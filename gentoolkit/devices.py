@@ -50,8 +50,8 @@ def keep_freed_memory(threshold: int = 2**30) -> None:
     """Let the C library keep freed blocks of up to `threshold` bytes for the next ones, to the end of the process.
 
     glibc by itself takes each block of 32 MiB or more from the system and gives it back when it is freed, and the
-    system clears every page anew: a large layer's outputs, a tenth of a training step here. Other C libraries than
-    glibc are left alone.
+    system clears every page anew, as for a large layer's outputs in each step; `make bench` measures what that costs.
+    Other C libraries than glibc are left alone.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:

@@ -37,7 +37,7 @@ class TrainSettings(Strict):
     matrix_learning_rate: float = Field(default=0.02, gt=0)
     """The peak learning rate of Muon; unused with `adamw`."""
     matrix_momentum: float = Field(default=0.95, ge=0, lt=1)
-    """Muon's momentum: how much of the last steps' gradients it follows; short runs want less."""
+    """Muon's momentum (Jordan et al. 2024), unused with `adamw`; short runs want less, to follow no old gradients."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
     """AdamW's decay rates of the first and second moment."""
     weight_decay: float = Field(default=1e-4, ge=0)
