@@ -30,9 +30,10 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-$(BENCH_STAMP): $(STAMP) benchmarks/peers.txt
+$(BENCH_STAMP): $(STAMP) benchmarks/peers.txt benchmarks/experiments/pyproject.toml
 	$(PIP_INSTALL) --editable '.[bench]'
 	$(PIP_INSTALL) --no-deps --requirement benchmarks/peers.txt
+	$(PIP_INSTALL) --no-deps --editable benchmarks/experiments
 	touch $@
 
 bench: $(BENCH_STAMP)

@@ -7,10 +7,10 @@ activations, biases, the optimiser and the data count nothing. `torch.utils.flop
 plain script and for our network; a test compares.
 
 How they are timed: `torch.mm` and `torch.bmm` into tensors allocated beforehand, in the layouts that autograd meets
-(W is (out, in), never copied); in float32 each shape by oneDNN instead, where the best of three trials is quicker. The
-products of attention are made for one sample after the other, whose scores stay in the caches: quicker than for all at
-once. Products of equal shapes share their tensors, which are then found in the caches more often than in a real step:
-the limit is rather too quick than too slow.
+(W is (out, in), never copied); in float32 each shape by one of oneDNN's convolutions instead, where the best of three
+trials is quicker, with freed memory kept as in our training. The products of attention are made for one sample after
+the other, whose scores stay in the caches: quicker than for all at once. Products of equal shapes share their tensors,
+which are then found in the caches more often than in a real step: the limit is rather too quick than too slow.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.grad import conv2d_weight
 
 from benchmarks.timing import seconds
+from gentoolkit.devices import keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def flops(products: list[Product]) -> int:
 
 def runner(products: list[Product], dtype: torch.dtype) -> Callable[[], None]:
     """Return what runs the products in order, on tensors that it holds."""
+    keep_freed_memory()
     held: dict[tuple[str, tuple[int, ...]], Tensor] = {}
 
     def operand(role: str, batch: int, rows: int, columns: int, transposed: bool = False) -> Tensor:
@@ -110,6 +113,8 @@ def runner(products: list[Product], dtype: torch.dtype) -> Callable[[], None]:
         ways = [partial(torch.mm if p.batch == 1 else torch.bmm, left, right, out=out)]
         if p.batch == 1 and dtype == torch.float32:
             ways.append(partial(convolution, left, right))
+            if p.left_transposed:
+                ways.append(partial(weight_gradient, left, right))
         calls[p] = min(ways, key=best_time)
     for tensor in held.values():
         tensor.normal_(generator=torch.Generator().manual_seed(0))
@@ -129,6 +134,16 @@ def best_time(call: Callable[[], object]) -> float:
 
 def convolution(left: Tensor, right: Tensor) -> Tensor:
     """Return (m, k) x (k, n) as a convolution of size 1: by oneDNN, whose float32 can be quicker than the BLAS's."""
-    pixels = left.reshape(1, -1, 1, left.shape[1]).permute(0, 3, 1, 2)
     kernel = right.mT[:, :, None, None].contiguous(memory_format=torch.channels_last)
-    return F.conv2d(pixels, kernel)
+    return F.conv2d(pixels(left), kernel)
+
+
+def weight_gradient(left: Tensor, right: Tensor) -> Tensor:
+    """Return (m, k) x (k, n), the first transposed in memory, as the gradient of such a convolution's kernel."""
+    kernel_size, inputs, d_outputs = (left.shape[0], right.shape[1], 1, 1), pixels(right), pixels(left.mT)
+    return conv2d_weight(inputs, kernel_size, d_outputs)
+
+
+def pixels(rows: Tensor) -> Tensor:
+    """Return a view of (rows, channels) as an image of one column, (1, channels, rows, 1), channels last."""
+    return rows.reshape(1, -1, 1, rows.shape[1]).permute(0, 3, 1, 2)

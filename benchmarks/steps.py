@@ -19,7 +19,7 @@ from gentoolkit.devices import keep_freed_memory
 SECTION = "training step"
 LIMIT = "fraction of the limit"
 #: The plain script's first steps are slower than its later ones: its heap has to find its shape.
-WARM_UP = 4
+WARM_UP = 8
 GIVEN_BACK = "freed memory given back"
 #: glibc by itself keeps freed blocks below 32 MiB, at most.
 GLIBC_KEEPS = 2**25
@@ -34,7 +34,7 @@ Times = Mapping[str, list[float]]
 
 def measure(quick: bool) -> list[Row]:
     """Return ratios of whole steps; `quick` takes a smaller batch, fewer rounds and no peers."""
-    batch_size, rounds, warm_up = (16, 5, 1) if quick else (64, 7, WARM_UP)
+    batch_size, rounds, warm_up = (16, 5, 1) if quick else (64, 11, WARM_UP)
     with in_processes(own_makers(batch_size)) as steps:
         times = interleaved(steps, rounds, warm_up)
     rows = plain_rows(times, batch_size)

@@ -22,6 +22,7 @@ from typing import Any
 
 from benchmarks.plain_script import PlainTraining
 from benchmarks.reference import training_data
+from benchmarks.steps import WARM_UP
 from benchmarks.timing import seconds
 from gentoolkit.rundir import RunDir
 
@@ -70,12 +71,14 @@ class Outcome:
 
 
 def run(seed: int, overrides: Sequence[str]) -> Outcome:
-    """Run the recipe in a fresh process."""
+    """Run the recipe in a fresh process; where that fails, exit with its message."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "gentoolkit.cli", "run", str(RECIPE), "--out", folder, f"seed={seed}"]
         start = time.perf_counter()
-        subprocess.run([*command, *overrides], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        done = subprocess.run([*command, *overrides], capture_output=True, text=True, check=False)
         elapsed = time.perf_counter() - start
+        if done.returncode:
+            sys.exit(done.stderr)
         (directory,) = Path(folder).iterdir()
         return outcome(seed, elapsed, RunDir.open(directory))
 
@@ -100,7 +103,8 @@ def outcome(seed: int, command_seconds: float, directory: RunDir) -> Outcome:
 def measure(seeds: Sequence[int], overrides: Sequence[str]) -> dict[str, Any]:
     """Return the outcomes and the plain script's step times as plain JSON data; show each line when it is there."""
     plain = PlainTraining(training_data(), PLAIN_BATCH)
-    plain.step()  # the first allocates
+    for _ in range(WARM_UP):
+        plain.step()
     steps = [seconds(plain.step) for _ in range(PLAIN_TIMED)]
     outcomes: list[Outcome] = []
     print(HEADER, flush=True)

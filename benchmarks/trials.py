@@ -9,6 +9,7 @@ Further overrides hold for all trials.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any
 
 from benchmarks.time_to_quality import Outcome, run
 
+#: The plugin in `benchmarks/experiments`: what no recipe option does.
+EXPERIMENTS = "gentoolkit-experiments"
 #: Name -> what is changed.
 TRIALS: dict[str, Sequence[str]] = {
     "as it is": (),
@@ -40,6 +43,17 @@ TRIALS: dict[str, Sequence[str]] = {
     "cosine schedule": ("train.schedule=cosine",),
     "no clipping": ("train.clip_norm=null",),
     "weight decay 0.1": ("train.weight_decay=0.1",),
+    "preconditioned, sigma_data 0.6": (f"objective.type={EXPERIMENTS}/preconditioned", "objective.sigma_data=0.6"),
+    "preconditioned, sigma_data 0.2": (f"objective.type={EXPERIMENTS}/preconditioned", "objective.sigma_data=0.2"),
+    "x1 predicted, 1 - t from 0.05": (f"objective.type={EXPERIMENTS}/denoised",),
+    "logit-normal times": (f"objective.type={EXPERIMENTS}/logit_normal",),
+    "logit-normal times, mean 1": (f"objective.type={EXPERIMENTS}/logit_normal", "objective.mean=1.0"),
+    "tokens growing from 16 to 112": (
+        f"objective.type={EXPERIMENTS}/growing",
+        "objective.tokens=16",
+        "objective.last_tokens=112",
+    ),
+    "learned skip from input to output": (f"backbone.type={EXPERIMENTS}/skip",),
 }
 
 
@@ -66,14 +80,16 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures")
     parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="such as train.steps=100")
     options = parser.parse_args()
+    if importlib.util.find_spec(EXPERIMENTS.replace("-", "_")) is None:
+        parser.error(f"{EXPERIMENTS} is not installed: pip install --editable benchmarks/experiments (or make bench)")
     print(HEAD, end="", flush=True)
     outcomes: dict[str, Outcome] = {}
     for name in dict.fromkeys(["as it is", *options.only]):
         outcomes[name] = run(options.seed, [*options.overrides, *TRIALS[name]])
         print(line(name, outcomes[name], outcomes["as it is"]), flush=True)
-    if options.json:
-        figures: dict[str, Any] = {name: vars(outcome) for name, outcome in outcomes.items()}
-        options.json.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        if options.json:
+            figures: dict[str, Any] = {name: vars(outcome) for name, outcome in outcomes.items()}
+            options.json.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from torch import Tensor
 from gentoolkit.api import UsageError
 from gentoolkit.paths import LINEAR, Field
 from gentoolkit.protocols import BackboneFunction, Batch, LossRecord, TokenBackbone, TrainingContext
+from gentoolkit.randomness import BatchGenerator
 
 from . import FlowMatchingConfig
 
@@ -24,7 +25,7 @@ class FlowMatching:
             UsageError: The config asks for subsets of tokens, and the backbone computes none.
         """
         draw, x1 = context.generator, batch.x1
-        t = draw.stratified() if self.config.times == "stratified" else draw.uniform()
+        t = self.times(draw)
         x0 = draw.normal(*x1.shape[1:]) if batch.x0 is None else batch.x0
         x_t, v = LINEAR.interpolate(x0, x1, t), x1 - x0
         if self.config.tokens is None:
@@ -40,6 +41,10 @@ class FlowMatching:
             )
         error, p = (output.to(v.dtype) - v).square().flatten(1).mean(1), self.config.weight_power
         return LossRecord((p + 1) * (1 - t) ** p * error, t, error.detach())
+
+    def times(self, draw: BatchGenerator) -> Tensor:
+        """Return a time for each sample, (B,), uniform in [0, 1)."""
+        return draw.stratified() if self.config.times == "stratified" else draw.uniform()
 
     def field(self, backbone: BackboneFunction) -> Field:
         """Return the backbone as a velocity field."""

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.limit import Product, attention, convolution, flops, linear, runner, step_products
+from benchmarks.limit import Product, attention, convolution, flops, linear, runner, step_products, weight_gradient
 from benchmarks.plain_script import PlainDiT
 from benchmarks.reference import reference
 from gentoolkit.pipeline import Model
@@ -75,10 +75,11 @@ def test_a_transposed_operand_is_not_copied(monkeypatch):
     assert (left.stride(), right.stride(), out.stride()) == ((1, 3), (1, 4), (5, 1))
 
 
-@pytest.mark.parametrize("transposed", [False, True])
-def test_the_convolution_is_the_product(transposed):
+@pytest.mark.parametrize(("way", "transposed"), [(convolution, False), (convolution, True), (weight_gradient, True)])
+def test_a_convolution_is_the_product(way, transposed):
     g = torch.Generator().manual_seed(0)
     left = torch.randn(5, 7, generator=g) if not transposed else torch.randn(7, 5, generator=g).mT
     right = torch.randn(7, 3, generator=g)
-    got = convolution(left, right).permute(0, 2, 3, 1).reshape(5, 3)
+    got = way(left, right)
+    got = got[:, :, 0, 0] if way is weight_gradient else got.permute(0, 2, 3, 1).reshape(5, 3)
     torch.testing.assert_close(got, left @ right, rtol=0, atol=1e-5)  # 7 products below 10, rounded by 2^-24 of them
