@@ -56,10 +56,11 @@ def recipe_error(unreadable: Sequence[Fault], invalid: Sequence[Fault]) -> Recip
     Args:
         unreadable: What the reader found. What it could not read also fails validation, by itself or in the section
             around it: that is told once.
-        invalid: What validation found. A value that fits none of several types is told once, with all of them.
+        invalid: What validation found. A value that fits none of several types is told once, with all of them, or by
+            what is wrong inside it, where one type got that far.
     """
     told = {(fault.place, fault.path) for fault in unreadable}
-    around = {fault.path[:length] for fault in unreadable for length in range(1, len(fault.path))}
+    around = {fault.path[:length] for fault in (*unreadable, *invalid) for length in range(1, len(fault.path))}
     follows = [fault for fault in invalid if (fault.place, fault.path) in told or fault.path in around]
     faults = [*unreadable, *(fault for fault in invalid if fault not in follows)]
     same: dict[tuple[Place, Path, str], list[Fault]] = {}

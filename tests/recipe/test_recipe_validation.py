@@ -35,6 +35,7 @@ def backbone(fields):
         ("tags: [a, 1]", "5:43: backbone.tags.1: got 1; expected text"),
         ("tags: [a, b, c]", "5:39: backbone.tags: got a list; expected at most 2 items"),
         ("kernel: x", "5:41: backbone.kernel: got the text 'x'; expected a whole number or a list"),
+        ("kernel: [3, x]", "5:45: backbone.kernel.1: got the text 'x'; expected a whole number"),
         ("shape: flt", "5:40: backbone.shape: got the text 'flt'; expected 'flat' or 'deep'; did you mean 'flat'?"),
         ("head: 3", "5:39: backbone.head: got 3; expected a mapping"),
         ("head: {}", "5:39: backbone.head.width: missing; expected a value, as there is no default"),
