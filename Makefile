@@ -2,6 +2,7 @@
 # make test   set up, then lint, types and the whole test suite
 # make bench  set up with the peers, then every comparison of speed, in under an hour; build/bench.json has the figures
 # make bench-quick  a guard against slower code: the ratios that matter most, in under three minutes, without the peers
+# make trials what each setting of recipes/dit_flow.yaml is worth, in about 40 minutes; build/trials.json has the figures
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +10,7 @@ STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.bench-installed
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: setup run test lint bench bench-quick clean
+.PHONY: setup run test lint bench bench-quick trials clean
 
 setup: $(STAMP)
 
@@ -30,10 +31,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-$(BENCH_STAMP): $(STAMP) benchmarks/peers.txt benchmarks/experiments/pyproject.toml
+$(BENCH_STAMP): $(STAMP) benchmarks/peers.txt
 	$(PIP_INSTALL) --editable '.[bench]'
 	$(PIP_INSTALL) --no-deps --requirement benchmarks/peers.txt
-	$(PIP_INSTALL) --no-deps --editable benchmarks/experiments
 	touch $@
 
 bench: $(BENCH_STAMP)
@@ -41,6 +41,11 @@ bench: $(BENCH_STAMP)
 
 bench-quick: setup
 	$(BIN)/python -m benchmarks --quick
+
+# The experiments lie beside the environment, not in it: they are no plugins for use.
+trials: setup
+	$(PIP_INSTALL) --no-deps --upgrade --target build/experiments benchmarks/experiments
+	PYTHONPATH=build/experiments $(BIN)/python -m benchmarks.trials --json build/trials.json
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -71,9 +71,7 @@ def quality() -> str:
 
 def tried() -> str:
     """Return the trials."""
-    outcomes = {name: Outcome(**figures) for name, figures in read("trials").items()}
-    base = outcomes["as it is"]
-    return trials.HEAD + "".join(trials.line(name, outcome, base) + "\n" for name, outcome in outcomes.items())
+    return trials.table({name: Outcome(**figures) for name, figures in read("trials").items()})
 
 
 def profiles() -> str:

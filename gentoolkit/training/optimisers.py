@@ -79,8 +79,13 @@ class Optimisers:
             )
         if self.matrices:
             blocks = [block for matrix in self.matrices for block in matrix.blocks]
-            rate, momentum = settings.matrix_learning_rate, settings.matrix_momentum
-            self.parts["muon"] = without_compiler(Muon)(blocks, lr=rate, momentum=momentum, weight_decay=decay)
+            self.parts["muon"] = without_compiler(Muon)(
+                blocks,
+                lr=settings.matrix_learning_rate,
+                momentum=settings.matrix_momentum,
+                ns_steps=settings.matrix_iterations,
+                weight_decay=decay,
+            )
         self.peaks = {name: part.param_groups[0]["lr"] for name, part in self.parts.items()}
 
     def step(self, rate: float) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from gentoolkit.api import Component, ObjectiveConfig, hookimpl
+
+Tokens = Annotated[int, Field(ge=1)]
 
 
 class FlowMatchingConfig(ObjectiveConfig):
@@ -22,10 +24,11 @@ class FlowMatchingConfig(ObjectiveConfig):
     for Gaussian data of deviation s its smallest error is s² / (t² s² + (1 - t)²). Small weights there keep that noise
     out of the gradients (Kingma and Gao 2023, arXiv:2303.00848, on weights in general).
     """
-    tokens: int | None = Field(default=None, ge=1)
+    tokens: Tokens | Annotated[tuple[Tokens, ...], Field(min_length=1)] | None = None
     """Train on so many tokens of each sample, drawn anew in every step; all by default (arXiv:2306.09305).
 
-    A step costs in proportion. The network never attends to more than these tokens together until it samples.
+    A step costs in proportion. The network never attends to more than these tokens together until it samples. Several
+    numbers divide the run into as many equal parts: few tokens, and so cheap steps, first (arXiv:2108.06084).
     """
 
 

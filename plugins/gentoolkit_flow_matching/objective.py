@@ -28,15 +28,16 @@ class FlowMatching:
         t = self.times(draw)
         x0 = draw.normal(*x1.shape[1:]) if batch.x0 is None else batch.x0
         x_t, v = LINEAR.interpolate(x0, x1, t), x1 - x0
-        if self.config.tokens is None:
+        count = self.token_count(context)
+        if count is None:
             output = backbone(x_t, t, batch.condition)
         elif isinstance(backbone, TokenBackbone):
             v = backbone.patches(v)
-            tokens = draw.subset(v.shape[1], self.config.tokens)
+            tokens = draw.subset(v.shape[1], count)
             output, v = backbone(x_t, t, batch.condition, tokens), v.take_along_dim(tokens[..., None], dim=1)
         else:
             raise UsageError(
-                f"objective.tokens={self.config.tokens} needs a backbone that computes subsets of its tokens, which "
+                f"objective.tokens={count} needs a backbone that computes subsets of its tokens, which "
                 f"{type(backbone).__name__} does not (it has no method `patches`); leave objective.tokens out"
             )
         error, p = (output.to(v.dtype) - v).square().flatten(1).mean(1), self.config.weight_power
@@ -45,6 +46,11 @@ class FlowMatching:
     def times(self, draw: BatchGenerator) -> Tensor:
         """Return a time for each sample, (B,), uniform in [0, 1)."""
         return draw.stratified() if self.config.times == "stratified" else draw.uniform()
+
+    def token_count(self, context: TrainingContext) -> int | None:
+        """Return how many tokens of each sample this step trains on, or None for all."""
+        tokens = self.config.tokens
+        return tokens[len(tokens) * context.step // context.total_steps] if isinstance(tokens, tuple) else tokens
 
     def field(self, backbone: BackboneFunction) -> Field:
         """Return the backbone as a velocity field."""

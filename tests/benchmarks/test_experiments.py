@@ -59,7 +59,7 @@ def test_each_trial_is_a_valid_recipe_that_differs(plugins):
     text = RECIPE.read_text()
     recipes = {name: gt.parse_recipe(text, RECIPE, trial, plugins.registry) for name, trial in TRIALS.items()}
     dumped = [str(recipe) for recipe in recipes.values()]
-    assert len(set(dumped)) == len(dumped)
+    assert len(set(dumped)) == len(dumped) - 1  # the recipe as it is comes twice
 
 
 @pytest.fixture
@@ -72,27 +72,17 @@ def dit():
     return dit
 
 
-def losses(plugins, name, backbone, step=0, **settings):
+def losses(plugins, name, backbone, **settings):
     entry = plugins.registry.get("objective", f"{EXPERIMENTS}/{name}")
     objective = entry.build(entry.config(**settings))
     x1 = torch.randn(4, 2, 4, 6, generator=torch.Generator().manual_seed(1))
-    return objective.loss(backbone, Batch(x1), TrainingContext(BatchGenerator(0, "test", 0, 4), step, 10)).loss
+    return objective.loss(backbone, Batch(x1), TrainingContext(BatchGenerator(0, "test", 0, 4))).loss
 
 
-@pytest.mark.parametrize(
-    ("name", "settings"), [("preconditioned", {}), ("denoised", {}), ("growing", {"last_tokens": 6})]
-)
-def test_all_tokens_as_a_subset_give_the_loss_of_all_tokens(plugins, dit, name, settings):
-    subset = losses(plugins, name, dit, tokens=6, **settings)
+@pytest.mark.parametrize("name", ["preconditioned", "denoised"])
+def test_all_tokens_as_a_subset_give_the_loss_of_all_tokens(plugins, dit, name):
+    subset = losses(plugins, name, dit, tokens=6)
     torch.testing.assert_close(subset, losses(plugins, name, dit))
-
-
-def test_subsets_grow_from_the_first_step_to_the_last(plugins, dit):
-    counts = []
-    dit.patchify.register_forward_hook(lambda module, args, output: counts.append(output.shape[1]))
-    for step in (0, 5, 10):
-        losses(plugins, "growing", dit, step, tokens=2, last_tokens=6)
-    assert counts == [2, 4, 6]
 
 
 def test_logit_normal_times_have_the_mean_and_deviation_of_their_logits(plugins):

@@ -101,6 +101,15 @@ def test_subsets_of_all_tokens_give_the_whole_loss():
     torch.testing.assert_close(every.loss, whole.loss)
 
 
+def test_several_numbers_of_tokens_divide_the_run():
+    objective, backbone, x1 = FlowMatching(FlowMatchingConfig(tokens=(1, 2, 4))), Tokenwise(), torch.zeros(2, 5)
+    counts = []
+    for step in range(7):
+        objective.loss(backbone, Batch(x1), TrainingContext(BatchGenerator(0, "test", step, 2), step, 7))
+        counts.append(backbone.tokens.shape[1])
+    assert counts == [1, 1, 1, 2, 2, 4, 4]
+
+
 def test_a_backbone_without_tokens_is_told():
     objective = FlowMatching(FlowMatchingConfig(tokens=2))
     with pytest.raises(UsageError, match=r"objective\.tokens=2 needs a backbone that computes subsets .* Identity"):

@@ -67,6 +67,14 @@ def test_muon_averages_gradients_by_its_momentum(momentum):
     torch.testing.assert_close(buffer, (1 - momentum) * network.joint.grad[:4])
 
 
+def test_muon_iterates_as_often_as_wanted():
+    network, twin = TwoLayers(), TwoLayers()
+    set_gradients(network), set_gradients(twin)
+    optimisers(network, optimizer="muon", matrix_iterations=1).step(1.0)
+    optimisers(twin, optimizer="muon").step(1.0)
+    assert not torch.allclose(network.joint, twin.joint)
+
+
 def test_the_rate_scales_the_peaks():
     network = TwoLayers()
     before = {name: p.detach().clone() for name, p in network.named_parameters()}

@@ -35,12 +35,6 @@ class LogitNormalConfig(FlowMatchingConfig):
     std: float = Field(default=1.0, gt=0)
 
 
-class GrowingConfig(FlowMatchingConfig):
-    """Subsets that grow over the run from `tokens` to `last_tokens`, linearly."""
-
-    last_tokens: int | None = Field(default=None, ge=1)
-
-
 class SkipConfig(DiTConfig):
     """A DiT that adds its input times a learned function of t, which starts as 0."""
 
@@ -60,7 +54,6 @@ def gentoolkit_components() -> Iterator[Component]:
     )
     yield Component("denoised", DenoisedConfig, f"{__name__}.objectives:Denoised", tiny=DenoisedConfig())
     yield Component("logit_normal", LogitNormalConfig, f"{__name__}.objectives:LogitNormal", tiny=LogitNormalConfig())
-    yield Component("growing", GrowingConfig, f"{__name__}.objectives:Growing", tiny=GrowingConfig())
     yield Component(
         "skip",
         SkipConfig,

@@ -1,4 +1,4 @@
-"""Flow matching with one thing changed: what the network predicts, the times, or the number of tokens."""
+"""Flow matching with one thing changed: what the network predicts, or the times."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gentoolkit.protocols import BackboneFunction, Batch, LossRecord, TokenBackb
 from gentoolkit.randomness import BatchGenerator
 from gentoolkit_flow_matching.objective import FlowMatching
 
-from . import DenoisedConfig, GrowingConfig, LogitNormalConfig, PreconditionedConfig
+from . import DenoisedConfig, LogitNormalConfig, PreconditionedConfig
 
 
 class Affine:
@@ -85,17 +85,3 @@ class LogitNormal(FlowMatching):
     def times(self, draw: BatchGenerator) -> Tensor:
         """Return the quantiles of flow matching's own times, (B,)."""
         return torch.sigmoid(self.config.mean + self.config.std * torch.special.ndtri(super().times(draw)))
-
-
-class Growing(FlowMatching):
-    """Flow matching on more and more tokens of each sample."""
-
-    config: GrowingConfig
-
-    def loss(self, backbone: BackboneFunction, batch: Batch, context: TrainingContext) -> LossRecord:
-        """Return flow matching's loss on as many tokens as this step has."""
-        first, last = self.config.tokens, self.config.last_tokens
-        if first is None or last is None:
-            return super().loss(backbone, batch, context)
-        tokens = round(first + (last - first) * context.step / context.total_steps)
-        return FlowMatching(self.config.model_copy(update={"tokens": tokens})).loss(backbone, batch, context)
