@@ -22,22 +22,21 @@ class FlowMatching:
         """Return each sample's mean squared velocity error, weighted; x0 ~ N(0, I) unless the batch brings its own.
 
         Raises:
-            UsageError: The config asks for subsets of tokens, and the backbone computes none.
+            UsageError: The config asks for subsets of tokens, and the backbone computes none or has fewer tokens.
         """
         draw, x1 = context.generator, batch.x1
         t = self.times(draw)
         x0 = draw.normal(*x1.shape[1:]) if batch.x0 is None else batch.x0
         x_t, v = LINEAR.interpolate(x0, x1, t), x1 - x0
-        count = self.token_count(context)
-        if count is None:
+        if self.config.tokens is None:
             output = backbone(x_t, t, batch.condition)
         elif isinstance(backbone, TokenBackbone):
             v = backbone.patches(v)
-            tokens = draw.subset(v.shape[1], count)
+            tokens = draw.subset(v.shape[1], self.token_count(context, v.shape[1]))
             output, v = backbone(x_t, t, batch.condition, tokens), v.take_along_dim(tokens[..., None], dim=1)
         else:
             raise UsageError(
-                f"objective.tokens={count} needs a backbone that computes subsets of its tokens, which "
+                "objective.tokens needs a backbone that computes subsets of its tokens, which "
                 f"{type(backbone).__name__} does not (it has no method `patches`); leave objective.tokens out"
             )
         error, p = (output.to(v.dtype) - v).square().flatten(1).mean(1), self.config.weight_power
@@ -47,10 +46,16 @@ class FlowMatching:
         """Return a time for each sample, (B,), uniform in [0, 1)."""
         return draw.stratified() if self.config.times == "stratified" else draw.uniform()
 
-    def token_count(self, context: TrainingContext) -> int | None:
-        """Return how many tokens of each sample this step trains on, or None for all."""
+    def token_count(self, context: TrainingContext, available: int) -> int:
+        """Return how many of each sample's `available` tokens this step trains on."""
         tokens = self.config.tokens
-        return tokens[len(tokens) * context.step // context.total_steps] if isinstance(tokens, tuple) else tokens
+        stages = (tokens,) if isinstance(tokens, int) else tokens or (available,)
+        if max(stages) > available:
+            raise UsageError(
+                f"objective.tokens has {max(stages)}, but a sample has {available} tokens; "
+                f"expected at most {available}, or no objective.tokens, to train on all"
+            )
+        return stages[len(stages) * context.step // context.total_steps]
 
     def field(self, backbone: BackboneFunction) -> Field:
         """Return the backbone as a velocity field."""
