@@ -17,6 +17,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.plain_script import PlainTraining
 from benchmarks.reference import precisions, reference, step_of, training_data
+from benchmarks.steps import WARM_UP
 
 #: Kind -> what the names of its operators contain; the first kind that fits counts.
 KINDS = {
@@ -41,7 +42,7 @@ def kind_of(operator: str) -> str:
 
 def measure(step: Callable[[], object]) -> dict[str, float]:
     """Return the seconds of one step by kind of operation."""
-    for _ in range(2):
+    for _ in range(WARM_UP):
         step()
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
         step()

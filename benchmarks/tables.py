@@ -56,7 +56,8 @@ def _row(row: dict[str, Any], *more: str) -> list[str]:
 def quality() -> str:
     """Return the outcomes of the runs to the reference's quality."""
     figures = read("quality")
-    plain = median(figures["plain_step_seconds"]) * PLAIN_STEPS
+    steps = figures["plain_step_seconds"]
+    plain = median(steps) * PLAIN_STEPS
     head = ("seed", "validation loss", "optimum", "RMSE of means", "SW2", "exact field's", "training", "whole command")
     rows = [
         [
@@ -66,7 +67,8 @@ def quality() -> str:
         ]
         for o in figures["outcomes"]
     ]
-    return markdown(head, rows)
+    taken = f"{min(steps):.1f} to {max(steps):.1f} s, median {median(steps):.1f} s"
+    return f"{markdown(head, rows)}\nThe plain script's steps, taken before and after each run: {taken}.\n"
 
 
 def tried() -> str:
