@@ -36,7 +36,7 @@ class FlowMatching:
             output, v = backbone(x_t, t, batch.condition, tokens), v.take_along_dim(tokens[..., None], dim=1)
         else:
             raise UsageError(
-                "objective.tokens needs a backbone that computes subsets of its tokens, which "
+                f"objective.tokens={self.config.tokens} needs a backbone that computes subsets of its tokens, which "
                 f"{type(backbone).__name__} does not (it has no method `patches`); leave objective.tokens out"
             )
         error, p = (output.to(v.dtype) - v).square().flatten(1).mean(1), self.config.weight_power

@@ -118,7 +118,7 @@ def test_more_tokens_than_there_are_is_told_in_the_first_step():
 
 def test_a_backbone_without_tokens_is_told():
     objective = FlowMatching(FlowMatchingConfig(tokens=2))
-    with pytest.raises(UsageError, match=r"objective\.tokens needs a backbone that computes subsets .* Identity"):
+    with pytest.raises(UsageError, match=r"objective\.tokens=2 needs a backbone that computes subsets .* Identity"):
         objective.loss(torch.nn.Identity(), Batch(torch.zeros(2, 3)), context(2))
 
 
