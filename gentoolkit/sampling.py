@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -63,6 +64,7 @@ def generate(
     condition: Tensor | None = None,
     *,
     seed: int = 0,
+    rows: np.ndarray | None = None,
     batch_size: int = 64,
     device: torch.device | None = None,
     precision: str = "fp32",
@@ -75,7 +77,8 @@ def generate(
         sampler: Any sampler.
         x0: Where to start, (N, *S) on the CPU; see `source_noise`.
         condition: Labels (N,), vectors (N, D) or None.
-        seed: Keys the noise of stochastic samplers, together with the sample's index.
+        seed: Keys the noise of stochastic samplers, together with the sample's row.
+        rows: The number that keys each sample, (N,) int64; see `sample_rows`. 0 to N - 1 by default.
         batch_size: Samples carried at once: bounds the memory, changes no sample but by rounding.
         device: Where the field computes.
         precision: "fp32", or "bf16" for autocast inside the field; the state stays float32.
@@ -83,6 +86,7 @@ def generate(
             sampler takes steps of its own for every batch.
     """
     device = device or torch.device("cpu")
+    rows = np.arange(len(x0)) if rows is None else rows
     batch_size = len(x0) if trajectory else batch_size
 
     def evaluate(x: Tensor, t: Tensor, c: Tensor | None) -> Tensor:
@@ -92,11 +96,9 @@ def generate(
     cast_field = Field(evaluate, velocity.path)
     chunks: list[Samples] = []
     for start in range(0, len(x0), batch_size):
-        rows = slice(start, min(start + batch_size, len(x0)))
-        c = None if condition is None else condition[rows].to(device)
-        chunks.append(
-            _carry(cast_field, sampler, x0[rows].to(device), c, np.arange(rows.start, rows.stop), seed, trajectory)
-        )
+        part = slice(start, start + batch_size)
+        c = None if condition is None else condition[part].to(device)
+        chunks.append(_carry(cast_field, sampler, x0[part].to(device), c, rows[part], seed, trajectory))
     if trajectory:
         return chunks[0]
     return Samples(torch.cat([chunk.x1 for chunk in chunks]), condition, seed=seed)
@@ -107,7 +109,7 @@ def _carry(
     sampler: Sampler,
     x0: Tensor,
     condition: Tensor | None,
-    indices: np.ndarray,
+    rows: np.ndarray,
     seed: int,
     trajectory: bool,
 ) -> Samples:
@@ -115,7 +117,7 @@ def _carry(
     frames: list[Tensor] = []
 
     def noise(k: int) -> Tensor:
-        return normal_rows(seed, "sampler noise", indices, tuple(x0.shape[1:]), k).to(x0)
+        return normal_rows(seed, "sampler noise", rows, tuple(x0.shape[1:]), k).to(x0)
 
     def keep(t: float, x: Tensor) -> None:
         times.append(t)
@@ -126,6 +128,20 @@ def _carry(
     return Samples(x1.cpu(), condition, tuple(times), torch.stack(frames) if trajectory else torch.empty(0), seed)
 
 
-def source_noise(seed: int, num_samples: int, shape: tuple[int, ...]) -> Tensor:
-    """Return x0 ~ N(0, I), (num_samples, *shape); row i depends on (seed, i) alone."""
-    return normal_rows(seed, "source", np.arange(num_samples), shape)
+#: Samples of a class have row numbers below this, so that no two classes share one.
+ROWS_PER_CLASS = 2**40
+
+
+def sample_rows(labels: Sequence[int], per_class: int) -> np.ndarray:
+    """Return the number that keys each sample: class · 2^40 + index within the class, (per_class · len(labels),).
+
+    Sample i has the label labels[i mod len(labels)]. So a sample is the same whichever other classes are drawn beside
+    it. Data without classes is one class, [0].
+    """
+    indices = np.arange(per_class, dtype=np.int64)[:, None]
+    return (np.asarray(labels, dtype=np.int64) * ROWS_PER_CLASS + indices).ravel()
+
+
+def source_noise(seed: int, rows: np.ndarray, shape: tuple[int, ...]) -> Tensor:
+    """Return x0 ~ N(0, I), (len(rows), *shape); a row depends on (seed, its number) alone."""
+    return normal_rows(seed, "source", rows, shape)

@@ -1,5 +1,9 @@
 """Keys, generators, global draws and the keyed permutation."""
 
+import math
+from collections import Counter
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
@@ -34,10 +38,50 @@ def test_generators_repeat():
     assert np.array_equal(numpy_generator(1, "x", 2).random(3), numpy_generator(1, "x", 2).random(3))
 
 
-def test_a_row_depends_on_its_index_alone():
-    rows = normal_rows(3, "noise", np.arange(5), (2, 2))
-    assert torch.equal(normal_rows(3, "noise", np.array([4, 1]), (2, 2)), rows[[4, 1]])
-    assert normal_rows(3, "noise", np.array([], dtype=np.int64), (2, 2)).shape == (0, 2, 2)
+@given(
+    rows=st.lists(st.integers(0, 40) | st.integers(2**41, 2**41 + 3), max_size=12),
+    shape=st.lists(st.integers(1, 5), max_size=3).map(tuple),
+)
+def test_a_row_depends_on_its_number_alone(rows, shape):
+    together = normal_rows(3, "noise", np.array(rows, dtype=np.int64), shape, 7)
+    assert together.shape == (len(rows), *shape)
+    for number, row in zip(rows, together, strict=True):
+        assert torch.equal(normal_rows(3, "noise", np.array([number]), shape, 7)[0], row)
+
+
+def test_a_million_rows_are_a_million_different_ones():
+    """Two numbers have 48 random bits or more between them: 10^6 rows collide by chance with P < 2e-3."""
+    rows = normal_rows(42, "source", np.arange(10**6), (2,))
+    assert len(np.unique(rows.numpy().view(np.int64))) == 10**6
+
+
+def test_a_million_keys_are_a_million_different_ones():
+    """Of 64 bits each: two equal ones have P < 3e-8. Philox takes all of them, and maps one key to one stream."""
+    keys = np.array([key(42, "order", number) for number in range(10**6)], dtype=np.uint64)
+    assert len(np.unique(keys)) == 10**6
+    low = np.random.Philox(key=7).random_raw(4)
+    assert not np.array_equal(low, np.random.Philox(key=7 + (1 << 63)).random_raw(4))
+
+
+def test_normal_draws_are_standard_normal_and_independent():
+    """Of n = 2^20 draws: mean, variance, fourth moment and the covariance of a pair, each within 5 standard errors."""
+    rows = normal_rows(1, "moments", np.arange(2**19), (2,)).double()
+    n, flat = rows.numel(), rows.flatten()
+    assert abs(flat.mean()) < 5 / n**0.5
+    assert abs(flat.square().mean() - 1) < 5 * (2 / n) ** 0.5
+    assert abs(flat.pow(4).mean() - 3) < 5 * (96 / n) ** 0.5
+    assert abs((rows[:, 0] * rows[:, 1]).mean()) < 5 / (n / 2) ** 0.5
+    assert abs((rows[:, 0].square() * rows[:, 1].square()).mean() - 1) < 5 * (8 / (n / 2)) ** 0.5
+    # The share beyond 4 is 6.3e-5, Poisson.
+    beyond = (flat.abs() > 4).sum().item()
+    expected = n * math.erfc(4 / 2**0.5)
+    assert abs(beyond - expected) < 5 * expected**0.5
+
+
+def test_every_draw_of_a_step_is_another():
+    draws = BatchGenerator(0, "objective", 3, 64)
+    drawn = [draws.normal(4), draws.normal(4), draws.uniform(4), draws.uniform(4)]
+    assert len(torch.cat(drawn, 1).unique()) == 4 * 64 * 4
 
 
 def test_forked_is_keyed_and_leaves_the_global_state():
@@ -84,7 +128,7 @@ def test_stratified_times_are_uniform_over_the_steps():
     assert abs(first.mean().item() - 0.5) < 5 / (12 * steps) ** 0.5
 
 
-@given(length=st.integers(1, 5000), seed=st.integers(0, 2**63 - 1))
+@given(length=st.integers(1, 5000) | st.integers(2**16 - 3, 2**16 + 3), seed=st.integers(0, 2**63 - 1))
 def test_permutation_is_a_bijection(length, seed):
     assert np.array_equal(np.sort(Permutation(length, seed, "order")(np.arange(length))), np.arange(length))
 
@@ -98,17 +142,29 @@ def test_permutation_of_a_huge_range_needs_no_table(length, data):
 
 
 def test_permutation_is_the_same_on_every_machine():
+    assert Permutation(10, 0, "order", 1)(np.arange(10)).tolist() == [0, 4, 3, 1, 8, 5, 6, 7, 2, 9]
     assert Permutation(100_000, 0, "order", 1)(np.arange(5)).tolist() == [50846, 14884, 93668, 35972, 7870]
     far = Permutation(10**9, 3, "order", 1)(np.arange(5))
     assert far.tolist() == [541231179, 913430997, 470855243, 62111974, 486153370]
 
 
+@pytest.mark.parametrize("length", [2, 3, 4, 5])
+def test_every_order_of_few_samples_is_as_likely(length):
+    """Chi-squared over the n! orders of 200 n! seeds: mean n! - 1, deviation sqrt(2 (n! - 1)); 5 of these."""
+    count, times = math.factorial(length), 200
+    orders = [tuple(Permutation(length, seed, "order")(np.arange(length))) for seed in range(times * count)]
+    seen = Counter(orders)
+    chi2 = sum((seen[order] - times) ** 2 / times for order in permutations(range(length)))
+    assert abs(chi2 - (count - 1)) < 5 * (2 * (count - 1)) ** 0.5
+
+
 def test_permutation_looks_random():
     """Fixed points of a random permutation are Poisson(1), successions too: 400 seeds average 1 +- 0.05; 5 sigma."""
     fixed, successions = [], []
+    length = 2**16 + 1  # not shuffled
     for seed in range(400):
-        order = Permutation(100, seed, "order")(np.arange(100))
-        fixed.append((order == np.arange(100)).sum())
+        order = Permutation(length, seed, "order")(np.arange(length))
+        fixed.append((order == np.arange(length)).sum())
         successions.append((np.diff(order) == 1).sum())
     assert abs(np.mean(fixed) - 1) < 0.25
     assert abs(np.mean(successions) - 1) < 0.25
@@ -120,7 +176,7 @@ def test_permutation_refuses_a_bad_length(length):
         Permutation(length, 0, "order")
 
 
-@pytest.mark.parametrize("length", [2, 100, 5000, 2**24, 2**24 + 1])
+@pytest.mark.parametrize("length", [2**16 + 1, 2**20, 2**24, 2**24 + 1])
 def test_tables_of_the_round_functions_change_nothing(monkeypatch, length):
     positions = np.arange(0, length, max(1, length // 500))
     looked_up = Permutation(length, 2, "order", 1)(positions)

@@ -1,11 +1,12 @@
 """Chunks, guidance and trajectories around a sampler: the core's part, whatever the sampler."""
 
+import numpy as np
 import pytest
 import torch
 
 from gentoolkit.api import Labels, Vectors
 from gentoolkit.paths import Field
-from gentoolkit.sampling import generate, guided, source_noise
+from gentoolkit.sampling import generate, guided, sample_rows, source_noise
 from gentoolkit_euler import EulerConfig
 from gentoolkit_euler.sampler import Euler
 
@@ -23,15 +24,30 @@ def by_label(x, t, condition):
     return torch.ones_like(x) * condition[:, None]
 
 
-def test_noise_depends_on_the_index_alone():
-    assert torch.equal(source_noise(1, 3, (2, 2)), source_noise(1, 7, (2, 2))[:3])
-    assert not torch.equal(source_noise(1, 3, (2, 2)), source_noise(2, 3, (2, 2)))
+def test_noise_depends_on_the_row_alone():
+    three, seven = np.arange(3), np.arange(7)
+    assert torch.equal(source_noise(1, three, (2, 2)), source_noise(1, seven, (2, 2))[:3])
+    assert not torch.equal(source_noise(1, three, (2, 2)), source_noise(2, three, (2, 2)))
+
+
+def test_a_sample_is_keyed_by_its_class_and_its_index_within_the_class():
+    everything, one = sample_rows([0, 1, 2], 3), sample_rows([2], 4)
+    assert len(set(everything.tolist())) == 9
+    assert everything[2::3].tolist() == one[:3].tolist()
+    assert sample_rows([0], 3).tolist() == [0, 1, 2]
+
+
+def test_the_samplers_own_noise_is_keyed_by_the_row():
+    rows, x0 = sample_rows([0, 2], 2), torch.zeros(4, 2)
+    both = generate(Field(by_label), NoisySampler(), x0, rows=rows, seed=3)
+    alone = generate(Field(by_label), NoisySampler(), x0[:2], rows=rows[1::2], seed=3)
+    assert torch.equal(both.x1[1::2], alone.x1)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
 @pytest.mark.parametrize("sampler", [EULER, NoisySampler()], ids=["euler", "noisy"])
 def test_chunks_change_no_sample(sampler, batch_size):
-    x0, labels = source_noise(0, 7, (2,)), torch.arange(7)
+    x0, labels = source_noise(0, np.arange(7), (2,)), torch.arange(7)
     whole = generate(Field(by_label), sampler, x0, labels, seed=3)
     chunked = generate(Field(by_label), sampler, x0, labels, seed=3, batch_size=batch_size)
     # One multiply-add per step in float32, states below 16: rounding stays under 4 steps · 16 · 2^-23.
@@ -39,7 +55,7 @@ def test_chunks_change_no_sample(sampler, batch_size):
 
 
 def test_trajectory_runs_from_source_to_sample():
-    x0 = source_noise(0, 5, (2,))
+    x0 = source_noise(0, np.arange(5), (2,))
     samples = generate(Field(by_label), EULER, x0, torch.arange(5), batch_size=2, trajectory=True)
     assert samples.condition.tolist() == [0, 1, 2, 3, 4]
     assert samples.times == (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -75,6 +91,6 @@ def test_bf16_keeps_the_state_in_float32():
         seen.append(out.dtype)
         return out
 
-    samples = generate(Field(product), EULER, source_noise(0, 2, (2,)), precision="bf16")
+    samples = generate(Field(product), EULER, source_noise(0, np.arange(2), (2,)), precision="bf16")
     assert samples.x1.dtype == torch.float32
     assert set(seen) == {torch.bfloat16}

@@ -19,7 +19,7 @@ from gentoolkit.paths import Field
 from gentoolkit.protocols import Dataset, Objective, Sampler
 from gentoolkit.randomness import forked, key
 from gentoolkit.recipe import Recipe
-from gentoolkit.sampling import Samples, generate, guided, source_noise
+from gentoolkit.sampling import Samples, generate, guided, sample_rows, source_noise
 from gentoolkit.training import Checkpoint, load_weights
 
 
@@ -116,14 +116,15 @@ class Model:
         if count < 1:
             raise UsageError(f"per_class is {count}; draw at least 1 sample")
         labels = self._labels(classes if classes is not None else settings.classes)
-        count *= max(1, len(labels))
-        x0, condition = self._start(count, labels, seed)
+        rows = sample_rows(labels or [0], count)
+        x0, condition = self._start(rows, labels, seed)
         return generate(
             field or guided(self.field(), settings.guidance, self.spec.condition),
             self.sampler,
             x0,
             condition,
             seed=seed,
+            rows=rows,
             batch_size=settings.batch_size,
             device=self.device,
             precision=choose_precision(settings.precision, self.device),
@@ -144,18 +145,18 @@ class Model:
             raise UsageError(f"classes is {list(classes)}; name at least one, and each once")
         return list(classes)
 
-    def _start(self, count: int, labels: list[int], seed: int) -> tuple[Tensor, Tensor | None]:
+    def _start(self, rows: np.ndarray, labels: list[int], seed: int) -> tuple[Tensor, Tensor | None]:
         """Return x0 and the conditions; pairs and vectors come from the held-out data."""
+        per_class = len(rows) // max(1, len(labels))
         if labels and not self.spec.paired:
-            return source_noise(seed, count, self.spec.shape), torch.tensor(labels).repeat(count // len(labels))
+            return source_noise(seed, rows, self.spec.shape), torch.tensor(labels).repeat(per_class)
         if self.spec.condition is None and not self.spec.paired:
-            return source_noise(seed, count, self.spec.shape), None
+            return source_noise(seed, rows, self.spec.shape), None
         held_out = self.dataset("held_out")
-        per_class = count // max(1, len(labels))
         groups = evaluation.group_by_class(held_out, per_class, labels or None, setting="sample.per_class")
         picked = torch.stack([torch.from_numpy(rows) for rows in groups.values()], dim=1).flatten()
         batch = held_out.batch(picked.numpy())
-        return source_noise(seed, count, self.spec.shape) if batch.x0 is None else batch.x0, batch.condition
+        return source_noise(seed, rows, self.spec.shape) if batch.x0 is None else batch.x0, batch.condition
 
     def by_class(self, samples: Samples) -> dict[str, Tensor]:
         """Return the samples grouped as the evaluation groups them: label as text -> (N, *S)."""
@@ -228,7 +229,7 @@ class Model:
         self._held_out_rows(held_out)
         evaluation.require_samples(held_out, self.recipe.evaluate.validation_samples)
         labels = self._labels(sample.classes)
-        self._start(sample.per_class * max(1, len(labels)), labels, self.recipe.seed)
+        self._start(sample_rows(labels or [0], sample.per_class), labels, self.recipe.seed)
 
     def _held_out_rows(self, held_out: Dataset) -> dict[str, np.ndarray]:
         """Return the rows of each class that are measured: one half against the other gives the floor."""

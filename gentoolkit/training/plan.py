@@ -99,4 +99,9 @@ class Plan:
 def _order(num_samples: int, seed: int, epoch: int, block: int, size: int) -> np.ndarray:
     """Return a block of the epoch's permutation, (size,); the last one of an epoch is shorter."""
     positions = np.arange(block * size, min((block + 1) * size, num_samples))
-    return Permutation(num_samples, seed, "order", epoch)(positions)
+    return _permutation(num_samples, seed, epoch)(positions)
+
+
+@lru_cache(maxsize=1)
+def _permutation(num_samples: int, seed: int, epoch: int) -> Permutation:
+    return Permutation(num_samples, seed, "order", epoch)

@@ -49,7 +49,7 @@ def euler_factor(std, num_steps):
 @pytest.mark.parametrize("num_steps", [1, 20, 200])
 def test_euler_steps_with_the_exact_field_are_exact_mathematics(num_steps):
     field = GaussianClasses(MEANS, STDS).field()
-    x0, labels = source_noise(1, 30, SHAPE), torch.arange(30) % 3
+    x0, labels = source_noise(1, np.arange(30), SHAPE), torch.arange(30) % 3
     x1 = generate(field, Euler(EulerConfig(num_steps=num_steps)), x0, labels).x1
     factors = torch.tensor([euler_factor(std, num_steps) for std in STDS])[labels].reshape(-1, 1, 1, 1)
     # float32 states of size 4, rounded at every step; h |c| <= 1, so no step amplifies what came before.
@@ -63,14 +63,14 @@ def test_twenty_steps_keep_half_of_the_deviation_and_many_keep_all():
 
 def test_without_labels_there_is_one_class():
     field = GaussianClasses(MEANS[:1], STDS[:1]).field()
-    x, t = source_noise(2, 5, SHAPE), torch.linspace(0, 0.9, 5)
+    x, t = source_noise(2, np.arange(5), SHAPE), torch.linspace(0, 0.9, 5)
     conditions = (None, torch.zeros(5, 3), torch.full((5,), 7))
     assert all(torch.equal(field(x, t, None), field(x, t, condition)) for condition in conditions)
 
 
 def test_another_path_is_followed():
     field = GaussianClasses(MEANS, (0.0, 0.0, 0.0)).field(Path(Circle()))
-    x, t, labels = source_noise(3, 6, SHAPE), torch.linspace(0, 0.9, 6), torch.arange(6) % 3
+    x, t, labels = source_noise(3, np.arange(6), SHAPE), torch.linspace(0, 0.9, 6), torch.arange(6) % 3
     # A class that is one point: the denoised sample is that point, whatever x_t.
     torch.testing.assert_close(field.denoised(x, t, labels), MEANS[labels], rtol=0, atol=1e-4)
 
