@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gentoolkit.devices import choose_precision
+from gentoolkit.devices import choose_precision, matrix_dtype
 from gentoolkit.errors import InterruptedRun
 from gentoolkit.interrupts import StopSignal
 from gentoolkit.pipeline.checks import check_parts
@@ -56,8 +56,10 @@ class Work:
         plan = Plan(recipe.train, len(data), recipe.seed)
         check_parts(model, data)
         model.check_held_out()
-        state = TrainingState(model.backbone, model.objective, recipe.train)
-        return cls(model, data, plan, state, choose_precision(precision or recipe.train.precision, model.device))
+        precision = choose_precision(precision or recipe.train.precision, model.device)
+        dtype = matrix_dtype(precision, model.device)
+        state = TrainingState(model.backbone, model.objective, recipe.train, dtype)
+        return cls(model, data, plan, state, precision)
 
     def restore(self, checkpoint: Path, directory: RunDir) -> None:
         """Go back to a checkpoint, and cut the records back to it."""

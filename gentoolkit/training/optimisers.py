@@ -1,4 +1,4 @@
-"""AdamW, or Muon on the backbone's matrices and AdamW on the rest, both torch's own."""
+"""AdamW, or Muon on the backbone's matrices and AdamW on the rest."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW, Muon
+from torch.optim import AdamW
 
 from gentoolkit.errors import UsageError
 from gentoolkit.settings import TrainSettings
+from gentoolkit.training.muon import Muon
 
 Kind = TypeVar("Kind", bound=type[AdamW] | type[Muon])
 
 
 def without_compiler(kind: Kind) -> Kind:
-    """Return torch's optimiser without the wrappers that import torch's compiler.
+    """Return an optimizer without the wrappers that import torch's compiler.
 
-    They only keep the compiler from tracing these methods. Nothing here compiles an optimiser, and a run's first step
+    They only keep the compiler from tracing these methods. Nothing here compiles an optimizer, and a run's first step
     would wait over half a second for that import.
     """
     names = ("add_param_group", "state_dict", "load_state_dict")
@@ -29,29 +30,6 @@ def without_compiler(kind: Kind) -> Kind:
     return type(kind.__name__, (kind,), {**methods, "step": step})  # type: ignore[return-value]
 
 
-class RowBlocks:
-    """A matrix's equal blocks of rows (q, k and v of a joint weight) as parameters that share its memory.
-
-    Muon orthogonalises each matrix that it is given; torch's takes whole parameters.
-    """
-
-    def __init__(self, matrix: nn.Parameter, count: int) -> None:
-        self.matrix = matrix
-        self.blocks = [nn.Parameter(rows) for rows in matrix.data.chunk(count)]
-
-    def fetch_gradients(self) -> None:
-        """Point each block's gradient into the matrix's."""
-        gradient = self.matrix.grad
-        parts = [None] * len(self.blocks) if gradient is None else gradient.chunk(len(self.blocks))
-        for block, part in zip(self.blocks, parts, strict=True):
-            block.grad = part
-
-    def drop_gradients(self) -> None:
-        """Let go of the gradient, so that its memory is free until the next step."""
-        for block in self.blocks:
-            block.grad = None
-
-
 class Optimisers:
     """The optimisers of a run, driven as one.
 
@@ -59,14 +37,20 @@ class Optimisers:
         backbone: Names its matrices by `matrix_blocks()`.
         parameters: All that is trained, by name; the backbone's start with "backbone.".
         settings: The recipe's `train` section.
+        matrix_dtype: What Muon's iterations are computed in.
 
     Raises:
         UsageError: Muon is asked for, but the backbone names no matrices.
     """
 
-    def __init__(self, backbone: nn.Module, parameters: Mapping[str, nn.Parameter], settings: TrainSettings) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        parameters: Mapping[str, nn.Parameter],
+        settings: TrainSettings,
+        matrix_dtype: torch.dtype = torch.float32,
+    ) -> None:
         wanted = matrix_blocks(backbone) if settings.optimizer == "muon" else {}
-        self.matrices = [RowBlocks(parameters[name], count) for name, count in wanted.items()]
         rest = [parameter for name, parameter in parameters.items() if name not in wanted]
         decay = settings.weight_decay
         self.parts: dict[str, AdamW | Muon] = {}
@@ -77,26 +61,22 @@ class Optimisers:
             self.parts["adamw"] = without_compiler(AdamW)(
                 rest, lr=rate, betas=settings.betas, weight_decay=decay, fused=fused
             )
-        if self.matrices:
-            blocks = [block for matrix in self.matrices for block in matrix.blocks]
+        if wanted:
             self.parts["muon"] = without_compiler(Muon)(
-                blocks,
+                [(parameters[name], count) for name, count in wanted.items()],
                 lr=settings.matrix_learning_rate,
                 momentum=settings.matrix_momentum,
-                ns_steps=settings.matrix_iterations,
+                iterations=settings.matrix_iterations,
                 weight_decay=decay,
+                dtype=matrix_dtype,
             )
         self.peaks = {name: part.param_groups[0]["lr"] for name, part in self.parts.items()}
 
     def step(self, rate: float) -> None:
         """Change the weights, with learning rates of `rate` times their peaks."""
-        for matrix in self.matrices:
-            matrix.fetch_gradients()
         for name, part in self.parts.items():
             part.param_groups[0]["lr"] = rate * self.peaks[name]
             part.step()
-        for matrix in self.matrices:
-            matrix.drop_gradients()
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the tensors, and the numbers, that a resumed run needs."""

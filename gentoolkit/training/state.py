@@ -65,7 +65,13 @@ class TrainingState:
         totals: Sums over the epoch under way.
     """
 
-    def __init__(self, backbone: nn.Module, objective: Objective, settings: TrainSettings) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        objective: Objective,
+        settings: TrainSettings,
+        matrix_dtype: torch.dtype = torch.float32,
+    ) -> None:
         parts = {"backbone": backbone} | ({"objective": objective} if isinstance(objective, nn.Module) else {})
         self.weights = nn.ModuleDict(parts)
         self.objective = objective
@@ -73,7 +79,7 @@ class TrainingState:
         self.ema = deepcopy(self.weights).eval().requires_grad_(False) if settings.ema_decay else None
         trained = {name: p for name, p in self.weights.named_parameters() if p.requires_grad}
         self.parameters = list(trained.values())
-        self.optimisers = Optimisers(backbone, trained, settings)
+        self.optimisers = Optimisers(backbone, trained, settings, matrix_dtype)
         # Listed once: a walk through the modules in every step costs as much as the averaging itself.
         self._averages: list[Tensor] = [] if self.ema is None else [*self.ema.parameters()]
         self._averaged: list[Tensor] = [*self.weights.parameters()]

@@ -5,6 +5,7 @@ from functools import cache
 import pytest
 import torch
 
+from gentoolkit.devices import matrix_dtype
 from gentoolkit.pipeline import Model
 from gentoolkit.recipe import parse_recipe
 from gentoolkit.training import Plan, TrainingState
@@ -29,7 +30,7 @@ def losses(precision: str, seed: int) -> torch.Tensor:
     recipe = parse_recipe(RECIPE.format(seed=seed), "small")
     model = Model.build(recipe)
     data = model.dataset("train")
-    state = TrainingState(model.backbone, model.objective, recipe.train)
+    state = TrainingState(model.backbone, model.objective, recipe.train, matrix_dtype(precision, model.device))
     plan = Plan(recipe.train, len(data), recipe.seed)
     means = []
     while state.step < plan.total_steps:

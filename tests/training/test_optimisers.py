@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 from torch import nn
+from torch.optim import AdamW
 
 from gentoolkit.errors import UsageError
 from gentoolkit.settings import TrainSettings
@@ -64,7 +65,7 @@ def test_muon_averages_gradients_by_its_momentum(momentum):
     set_gradients(network)
     part.step(1.0)
     buffer = next(iter(part.parts["muon"].state.values()))["momentum_buffer"]
-    torch.testing.assert_close(buffer, (1 - momentum) * network.joint.grad[:4])
+    torch.testing.assert_close(buffer, (1 - momentum) * network.joint.grad)
 
 
 def test_muon_iterates_as_often_as_wanted():
@@ -106,10 +107,11 @@ def test_muon_without_matrices_is_an_error():
         optimisers(nn.ReLU(), optimizer="muon")
 
 
-@pytest.mark.parametrize(("kind", "settings"), [(torch.optim.AdamW, {"fused": True}), (torch.optim.Muon, {})])
-def test_without_the_compiler_the_optimiser_is_torchs(kind, settings):
+def test_without_the_compiler_the_optimiser_is_torchs():
     twins = [nn.Parameter(torch.ones(4, 3)), nn.Parameter(torch.ones(4, 3))]
-    parts = [kind([twins[0]], lr=0.1, **settings), without_compiler(kind)([twins[1]], lr=0.1, **settings)]
+    parts = [
+        kind([twin], lr=0.1, fused=True) for kind, twin in zip((AdamW, without_compiler(AdamW)), twins, strict=True)
+    ]
     for seed in range(3):
         for twin, part in zip(twins, parts, strict=True):
             twin.grad = torch.randn(4, 3, generator=torch.Generator().manual_seed(seed))
