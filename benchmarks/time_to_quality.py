@@ -73,7 +73,7 @@ class Outcome:
 def run(seed: int, overrides: Sequence[str]) -> Outcome:
     """Run the recipe in a fresh process; where that fails, exit with its message."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "gentoolkit.cli", "run", str(RECIPE), "--out", folder, f"seed={seed}"]
+        command = [sys.executable, "-m", "gentoolkit", "run", str(RECIPE), "--out", folder, f"seed={seed}"]
         start = time.perf_counter()
         done = subprocess.run([*command, *overrides], capture_output=True, text=True, check=False)
         elapsed = time.perf_counter() - start

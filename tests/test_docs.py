@@ -62,7 +62,7 @@ def test_its_recipe_trains_and_makes_its_picture(site):
     assert (run.directory.images / "samples.png").exists()
     assert run.summary()["evaluation"]["step"] == 20
     assert (Path(run.path) / "finished.txt").read_text() == "done"
-    verb = [sys.executable, "-m", "gentoolkit.cli", "count", str(site / "runs")]
+    verb = [sys.executable, "-m", "gentoolkit", "count", str(site / "runs")]
     assert subprocess.run(verb, capture_output=True, text=True, check=True).stdout == "1\n"
 
 

@@ -64,7 +64,7 @@ def recipe(tmp_path):
 
 
 def gentool(python, *arguments, cwd):
-    return call(python, "-m", "gentoolkit.cli", *arguments, cwd=cwd)
+    return call(python, "-m", "gentoolkit", *arguments, cwd=cwd)
 
 
 def test_it_is_listed(python, tmp_path):

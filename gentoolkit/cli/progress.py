@@ -25,7 +25,8 @@ class Progress:
         self.console = Console(stderr=True, highlight=False, quiet=quiet)
         self.bars: Bars | None = None
         self.task: TaskID | None = None
-        self.stage, self.total, self.spoken_at = "", 0, 0.0
+        self.stage, self.total = "", 0
+        self.line_at, self.line_done = 0.0, 0  # when the last plain line was printed, and what was done then
         if self.console.is_terminal and not quiet:
             columns = (
                 TextColumn("{task.description:<9}"),
@@ -47,19 +48,24 @@ class Progress:
         if self.bars:
             self.bars.stop()
 
-    def start(self, stage: str, total: int) -> None:
-        """Begin a stage of `total` units."""
-        self.stage, self.total, self.spoken_at = stage, total, time.monotonic()
+    def start(self, stage: str, total: int, done: int = 0) -> None:
+        """Begin a stage of `total` units, of which `done` are done."""
+        self.stage, self.total = stage, total
+        self.line_at, self.line_done = time.monotonic(), done
         if self.bars:
-            self.task = self.bars.add_task(stage, total=total, note="")
+            self.task = self.bars.add_task(stage, total=total, completed=done, note="")
 
     def advance(self, done: int, note: str = "") -> None:
         """Show that `done` units of the stage are done."""
         if self.bars and self.task is not None:
             self.bars.update(self.task, completed=done, note=note)
-        elif not self.quiet and (done == self.total or time.monotonic() - self.spoken_at > LINE_SECONDS):
-            self.spoken_at = time.monotonic()
-            print(f"{self.stage} {done}/{self.total} {note}".rstrip(), file=sys.stderr, flush=True)
+        elif not self.quiet and (done == self.total or time.monotonic() - self.line_at > LINE_SECONDS):
+            now = time.monotonic()
+            left = time_left(now - self.line_at, done - self.line_done, self.total - done)
+            self.line_at, self.line_done = now, done
+            print(
+                " ".join(filter(None, [f"{self.stage} {done}/{self.total}", note, left])), file=sys.stderr, flush=True
+            )
 
     def say(self, message: str) -> None:
         """Show a line that stays."""
@@ -67,3 +73,12 @@ class Progress:
             self.bars.console.print(message, markup=False, soft_wrap=True)
         elif not self.quiet:
             print(message, file=sys.stderr, flush=True)
+
+
+def time_left(seconds: float, done: int, left: int) -> str:
+    """Return "about 1:05 left" for `left` units at the pace of `done` units in `seconds`, or "" if none are left."""
+    if done <= 0 or left <= 0:
+        return ""
+    minutes, rest = divmod(round(left * seconds / done), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"about {f'{hours}:{minutes:02}' if hours else minutes}:{rest:02} left"

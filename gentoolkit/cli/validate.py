@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
 from gentoolkit.cli.options import json_option, overrides_argument, recipe_argument, write_result
+from gentoolkit.errors import RecipeError
 
 
 @click.command("validate")
@@ -14,9 +16,10 @@ from gentoolkit.cli.options import json_option, overrides_argument, recipe_argum
 @overrides_argument
 @json_option
 def command(recipe: Path, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Check RECIPE without training anything; --json shows it with every default filled in.
+    """Check RECIPE without training anything.
 
-    All faults are told at once, each with its line and column; the exit code is then 2.
+    All errors are reported at once, each with its line and column, and the exit code is 2. With --json, prints the
+    recipe with every default filled in, or {"problems": [...]}.
 
     \b
     Example:
@@ -26,5 +29,11 @@ def command(recipe: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     from gentoolkit.recipe import load_recipe
 
     plugins = load_plugins()
-    checked = load_recipe(recipe, overrides, registry=plugins.registry)
+    try:
+        checked = load_recipe(recipe, overrides, registry=plugins.registry)
+    except RecipeError as error:
+        if not as_json:
+            raise
+        click.echo(json.dumps({"problems": error.problems}, indent=2))
+        raise click.exceptions.Exit(error.exit_code) from None
     write_result(checked.resolved(), as_json, lambda: click.echo(f"{recipe}: ok"))

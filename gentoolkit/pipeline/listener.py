@@ -51,8 +51,7 @@ class RunListener:
     def training(self, stop: StopSignal, first_step: int) -> Iterator[None]:
         """Show the training's progress, end it when `stop` has a signal, and see its last checkpoint to the disk."""
         self._stop, self._clock = stop, time.monotonic()
-        self.progress.start("training", self.plan.total_steps)
-        self.progress.advance(first_step)
+        self.progress.start("training", self.plan.total_steps, first_step)
         with ThreadPoolExecutor(1, "checkpoint") as self._writer, self.directory.appending() as self._append:
             try:
                 yield

@@ -22,7 +22,7 @@ SMOKE = str(ROOT / "recipes" / "smoke.yaml")
 
 def fresh(*arguments, **options):
     """Run `gentool` in a process of its own."""
-    command = [sys.executable, "-m", "gentoolkit.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "gentoolkit", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **options)
 
 
@@ -333,7 +333,7 @@ def test_out_of_memory_exits_with_5(gentool, monkeypatch):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
 def test_ctrl_c_saves_says_how_to_resume_and_the_resumed_run_finishes(tmp_path):
-    command = [sys.executable, "-m", "gentoolkit.cli", "run", SMOKE, "train.steps=100000", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "gentoolkit", "run", SMOKE, "train.steps=100000", "--out", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         metrics = tmp_path / "smoke-1" / "metrics.jsonl"
         deadline = time.monotonic() + 60
@@ -352,7 +352,7 @@ def test_ctrl_c_saves_says_how_to_resume_and_the_resumed_run_finishes(tmp_path):
 def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(tmp_path):
     """Killed at whatever moment comes after its second checkpoint, with no chance to clean up."""
     settings = ["train.steps=2000", "train.checkpoint_every=3", "train.validate_every=null", "--quiet"]
-    command = [sys.executable, "-m", "gentoolkit.cli", "run", SMOKE, *settings, "--out", str(tmp_path / "killed")]
+    command = [sys.executable, "-m", "gentoolkit", "run", SMOKE, *settings, "--out", str(tmp_path / "killed")]
     run = tmp_path / "killed" / "smoke-1"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 60
@@ -368,3 +368,14 @@ def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(tmp_path):
             for folder in (run, tmp_path / "whole" / "smoke-1")
         ]
         assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_validate_prints_the_problems_of_a_bad_recipe_as_json(gentool):
+    code, out, err = gentool("validate", SMOKE, "train.steps=x", "sampler.num_steps=0", "--json")
+    assert (code, err) == (2, "")
+    problems = json.loads(out)["problems"]
+    assert len(problems) == 2
+    assert "train.steps" in problems[0]
+    code, out, _ = gentool("validate", "no-such.yaml", "--json")
+    assert code == 2
+    assert "no such file" in json.loads(out)["problems"][0]

@@ -1,4 +1,4 @@
-"""`python -m gentoolkit.cli` is `gentool`."""
+"""`python -m gentoolkit` is `gentool`."""
 
 from gentoolkit.cli import main
 
