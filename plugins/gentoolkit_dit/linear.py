@@ -1,4 +1,4 @@
-"""The quickest linear layer on CPUs with AVX-512."""
+"""The quickest linear layer on CPUs with AVX2 or AVX-512."""
 
 from __future__ import annotations
 
@@ -9,28 +9,30 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-#: Whether oneDNN's kernels have AVX-512.
-WIDE = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
+#: The vector instructions that torch uses: "AVX2", "AVX512", or another name where neither is there.
+INSTRUCTIONS = torch.backends.cpu.get_cpu_capability() if torch.backends.mkldnn.is_available() else "none"
 
 
 class Linear(nn.Linear):
-    """y = x Wᵀ + b, like torch's; where that is quicker, as a convolution of size 1, which torch gives to oneDNN.
+    """y = x Wᵀ + b, like torch's, but on CPUs as a convolution of size 1, which torch gives to oneDNN.
 
-    In float32 torch's own products, by another library, may be slower (as on AMD); in bf16 under autocast they are by
-    oneDNN too, but write b over the whole of y before.
+    torch's own products come from another library, whose float32 is slower on AMD's processors, and write b over the
+    whole of y first. On CPUs without AVX2, and in other dtypes, this is torch's layer.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Return y, (..., out), for x, (..., in)."""
-        if not WIDE or x.device.type != "cpu":
+        if INSTRUCTIONS not in ("AVX2", "AVX512") or x.device.type != "cpu":
             return super().forward(x)
         if torch.is_autocast_enabled("cpu"):
-            if torch.get_autocast_dtype("cpu") != torch.bfloat16:
+            if torch.get_autocast_dtype("cpu") != torch.bfloat16 or INSTRUCTIONS != "AVX512":
                 return super().forward(x)
             bias = None if self.bias is None else self.bias.bfloat16()
-            y: Tensor = Bf16Linear.apply(x.bfloat16(), self.weight.bfloat16(), bias)  # type: ignore[no-untyped-call]
-            return y
-        return convolved(x, self.weight, self.bias) if x.dtype == torch.float32 else super().forward(x)
+            return apply(x.bfloat16(), self.weight.bfloat16(), bias)
+        if x.dtype != torch.float32:
+            return super().forward(x)
+        # The gradient of the weight by oneDNN is as quick as a product with AVX-512, and four times slower with AVX2.
+        return (convolved if INSTRUCTIONS == "AVX512" else apply)(x, self.weight, self.bias)
 
 
 def convolved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -40,8 +42,14 @@ def convolved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return F.conv2d(pixels, kernel, bias).permute(0, 2, 3, 1).reshape(*x.shape[:-1], -1)
 
 
-class Bf16Linear(torch.autograd.Function):
-    """x Wᵀ + b in bf16: y as a convolution; dL/dx = (dL/dy) W and dL/dW = (dL/dy)ᵀ x as products."""
+def apply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return x Wᵀ + b as a convolution whose gradients are not left to torch; see `Convolved`."""
+    y: Tensor = Convolved.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+    return y
+
+
+class Convolved(torch.autograd.Function):
+    """x Wᵀ + b as a convolution; dL/dx = (dL/dy) W as another one in float32, dL/dW = (dL/dy)ᵀ x as a product."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: D102
@@ -54,8 +62,8 @@ class Bf16Linear(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         rows, d_rows = x.flatten(0, -2), d_out.flatten(0, -2)
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
-        return (
-            (d_rows @ weight).view_as(x) if needs_x else None,
-            d_rows.mT @ rows if needs_weight else None,
-            d_rows.sum(0) if needs_bias else None,
-        )
+        d_x = None
+        if needs_x:
+            as_product = d_out.dtype == torch.bfloat16
+            d_x = (d_rows @ weight).view_as(x) if as_product else convolved(d_out, weight.T, None)
+        return d_x, d_rows.mT @ rows if needs_weight else None, d_rows.sum(0) if needs_bias else None
