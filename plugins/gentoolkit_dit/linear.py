@@ -17,12 +17,12 @@ class Linear(nn.Linear):
     """y = x Wᵀ + b, like torch's, but on CPUs as a convolution of size 1, which torch gives to oneDNN.
 
     torch's own products come from another library, whose float32 is slower on AMD's processors, and write b over the
-    whole of y first. On CPUs without AVX2, and in other dtypes, this is torch's layer.
+    whole of y first. On CPUs without AVX2, in other dtypes and under `torch.compile` this is torch's layer.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Return y, (..., out), for x, (..., in)."""
-        if INSTRUCTIONS not in ("AVX2", "AVX512") or x.device.type != "cpu":
+        if INSTRUCTIONS not in ("AVX2", "AVX512") or x.device.type != "cpu" or torch.compiler.is_compiling():
             return super().forward(x)
         if torch.is_autocast_enabled("cpu"):
             if torch.get_autocast_dtype("cpu") != torch.bfloat16 or INSTRUCTIONS != "AVX512":
