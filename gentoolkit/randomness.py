@@ -6,13 +6,16 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+#: Numbers drawn at once, for several steps where one needs fewer than half of them: numpy's calls take longer.
+AHEAD = 2**14
 
 
 def key(seed: int, purpose: str, *numbers: int) -> int:
@@ -53,7 +56,7 @@ def normal_rows(seed: int, purpose: str, rows: np.ndarray, shape: tuple[int, ...
 
 
 class _Rows(NamedTuple):
-    """Rows `first` to `first + number - 1` of one draw; draws and rows have counters of their own."""
+    """Rows `first` to `first + number - 1` of one draw; draws, widths and rows have counters of their own."""
 
     key: int
     draw: int
@@ -61,19 +64,21 @@ class _Rows(NamedTuple):
     number: int
 
     def philox(self, width: int) -> tuple[np.random.Philox, int]:
-        """Return a generator of rows of at least `width` 32-bit words, and how many words they have.
+        """Return a generator of the rows' 32-bit words, `width` each, and how many words come before the first row.
 
         Philox 4x64 (Salmon et al. 2011, doi:10.1145/2063384.2063405) maps (key, counter) to 256 bits, eight words. Row
-        i has the counters from i · blocks on, so no row needs the rows before it.
+        i starts at word i · width, so no row needs the rows before it.
         """
-        blocks = -(-width // 8)
-        return np.random.Philox(key=self.key, counter=(self.draw << 128) + self.first * blocks), 8 * blocks
+        block, before = divmod(self.first * width, 8)
+        return np.random.Philox(key=self.key, counter=(width << 192) + (self.draw << 128) + block), before
 
 
-def _uniform(rows: _Rows, width: int) -> NDArray[np.float32]:
-    """Return U[0, 1) draws, (number of rows, width)."""
-    philox, words = rows.philox(width)
-    return np.random.Generator(philox).random((rows.number, words), dtype=np.float32)[:, :width]
+def _uniform(rows: _Rows, shape: tuple[int, ...]) -> Tensor:
+    """Return U[0, 1) draws, (number of rows, *shape) float32."""
+    size = math.prod(shape)
+    philox, before = rows.philox(size)
+    draws = np.random.Generator(philox).random(before + rows.number * size, dtype=np.float32)
+    return torch.from_numpy(draws[before:]).reshape(rows.number, *shape)
 
 
 def _normal(rows: _Rows, shape: tuple[int, ...]) -> Tensor:
@@ -84,8 +89,10 @@ def _normal(rows: _Rows, shape: tuple[int, ...]) -> Tensor:
     since vectorized ones may round strided elements in another way.
     """
     size = math.prod(shape)
-    philox, words = rows.philox(size)
-    integers = philox.random_raw(rows.number * words // 2).view(np.int32).reshape(rows.number, 2, words // 2)
+    half = -(-size // 2)
+    philox, before = rows.philox(2 * half)
+    words = philox.random_raw(before // 2 + rows.number * half).view(np.int32)
+    integers = words[before:].reshape(rows.number, 2, half)
     radius, angle = integers[:, 0].astype(np.float32), integers[:, 1].astype(np.float32)
     np.abs(radius, out=radius)
     radius += np.float32(0.5)  # never 0
@@ -96,6 +103,15 @@ def _normal(rows: _Rows, shape: tuple[int, ...]) -> Tensor:
     angle *= np.float32(math.pi * 2**-31)
     normal = np.concatenate([np.cos(angle) * radius, np.sin(angle) * radius], axis=1)
     return torch.from_numpy(normal[:, :size]).reshape(rows.number, *shape)
+
+
+Draw = Callable[[_Rows, tuple[int, ...]], Tensor]
+
+
+@lru_cache(maxsize=8)
+def _ahead(draw: Draw, rows: _Rows, shape: tuple[int, ...]) -> Tensor:
+    """Return the draws of several steps."""
+    return draw(rows, shape)
 
 
 @contextmanager
@@ -141,38 +157,43 @@ class BatchGenerator:
         rows: slice | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.total = total
+        self.step, self.total = step, total
         self.rows = rows or slice(0, total)
         self.device = device
-        self._key = key(seed, purpose, step)
+        self._key = key(seed, purpose)
         self._draws = 0
 
-    def _next(self, rows: slice | None = None) -> _Rows:
-        rows = rows or self.rows
+    def _draw(self, draw: Draw, shape: tuple[int, ...], total: int, rows: slice) -> Tensor:
+        """Return the rows of this step, out of `total` in each."""
         self._draws += 1
-        return _Rows(self._key, self._draws, rows.start, rows.stop - rows.start)
+        first, number = self.step * total + rows.start, rows.stop - rows.start
+        steps = AHEAD // max(1, total * math.prod(shape))
+        if steps < 2:
+            return draw(_Rows(self._key, self._draws, first, number), shape).to(self.device)
+        start = self.step // steps * steps * total
+        drawn = _ahead(draw, _Rows(self._key, self._draws, start, steps * total), shape)
+        return drawn[first - start : first - start + number].to(self.device, copy=True)
 
     def normal(self, *shape: int) -> Tensor:
         """Return N(0, 1) draws, (rows, *shape) float32."""
-        return _normal(self._next(), shape).to(self.device)
+        return self._draw(_normal, shape, self.total, self.rows)
 
     def uniform(self, *shape: int) -> Tensor:
         """Return U[0, 1) draws, (rows, *shape) float32."""
-        draws = _uniform(self._next(), math.prod(shape))
-        return torch.from_numpy(draws).reshape(len(draws), *shape).to(self.device)
+        return self._draw(_uniform, shape, self.total, self.rows)
 
     def stratified(self) -> Tensor:
         """Return U[0, 1) draws, (rows,), spread evenly over the batch: mod(u + i / B, 1).
 
         Kingma et al. 2021, arXiv:2107.00630, App. I.1: the same expectation as `uniform`, less variance.
         """
-        u = _uniform(self._next(slice(0, 1)), 1)[0, 0]
-        return ((u + torch.arange(self.total) / self.total) % 1)[self.rows].to(self.device)
+        u = self._draw(_uniform, (), 1, slice(0, 1))
+        shares = torch.arange(self.rows.start, self.rows.stop, device=self.device) / self.total
+        return (u + shares) % 1
 
     def subset(self, size: int, count: int) -> Tensor:
         """Return `count` different numbers of range(size) for each row, all choices alike, (rows, count) int64."""
-        order = torch.from_numpy(_uniform(self._next(), size)).argsort(dim=1)
-        return order[:, :count].to(self.device)
+        return self.uniform(size).argsort(dim=1)[:, :count]
 
 
 Round = Callable[[NDArray[np.uint64]], NDArray[np.uint64]]

@@ -107,6 +107,20 @@ def test_parts_of_a_batch_see_the_draws_of_the_whole(draw):
     assert not torch.equal(whole, draw(BatchGenerator(5, "objective", 10, 8)))
 
 
+@pytest.mark.parametrize("draw", [lambda g: g.normal(3), lambda g: g.uniform(2, 2), lambda g: g.stratified()])
+def test_drawing_ahead_changes_nothing(monkeypatch, draw):
+    def drawn():
+        return [draw(BatchGenerator(5, "objective", step, 8, slice(2, 7))) for step in (0, 1, 700, 10**6)]
+
+    ahead = drawn()
+    ahead[0] += 1  # what is handed out is the caller's
+    monkeypatch.setattr("gentoolkit.randomness.AHEAD", 0)
+    alone = drawn()
+    assert torch.equal(ahead[0], alone[0] + 1)
+    assert all(map(torch.equal, ahead[1:], alone[1:]))
+    assert len(torch.stack(alone).flatten().unique()) == torch.stack(alone).numel()
+
+
 def test_subsets_are_different_numbers_each_as_likely():
     """A number's count over 20,000 rows is binomial with p = 3 / 7; 5 standard deviations are a 6e-7 false alarm."""
     rows = 20_000
