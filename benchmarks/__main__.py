@@ -44,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(document(rows, options.quick), indent=2) + "\n", encoding="utf-8")
-    faults = bounds.violations(rows, bounds.load(), has_bf16(CPU)) if options.quick else []
+    instructions = torch.backends.cpu.get_cpu_capability()
+    faults = bounds.violations(rows, bounds.load(), has_bf16(CPU), instructions) if options.quick else []
     for fault in faults:
         print(f"slower than it was: {fault}", file=sys.stderr)
     return 1 if faults else 0

@@ -9,7 +9,7 @@ from statistics import median
 
 import torch
 
-from benchmarks import limit
+from benchmarks import elementwise, limit
 from benchmarks.peers import TRAININGS, installed
 from benchmarks.plain_script import PlainTraining
 from benchmarks.reference import precisions, reference, step_of, training_data
@@ -49,6 +49,7 @@ def own_makers(batch_size: int) -> dict[str, StepMaker]:
     for precision in precisions():
         makers[f"ours {precision}"] = partial(our_step, batch_size, precision)
         makers[f"limit {precision}"] = partial(limit.runner, limit.step_products(batch_size), DTYPES[precision])
+        makers[f"elementwise {precision}"] = partial(elementwise.runner, batch_size, DTYPES[precision])
         makers[f"square {precision}"] = partial(limit.runner, [SQUARE], DTYPES[precision])
     makers[GIVEN_BACK] = partial(our_step, batch_size, precisions()[-1], kept=GLIBC_KEEPS)
     return makers
@@ -126,7 +127,7 @@ def peer_rows(times: Mapping[str, Times], notes: Mapping[str, str]) -> list[Row]
 
 
 def limit_rows(times: Times, batch_size: int) -> list[Row]:
-    """Return which part of a step's time its matrix products alone would take."""
+    """Return which part of a step's time its matrix products would take alone, and with its elementwise operations."""
     products = limit.step_products(batch_size)
     operations = limit.flops(products)
     rows = []
@@ -137,5 +138,7 @@ def limit_rows(times: Times, batch_size: int) -> list[Row]:
         full = f"at the {SQUARE.flops / median(square) / 1e9:.0f} GFLOP/s of 2048 x 2048 matrices"
         ours = times[f"ours {precision}"]
         rows.append(ratio(LIMIT, f"its products alone / our step, {precision}", alone, ours, note))
+        both = [a + b for a, b in zip(alone, times[f"elementwise {precision}"], strict=True)]
+        rows.append(ratio(LIMIT, f"its products and elementwise operations / our step, {precision}", both, ours))
         rows.append(ratio(LIMIT, f"its operations at full rate / our step, {precision}", at_full_rate, ours, full))
     return rows

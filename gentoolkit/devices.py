@@ -30,10 +30,15 @@ def choose_device(name: str) -> torch.device:
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Return whether the device multiplies bf16 matrices by instructions of its own."""
+    """Return whether the device multiplies bf16 matrices by instructions of its own.
+
+    With `ATEN_CPU_CAPABILITY=avx2` torch computes as on a processor that has none, and so does this say.
+    """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    if device.type != "cpu" or torch.backends.cpu.get_cpu_capability() != "AVX512":
+        return False
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def choose_precision(name: str, device: torch.device) -> str:

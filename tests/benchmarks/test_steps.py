@@ -13,6 +13,8 @@ TIMES = {
     "ours bf16": [2.0, 4.0],
     "limit fp32": [3.0, 6.0],
     "limit bf16": [1.0, 2.0],
+    "elementwise fp32": [0.5, 1.0],
+    "elementwise bf16": [0.5, 1.0],
     "square fp32": [0.1, 0.2],
     "square bf16": [0.01, 0.02],
     steps.GIVEN_BACK: [3.0, 6.0],
@@ -60,13 +62,17 @@ def test_the_limit_is_divided_by_our_step():
     found = medians(steps.limit_rows(TIMES, 64))
     assert found["its products alone / our step, fp32"] == 0.75
     assert found["its products alone / our step, bf16"] == 0.5
+    assert found["its products and elementwise operations / our step, bf16"] == 0.75
     at_full_rate = limit.flops(limit.step_products(64)) / (2 * 2048**3) * 0.01  # seconds at the square product's rate
     assert math.isclose(found["its operations at full rate / our step, bf16"], at_full_rate / 2)
 
 
 def test_every_own_step_runs():
     work = steps.own_makers(batch_size=1)
-    expected = {"plain fp32", *(f"{kind} {p}" for kind in ("ours", "limit", "square") for p in precisions())}
+    expected = {
+        "plain fp32",
+        *(f"{kind} {p}" for kind in ("ours", "limit", "elementwise", "square") for p in precisions()),
+    }
     expected |= {steps.GIVEN_BACK}
     assert set(work) == expected
     for name in expected - {f"square {p}" for p in precisions()}:
