@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import warnings
 
 import click
 
-from gentoolkit.errors import GentoolError, InterruptedRun, OutOfSpaceError
+from gentoolkit.errors import GentoolError, InterruptedRun, OutOfSpaceError, is_out_of_space
 
 INTERRUPTED = 130
 
@@ -54,13 +53,3 @@ def _unexpected(error: Exception) -> int:
     traceback.print_exception(error)
     click.echo("error: this is a fault of gentoolkit or of a plugin, not of your input; please report it", err=True)
     return GentoolError.exit_code
-
-
-def is_out_of_space(error: Exception) -> bool:
-    """Return whether the error says that the disk or a memory is full."""
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
-    # torch.OutOfMemoryError by name, so that torch need not be imported; CPU and MPS raise a RuntimeError.
-    names = {base.__name__ for base in type(error).__mro__}
-    words = ("can't allocate memory", "out of memory")
-    return bool({"MemoryError", "OutOfMemoryError"} & names) or any(word in str(error) for word in words)

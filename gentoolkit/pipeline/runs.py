@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gentoolkit import provenance
 from gentoolkit.errors import UsageError
+from gentoolkit.pipeline.blame import blame
 from gentoolkit.pipeline.model import Model
 from gentoolkit.pipeline.outputs import GRID, choose_file, draw_pictures, draw_samples, save_samples, write_page
 from gentoolkit.pipeline.progress import Progress, Silent
@@ -80,7 +81,8 @@ class Run:
 
         file = self.directory.images / GRID
         if samples is not None:
-            file = draw_samples(self.model(), samples, self.directory.images / "shown.png")
+            with blame(self.recipe, "drawing"):
+                file = draw_samples(self.model(), samples, self.directory.images / "shown.png")
         if not file.exists():
             raise UsageError(
                 f"there is no picture: the run is unfinished, or has samples of shape {self.recipe.spec.shape}; "
@@ -99,7 +101,8 @@ class Run:
     def report(self) -> Path:
         """Draw the pictures and the page again, from the newest weights, and return the page's path."""
         model = self.model()
-        draw_pictures(self.directory, model, model.sample(), self.records("evaluation"))
+        with blame(self.recipe, "drawing"):
+            draw_pictures(self.directory, model, model.sample(), self.records("evaluation"))
         return write_page(self.directory, self.recipe)
 
     def records(self, event: str | None = None) -> list[dict[str, Any]]:

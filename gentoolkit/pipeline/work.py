@@ -5,16 +5,18 @@ from __future__ import annotations
 import signal
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from gentoolkit.devices import choose_precision
-from gentoolkit.errors import InterruptedRun
+from gentoolkit.errors import GentoolError, InterruptedRun, raise_together
 from gentoolkit.interrupts import StopSignal
-from gentoolkit.pipeline.checks import check_parts
+from gentoolkit.pipeline.blame import blame
 from gentoolkit.pipeline.listener import RunListener
 from gentoolkit.pipeline.model import Model
 from gentoolkit.pipeline.outputs import draw_pictures, save_samples, write_page
 from gentoolkit.pipeline.progress import Progress
+from gentoolkit.pipeline.trial import Trial
 from gentoolkit.plugins import Plugins
 from gentoolkit.protocols import Dataset
 from gentoolkit.provenance import peak_memory_mib
@@ -45,19 +47,26 @@ class Work:
 
     @classmethod
     def prepare(cls, recipe: Recipe, precision: str | None = None) -> Work:
-        """Build everything, and find what would only fail after the training.
+        """Build everything, and find what would otherwise fail during the training or after it.
+
+        Args:
+            recipe: What to build.
+            precision: What `auto` became when the run began; the recipe's by default.
 
         Raises:
-            PluginError: A part gives another shape or type than it promises.
+            PluginError: A part raises, or returns another shape or type than it promises.
             UsageError: The batch or the evaluation needs more data than there is, or the device is missing.
         """
         model = Model.build(recipe)
+        precision = choose_precision(precision or recipe.train.precision, model.device)
         data = model.dataset("train")
-        plan = Plan(recipe.train, len(data), recipe.seed)
-        check_parts(model, data)
-        model.check_held_out()
+        trial = Trial(model, data, model.dataset("held_out"))
+        trial.data()
+        planned = partial(Plan, recipe.train, len(data), recipe.seed)
+        raise_together(planned, model.check_held_out)
+        trial.parts(precision)
         state = TrainingState(model.backbone, model.objective, recipe.train)
-        return cls(model, data, plan, state, choose_precision(precision or recipe.train.precision, model.device))
+        return cls(model, data, planned(), state, precision)
 
     def restore(self, checkpoint: Path, directory: RunDir) -> None:
         """Go back to a checkpoint, and cut the records back to it."""
@@ -77,11 +86,14 @@ class Work:
                 self._finish(listener)
         except KeyboardInterrupt:
             message = f"stopped; what was saved is kept, continue with: gentool resume {directory.path}"
-            listener.note(message)
+            listener.failed(message)
             raise InterruptedRun(message, stop.number or signal.SIGINT) from None
-        except Exception as error:
-            listener.note(f"{type(error).__name__}: {error}")
+        except BaseException as error:
+            cause = error.__cause__ if isinstance(error, GentoolError) else error
+            listener.failed(f"{type(error).__name__}: {error}", None if isinstance(cause, GentoolError) else cause)
             raise
+        finally:
+            listener.closed()
 
     def _train(self, listener: RunListener, stop: StopSignal) -> None:
         directory, state, total = listener.directory, self.state, self.plan.total_steps
@@ -89,8 +101,11 @@ class Work:
         rest = "; all are done, only the rest is made again" if state.step == total else ""
         listener.say(f"run {directory.path}: steps {state.step} to {total} {where}{rest}")
         recipe = self.model.recipe.resolved()
-        listener.plugins.notify("gentoolkit_run_started", directory=str(directory.path), recipe=recipe)
-        with listener.training(stop, state.step):
+        listener.notify("gentoolkit_run_started", recipe=recipe)
+        with (
+            listener.training(stop, state.step),
+            blame(self.model.recipe, lambda: f"training step {state.step + 1}"),
+        ):
             done = train(state, self.data, self.model.spec, self.plan, listener, self.model.device, self.precision)
         if not done:
             raise InterruptedRun(
@@ -106,16 +121,16 @@ class Work:
         listener.say("sampling ...")
         samples = model.sample()
         files = save_samples(model, samples, directory.samples / "samples.safetensors")
-        listener.plugins.notify("gentoolkit_samples", file=str(files["samples"]))
+        listener.notify("gentoolkit_samples", file=str(files["samples"]))
         times.append(time.monotonic())
         listener.say("measuring ...")
         figures = model.evaluate()
         listener.record("evaluation", figures)
         times.append(time.monotonic())
         listener.say("drawing ...")
-        draw_pictures(directory, model, samples, [figures])
+        with blame(model.recipe, "drawing"):
+            draw_pictures(directory, model, samples, [figures])
         seconds = {"train": listener.train_seconds, "sample": times[1] - times[0], "evaluate": times[2] - times[1]}
         listener.record("finished", {"seconds": seconds, "peak_memory_mib": peak_memory_mib(model.device)})
         write_page(directory, model.recipe)
-        results = directory.summary()
-        listener.plugins.notify("gentoolkit_run_finished", directory=str(directory.path), results=results)
+        listener.notify("gentoolkit_run_finished", results=directory.summary())

@@ -113,12 +113,18 @@ class TrainingState:
         return Checkpoint(self.step, tensors, numbers)
 
     def require_finite(self) -> None:
-        """Raise NonFiniteError where a weight is infinite or not a number, so that none is ever saved."""
-        parameters = dict(self.weights.named_parameters())
-        finite = torch.stack([parameter.isfinite().all() for parameter in parameters.values()])
-        for name, is_finite in zip(parameters, finite.tolist(), strict=True):
-            if not is_finite:
-                raise NonFiniteError(f"after step {self.step}, {name} is not finite; {CURE}")
+        """Raise NonFiniteError where a weight is infinite or a buffer not a number, so that none is ever saved.
+
+        Buffers may be infinite: masks of attention are.
+        """
+        sound = {name: parameter.isfinite().all() for name, parameter in self.weights.named_parameters()}
+        for name, buffer in self.weights.named_buffers():
+            if buffer.is_floating_point():
+                sound[name] = ~buffer.isnan().any()
+        for name, is_sound in zip(sound, torch.stack([*sound.values()]).tolist(), strict=True):
+            if not is_sound:
+                kind = name.partition(".")[0]  # "backbone" or "objective"
+                raise NonFiniteError(f"after step {self.step}, {name} is not finite; {CURE}", kind=kind)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue from what `checkpoint` gave.
