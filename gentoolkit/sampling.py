@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from gentoolkit.api import Labels, Vectors
 from gentoolkit.devices import autocast
+from gentoolkit.errors import NonFiniteError, PluginError
 from gentoolkit.paths import Field
 from gentoolkit.protocols import Sampler
 from gentoolkit.randomness import normal_rows
@@ -81,6 +83,10 @@ def generate(
         precision: "fp32", or "bf16" for autocast inside the field; the state stays float32.
         trajectory: Whether to keep every state on the way; all samples are then carried at once, because an adaptive
             sampler takes steps of its own for every batch.
+
+    Raises:
+        NonFiniteError: A sample is infinite or not a number; the message says whether the field or the sampler began.
+        PluginError: The sampler returns something else than a tensor of the shape of x0.
     """
     device = device or torch.device("cpu")
     batch_size = len(x0) if trajectory else batch_size
@@ -122,8 +128,38 @@ def _carry(
         frames.append(x.cpu())
 
     x1 = sampler.sample(velocity, x0, condition, noise, keep if trajectory else None)
+    if not isinstance(x1, Tensor) or x1.shape != x0.shape:
+        got = tuple(x1.shape) if isinstance(x1, Tensor) else type(x1).__name__
+        raise PluginError(f"sample(...) returned a {got}, expected a tensor {tuple(x0.shape)}", kind="sampler")
+    if trajectory and not frames:
+        raise PluginError("sample(...) never calls on_step", kind="sampler")
+    if not x1.isfinite().all():
+        raise _not_finite(velocity, sampler, x0, condition, noise)
     condition = None if condition is None else condition.cpu()
     return Samples(x1.cpu(), condition, tuple(times), torch.stack(frames) if trajectory else torch.empty(0), seed)
+
+
+def _not_finite(
+    velocity: Field, sampler: Sampler, x0: Tensor, condition: Tensor | None, noise: Callable[[int], Tensor]
+) -> NonFiniteError:
+    """Return the error for samples that are not finite: draw them again, and see where that begins."""
+    count = 0
+
+    def watched(x: Tensor, t: Tensor, c: Tensor | None) -> Tensor:
+        nonlocal count
+        count += 1
+        where = f"evaluation {count} of the field, at t = {t.flatten()[0].item():.4g}"
+        if not x.isfinite().all():
+            raise NonFiniteError(f"the state is not finite before {where}", kind="sampler")
+        if not (v := velocity(x, t, c)).isfinite().all():
+            raise NonFiniteError(f"the velocity is not finite in {where}", kind="backbone")
+        return v
+
+    try:
+        sampler.sample(replace(velocity, velocity=watched), x0, condition, noise)
+    except NonFiniteError as error:
+        return error
+    return NonFiniteError(f"its samples are not finite, though all {count} velocities are", kind="sampler")
 
 
 def source_noise(seed: int, num_samples: int, shape: tuple[int, ...]) -> Tensor:

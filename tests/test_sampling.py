@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from gentoolkit.api import Labels, Vectors
+from gentoolkit.errors import NonFiniteError, PluginError
 from gentoolkit.paths import Field
 from gentoolkit.sampling import generate, guided, source_noise
 from gentoolkit_euler import EulerConfig
@@ -15,8 +16,18 @@ EULER = Euler(EulerConfig(num_steps=4))
 class NoisySampler:
     """Adds its own noise at every step."""
 
+    def __init__(self, scale=2):
+        self.scale = scale
+
     def sample(self, field, x0, condition=None, noise=None, on_step=None):
-        return x0 + noise(0) + 2 * noise(1)
+        return x0 + noise(0) + self.scale * noise(1)
+
+
+class Exploding:
+    """Evaluates the field at infinity."""
+
+    def sample(self, field, x0, condition=None, noise=None, on_step=None):
+        return field(x0 / 0, torch.zeros(len(x0)), condition) + x0 / 0
 
 
 def by_label(x, t, condition):
@@ -78,3 +89,27 @@ def test_bf16_keeps_the_state_in_float32():
     samples = generate(Field(product), EULER, source_noise(0, 2, (2,)), precision="bf16")
     assert samples.x1.dtype == torch.float32
     assert set(seen) == {torch.bfloat16}
+
+
+@pytest.mark.parametrize(
+    ("velocity", "sampler", "kind", "words"),
+    [
+        (lambda x, t, c: x / (t - 0.5)[:, None], EULER, "backbone", r"evaluation 3 of the field, at t = 0\.5"),
+        (by_label, Exploding(), "sampler", "the state is not finite before evaluation 1 of"),
+        (by_label, NoisySampler(scale=torch.inf), "sampler", "its samples are not finite, though all 0 velocities are"),
+    ],
+)
+def test_samples_that_are_not_finite_name_what_began(velocity, sampler, kind, words):
+    with pytest.raises(NonFiniteError, match=words) as caught:
+        generate(Field(velocity), sampler, 10 + source_noise(0, 3, (2,)), torch.arange(3))
+    assert caught.value.kind == kind
+
+
+def test_a_sampler_that_returns_no_samples_is_at_fault():
+    class Idle(NoisySampler):
+        def sample(self, field, x0, *arguments):
+            return None
+
+    with pytest.raises(PluginError, match=r"returned a NoneType, expected a tensor \(3, 2\)") as caught:
+        generate(Field(by_label), Idle(), source_noise(0, 3, (2,)))
+    assert caught.value.kind == "sampler"

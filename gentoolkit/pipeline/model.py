@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from gentoolkit import evaluation
 from gentoolkit.api import Config, DataSpec, Labels
 from gentoolkit.devices import choose_device, choose_precision, keep_freed_memory
-from gentoolkit.errors import PluginError, UsageError, listing, raise_together
+from gentoolkit.errors import NonFiniteError, PluginError, UsageError, listing, raise_together
 from gentoolkit.paths import Field
 from gentoolkit.pipeline.blame import blame, blamed
 from gentoolkit.protocols import Dataset, Objective, Sampler
@@ -175,10 +176,14 @@ class Model:
         return {str(label): samples.x1[labels == label] for label in labels.unique().tolist()}
 
     def validate(self) -> evaluation.ValidationLoss:
-        """Return the validation loss on the held-out data, in fp32."""
+        """Return the validation loss on the held-out data, in fp32.
+
+        Raises:
+            NonFiniteError: It is infinite or not a number.
+        """
         recipe = self.recipe
         with blame(recipe, "validation"):
-            return evaluation.validation_loss(
+            validation = evaluation.validation_loss(
                 self.field(),
                 self.dataset("held_out"),
                 recipe.evaluate.validation_samples,
@@ -186,6 +191,9 @@ class Model:
                 batch_size=recipe.sample.batch_size,
                 device=self.device,
             )
+            if not math.isfinite(validation.loss):
+                raise NonFiniteError("the validation loss is not finite", kind="backbone")
+            return validation
 
     @blamed("evaluating")
     def evaluate(self) -> dict[str, Any]:

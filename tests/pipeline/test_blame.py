@@ -1,7 +1,7 @@
 """Whatever a part raises, wherever in a run, ends it with an error that names the part, its package and the stage."""
 
 import pytest
-from test_other_data import go, plugins  # noqa: F401 - a fixture
+from test_other_data import go
 
 import gentoolkit as gt
 from gentoolkit.errors import OutOfSpaceError, PluginError, UsageError
@@ -24,16 +24,9 @@ def in_step(number):
     return lambda backbone, batch, context: len(batch) == 16 and context.step == number - 1
 
 
-@pytest.fixture
-def parts(plugins):  # noqa: F811
-    import point_parts
-
-    return point_parts
-
-
 @pytest.mark.parametrize("kind", [LookupError, SystemExit, GeneratorExit])
 @pytest.mark.parametrize("stage", ["building", "training step 3", "sampling", "evaluating", "drawing"])
-def test_any_exception_names_the_part_and_the_stage(plugins, parts, tmp_path, monkeypatch, stage, kind):  # noqa: F811
+def test_any_exception_names_the_part_and_the_stage(plugins, parts, tmp_path, monkeypatch, stage, kind):
     from gentoolkit_flow_matching.objective import FlowMatching
     from gentoolkit_metrics.distances import SlicedWasserstein
 
@@ -74,26 +67,26 @@ def test_any_exception_names_the_part_and_the_stage(plugins, parts, tmp_path, mo
         assert log.splitlines()[-1].startswith(kind.__name__)
 
 
-def test_the_line_in_the_plugin_is_named(plugins, parts, tmp_path, monkeypatch):  # noqa: F811
+def test_the_line_in_the_plugin_is_named(plugins, parts, tmp_path, monkeypatch):
     fail_at(monkeypatch, parts.torch, "tanh", ArithmeticError("flat"))
     with pytest.raises(PluginError, match=r"ArithmeticError: flat \(pipeline/point_parts.py:\d+\)$"):
         go(plugins, tmp_path)
 
 
-def test_a_backbone_is_named_although_the_objective_calls_it(plugins, parts, tmp_path, monkeypatch):  # noqa: F811
+def test_a_backbone_is_named_although_the_objective_calls_it(plugins, parts, tmp_path, monkeypatch):
     fail_at(monkeypatch, parts.Perceptron, "forward", KeyError("weight"), lambda x, *rest: len(x) == 16)
     with pytest.raises(PluginError, match=r"^backbone 'points/perceptron' of points 1.0, training step 1: KeyError"):
         go(plugins, tmp_path)
 
 
-def test_what_a_part_raises_for_the_user_stays_as_it_is(plugins, parts, tmp_path, monkeypatch):  # noqa: F811
+def test_what_a_part_raises_for_the_user_stays_as_it_is(plugins, parts, tmp_path, monkeypatch):
     fail_at(monkeypatch, parts.Points, "__init__", UsageError("no folder 'x'; download it first"))
     with pytest.raises(UsageError, match=r"^no folder 'x'; download it first$"):
         go(plugins, tmp_path)
 
 
 @pytest.mark.parametrize("kind", [MemoryError, lambda: RuntimeError("DefaultCPUAllocator: can't allocate memory")])
-def test_a_part_that_runs_out_of_memory_is_named_too(plugins, parts, tmp_path, monkeypatch, kind):  # noqa: F811
+def test_a_part_that_runs_out_of_memory_is_named_too(plugins, parts, tmp_path, monkeypatch, kind):
     fail_at(monkeypatch, parts.Perceptron, "forward", kind(), lambda x, *rest: len(x) == 16)
     with pytest.raises(
         OutOfSpaceError, match=r"backbone 'points/perceptron' of points 1.0, training step 1: "
@@ -102,7 +95,7 @@ def test_a_part_that_runs_out_of_memory_is_named_too(plugins, parts, tmp_path, m
     assert caught.value.exit_code == 5
 
 
-def test_an_interruption_is_no_fault_of_a_part(plugins, parts, tmp_path, monkeypatch):  # noqa: F811
+def test_an_interruption_is_no_fault_of_a_part(plugins, parts, tmp_path, monkeypatch):
     fail_at(monkeypatch, parts.Perceptron, "forward", KeyboardInterrupt(), lambda x, *rest: len(x) == 16)
     with pytest.raises(gt.GentoolError, match="gentool resume") as caught:
         go(plugins, tmp_path)
@@ -110,7 +103,7 @@ def test_an_interruption_is_no_fault_of_a_part(plugins, parts, tmp_path, monkeyp
     assert parts.heard[-2][1] == "failed"
 
 
-def test_a_finished_run_names_the_part_too(plugins, parts, tmp_path, monkeypatch):  # noqa: F811
+def test_a_finished_run_names_the_part_too(plugins, parts, tmp_path, monkeypatch):
     run = go(plugins, tmp_path)
     fail_at(monkeypatch, parts.Perceptron, "forward", ZeroDivisionError())
     for use, stage in ((run.sample, "sampling"), (run.evaluate, "sampling"), (run.model().validate, "validation")):

@@ -1,14 +1,12 @@
 """Whole runs of a third party's parts: data that is no image, every kind of condition and sampler, and observers."""
 
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 import gentoolkit as gt
 from gentoolkit.errors import PluginError, UsageError
-from gentoolkit.plugins import load_plugins
 from gentoolkit.protocols import Batch, LossRecord
 from gentoolkit_flow_matching.objective import FlowMatching
 
@@ -24,19 +22,6 @@ train: {{steps: 8, batch_size: 16, validate_every: 4, condition_dropout: {dropou
 sample: {{per_class: 5, batch_size: 3}}
 evaluate: {{per_class: 8, validation_samples: 16}}
 """
-
-
-@pytest.fixture
-def plugins(tmp_path, monkeypatch):
-    """The installed plugins and ours, of a distribution named points."""
-    info = tmp_path / "site" / "points-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: points\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[gentoolkit.plugins.v1]\npoints = point_parts\n")
-    monkeypatch.syspath_prepend(tmp_path / "site")
-    monkeypatch.syspath_prepend(Path(__file__).parent)
-    yield load_plugins()
-    sys.modules.pop("point_parts", None)
 
 
 def go(plugins, root, mode="none", sampler="euler", dropout=0.0, *overrides):
