@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gentoolkit.interrupts import StopSignal
+from gentoolkit.pipeline.changes import trained_plugins
 from gentoolkit.pipeline.model import Model
 from gentoolkit.pipeline.progress import Progress
 from gentoolkit.plugins import Plugins
@@ -91,6 +92,7 @@ class RunListener:
         self.train_seconds, self._clock = self.train_seconds + now - self._clock, now
         extra = {
             "recipe": self.recipe_text,
+            "plugins": trained_plugins(self.model.recipe),
             "metrics_size": self.directory.metrics_size(),
             "train_seconds": self.train_seconds,
         }

@@ -73,7 +73,7 @@ class Model:
         """Take the checkpoint's averaged weights, or the plain ones where it has no averages, and return the model.
 
         Raises:
-            GentoolError: They are not the weights of these parts.
+            UsageError: They are not the weights of these parts.
         """
         tensors = checkpoint.tensors
         load_weights(self.modules(), tensors.get("ema") or tensors["weights"])

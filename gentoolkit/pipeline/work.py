@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from gentoolkit.devices import choose_precision
 from gentoolkit.errors import GentoolError, InterruptedRun, raise_together
@@ -22,7 +22,7 @@ from gentoolkit.protocols import Dataset
 from gentoolkit.provenance import peak_memory_mib
 from gentoolkit.recipe import Recipe
 from gentoolkit.rundir import RunDir
-from gentoolkit.training import Plan, TrainingState, load_checkpoint, train
+from gentoolkit.training import Checkpoint, Plan, TrainingState, train
 
 
 @dataclass
@@ -46,18 +46,21 @@ class Work:
     train_seconds: float = 0.0
 
     @classmethod
-    def prepare(cls, recipe: Recipe, precision: str | None = None) -> Work:
+    def prepare(cls, recipe: Recipe, precision: str | None = None, initial: Checkpoint | None = None) -> Work:
         """Build everything, and find what would otherwise fail during the training or after it.
 
         Args:
             recipe: What to build.
             precision: What `auto` became when the run began; the recipe's by default.
+            initial: The weights to start from, in place of random ones.
 
         Raises:
             PluginError: A part raises, or returns another shape or type than it promises.
             UsageError: The batch or the evaluation needs more data than there is, or the device is missing.
         """
         model = Model.build(recipe)
+        if initial is not None:
+            model.load(initial)
         precision = choose_precision(precision or recipe.train.precision, model.device)
         data = model.dataset("train")
         trial = Trial(model, data, model.dataset("held_out"))
@@ -68,16 +71,17 @@ class Work:
         state = TrainingState(model.backbone, model.objective, recipe.train)
         return cls(model, data, planned(), state, precision)
 
-    def restore(self, checkpoint: Path, directory: RunDir) -> None:
+    def restore(self, saved: Checkpoint, directory: RunDir) -> None:
         """Go back to a checkpoint, and cut the records back to it."""
-        saved = load_checkpoint(checkpoint)
         self.state.restore(saved)
         directory.truncate_metrics(saved.numbers["metrics_size"])
         self.train_seconds = saved.numbers["train_seconds"]
 
-    def carry_out(self, directory: RunDir, plugins: Plugins, progress: Progress) -> None:
-        """Train from where the state is, then sample, measure and draw."""
+    def carry_out(self, directory: RunDir, plugins: Plugins, progress: Progress, news: Sequence[str] = ()) -> None:
+        """Train from where the state is, then sample, evaluate and draw; `news` is said and logged first."""
         listener = RunListener(directory, plugins, self.model, self.plan, progress, self.train_seconds)
+        for line in news:
+            listener.say(line)
         stop = StopSignal()
         try:
             with stop:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from gentoolkit.errors import GentoolError, NonFiniteError
+from gentoolkit.errors import NonFiniteError, UsageError
 from gentoolkit.protocols import Objective
 from gentoolkit.settings import TrainSettings
 from gentoolkit.training.checkpoints import Checkpoint
@@ -130,11 +130,12 @@ class TrainingState:
         """Continue from what `checkpoint` gave.
 
         Raises:
-            GentoolError: Its weights are not those of this backbone and objective.
+            UsageError: Its weights are not those of this backbone and objective.
         """
         load_weights(self.weights, checkpoint.tensors["weights"])
         if self.ema is not None:
-            load_weights(self.ema, checkpoint.tensors["ema"])
+            # A run that is forced to begin an average begins it as the weights.
+            load_weights(self.ema, checkpoint.tensors.get("ema") or checkpoint.tensors["weights"])
         self.optimisers.restore(checkpoint.tensors["optimizer"], checkpoint.numbers["optimizer"])
         self.totals = EpochTotals(**checkpoint.numbers["totals"])
         self.step = checkpoint.step
@@ -144,9 +145,16 @@ def load_weights(module: nn.Module, tensors: dict[str, Tensor]) -> None:
     """Load a state dict.
 
     Raises:
-        GentoolError: Names or shapes differ: the network's code, or its config, is not what was trained.
+        UsageError: Names or shapes differ, a line for each: the network's code or config is not what was trained.
     """
-    try:
-        module.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise GentoolError(f"the weights are not those of this network: {error}") from error
+    own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    differ = [
+        f"  {name}: {given.get(name, 'not there')} -> {own.get(name, 'not there')}"
+        for name in {**given, **own}
+        if given.get(name) != own.get(name)
+    ]
+    if differ:
+        head = "the weights are not those of this network (checkpoint -> network):"
+        raise UsageError("\n".join([head, *differ]))
+    module.load_state_dict(tensors)
