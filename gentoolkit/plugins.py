@@ -18,6 +18,7 @@ from gentoolkit.distributions import CORE, GROUPS, identity, with_plugins
 from gentoolkit.errors import PluginError, joined, last_line, listing, place_in, suggest
 from gentoolkit.registry import Entry, Registry, qualified
 from gentoolkit.verbs import VERBS
+from gentoolkit.waiting import watched_import
 
 if TYPE_CHECKING:
     import click
@@ -98,12 +99,15 @@ class Plugins:
         warnings.warn(message, RuntimeWarning, stacklevel=3)
 
 
-def load_plugins(entry_points: Iterable[EntryPoint] | None = None) -> Plugins:
+def load_plugins(entry_points: Iterable[EntryPoint] | None = None, *, skip_slow: bool = False) -> Plugins:
     """Import the plugins and collect what they offer. Nothing that a plugin does wrong is raised.
+
+    An import that takes long is announced on stderr, and Ctrl-C then skips that plugin; see `gentoolkit.waiting`.
 
     Args:
         entry_points: What to load; by default the entry points of the group `gentoolkit.plugins.v1` of all installed
             distributions. Those of other versions of the group are reported, never imported.
+        skip_slow: Skip a plugin whose import takes long without being asked.
     """
     quarantined: list[Quarantined] = []
     found = _installed(quarantined) if entry_points is None else entry_points
@@ -111,7 +115,8 @@ def load_plugins(entry_points: Iterable[EntryPoint] | None = None) -> Plugins:
     with redirect_stdout(sys.stderr):  # a plugin that prints must not spoil what a verb writes to stdout
         for point, distribution, version in _ordered(found):
             try:
-                plugin = _load(point, distribution, version)
+                with watched_import(f"plugin {point.name!r} of {distribution}", skip_slow):
+                    plugin = _load(point, distribution, version)
                 _need_free_verbs(plugin, loaded)
                 registry.add(*plugin.entries)
                 loaded.append(plugin)

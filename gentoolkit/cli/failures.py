@@ -24,8 +24,9 @@ def exit_code_of(command: click.Command) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
+    except (KeyboardInterrupt, click.Abort) as error:
+        cause = error.__cause__ or error  # click raises an Abort from a KeyboardInterrupt, which may say where
+        click.echo(f"interrupted {cause}".rstrip(), err=True)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe is gone (`gentool ls | head -1`); keep Python from flushing into it at exit.
