@@ -16,6 +16,9 @@ from gentoolkit.paths import Field
 from gentoolkit.protocols import Sampler
 from gentoolkit.randomness import normal_rows
 
+#: States of a trajectory that are kept at most, and the last one.
+MAX_FRAMES = 1024
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -81,8 +84,9 @@ def generate(
         batch_size: Samples carried at once: bounds the memory, changes no sample but by rounding.
         device: Where the field computes.
         precision: "fp32", or "bf16" for autocast inside the field; the state stays float32.
-        trajectory: Whether to keep every state on the way; all samples are then carried at once, because an adaptive
-            sampler takes steps of its own for every batch.
+        trajectory: Whether to keep the states on the way: all of them, or of more than `MAX_FRAMES` every second,
+            fourth, ... and the last. All samples are then carried at once, because an adaptive sampler takes steps of
+            its own for every batch.
 
     Raises:
         NonFiniteError: A sample is infinite or not a number; the message says whether the field or the sampler began.
@@ -117,26 +121,43 @@ def _carry(
     seed: int,
     trajectory: bool,
 ) -> Samples:
-    times: list[float] = []
-    frames: list[Tensor] = []
+    frames = _Frames()
 
     def noise(k: int) -> Tensor:
         return normal_rows(seed, "sampler noise", indices, tuple(x0.shape[1:]), k).to(x0)
 
-    def keep(t: float, x: Tensor) -> None:
-        times.append(t)
-        frames.append(x.cpu())
-
-    x1 = sampler.sample(velocity, x0, condition, noise, keep if trajectory else None)
+    x1 = sampler.sample(velocity, x0, condition, noise, frames.add if trajectory else None)
     if not isinstance(x1, Tensor) or x1.shape != x0.shape:
         got = tuple(x1.shape) if isinstance(x1, Tensor) else type(x1).__name__
         raise PluginError(f"sample(...) returned a {got}, expected a tensor {tuple(x0.shape)}", kind="sampler")
-    if trajectory and not frames:
+    if trajectory and not frames.count:
         raise PluginError("sample(...) never calls on_step", kind="sampler")
     if not x1.isfinite().all():
         raise _not_finite(velocity, sampler, x0, condition, noise)
     condition = None if condition is None else condition.cpu()
-    return Samples(x1.cpu(), condition, tuple(times), torch.stack(frames) if trajectory else torch.empty(0), seed)
+    return Samples(x1.cpu(), condition, *(frames.stacked() if trajectory else ((), torch.empty(0))), seed)
+
+
+class _Frames:
+    """The states on a sampler's way, however many there are: every second one is dropped where they become too many."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[float, Tensor]] = []
+        self.count, self.stride = 0, 1
+        self.last: tuple[float, Tensor]
+
+    def add(self, t: float, x: Tensor) -> None:
+        self.last = t, x.to("cpu", copy=True)
+        if self.count % self.stride == 0:
+            self.kept.append(self.last)
+        self.count += 1
+        if len(self.kept) > MAX_FRAMES:
+            self.kept, self.stride = self.kept[::2], 2 * self.stride
+
+    def stacked(self) -> tuple[tuple[float, ...], Tensor]:
+        """Return the times and the states, with the last one."""
+        kept = self.kept if self.kept[-1] is self.last else [*self.kept, self.last]
+        return tuple(t for t, _ in kept), torch.stack([x for _, x in kept])
 
 
 def _not_finite(

@@ -113,3 +113,18 @@ def test_a_sampler_that_returns_no_samples_is_at_fault():
     with pytest.raises(PluginError, match=r"returned a NoneType, expected a tensor \(3, 2\)") as caught:
         generate(Field(by_label), Idle(), source_noise(0, 3, (2,)))
     assert caught.value.kind == "sampler"
+
+
+@pytest.mark.parametrize("num_steps", [1, 7, 8, 9, 1000])
+def test_a_long_trajectory_is_thinned_on_the_way(monkeypatch, num_steps):
+    monkeypatch.setattr("gentoolkit.sampling.MAX_FRAMES", 8)
+    sampler = Euler(EulerConfig(num_steps=num_steps))
+    samples = generate(Field(by_label), sampler, torch.zeros(1, 1), torch.ones(1), trajectory=True)
+    assert len(samples.times) <= 9
+    assert (samples.times[0], samples.times[-1]) == (0.0, 1.0)
+    assert len(samples.times) == num_steps + 1 or num_steps > 7
+    steps = torch.tensor(samples.times).diff()
+    torch.testing.assert_close(steps[:-1], steps[:1].expand(len(steps) - 1))  # all but the last are equal
+    # x = t on this field; float32 rounding of 1,000 sums below 1.
+    torch.testing.assert_close(samples.trajectory.flatten(), torch.tensor(samples.times), rtol=0, atol=1e-4)
+    assert torch.equal(samples.trajectory[-1], samples.x1)

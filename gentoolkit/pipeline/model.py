@@ -18,6 +18,7 @@ from gentoolkit.devices import choose_device, choose_precision, keep_freed_memor
 from gentoolkit.errors import NonFiniteError, PluginError, UsageError, listing, raise_together
 from gentoolkit.paths import Field
 from gentoolkit.pipeline.blame import blame, blamed
+from gentoolkit.pipeline.memory import room_for_weights
 from gentoolkit.protocols import Dataset, Objective, Sampler
 from gentoolkit.randomness import forked, key
 from gentoolkit.recipe import Recipe
@@ -46,19 +47,24 @@ class Model:
     step: int = 0
 
     @classmethod
-    def build(cls, recipe: Recipe) -> Model:
+    def build(cls, recipe: Recipe, copies: int = 1) -> Model:
         """Build the parts with keyed initial weights; the global RNG is left alone.
 
         On a CPU the process keeps the memory that it frees from then on; see `keep_freed_memory`.
 
+        Args:
+            recipe: Names the parts.
+            copies: How many numbers there will be for each weight; see `copies_in_training`.
+
         Raises:
             PluginError: A factory raises, or the backbone is not an `nn.Module`.
+            OutOfSpaceError: So many copies of the weights do not fit into the memory.
         """
         device = choose_device(recipe.device)
         if device.type == "cpu":
             keep_freed_memory()
         with blame(recipe, "building"):
-            with forked(recipe.seed, "backbone initialisation"):
+            with forked(recipe.seed, "backbone initialisation"), room_for_weights(device, copies):
                 backbone = recipe.backbone.entry.build(recipe.backbone.config, recipe.spec)
             if not isinstance(backbone, nn.Module):
                 raise PluginError(f"it is a {type(backbone).__name__}, not a torch.nn.Module", kind="backbone")

@@ -16,9 +16,10 @@ from gentoolkit.devices import autocast, choose_precision
 from gentoolkit.errors import PluginError
 from gentoolkit.paths import Field
 from gentoolkit.pipeline.blame import blame
+from gentoolkit.pipeline.memory import Kept, needs_of_gradients, needs_of_large_samples, require_memory
 from gentoolkit.pipeline.model import Model
 from gentoolkit.pipeline.outputs import draw_samples
-from gentoolkit.protocols import Batch, Dataset, Metric, TrainingContext
+from gentoolkit.protocols import Batch, Dataset, LossRecord, Metric, TrainingContext
 from gentoolkit.randomness import BatchGenerator, forked
 from gentoolkit.recipe import Part
 from gentoolkit.sampling import Samples, generate, source_noise
@@ -62,8 +63,8 @@ class Trial:
 
     def parts(self, precision: str) -> None:
         """Call the backbone, the objective, the sampler and the metrics, and draw a picture."""
-        batch = self.splits["train"].batch(np.arange(min(COUNT, len(self.splits["train"]))))
-        batch = batch.map(lambda part: part.to(self.model.device))
+        batch = self._batch(COUNT)
+        require_memory(needs_of_large_samples(self.model, batch, precision), self.model.device)
         with forked(self.recipe.seed, "trial"), kept_buffers(self.model.modules()):
             self.backbone(batch)
             self.objective(batch, precision)
@@ -90,18 +91,36 @@ class Trial:
         with blame(recipe, STAGE, recipe.objective), self.unchanged(recipe.objective, **vars(batch)):
             if not trained:
                 raise PluginError("it has no parameters to train", kind="backbone")
-            # An average begins as the weights themselves.
-            teacher = model.backbone if recipe.train.ema_decay else None
-            generator = BatchGenerator(recipe.seed, "trial", 0, len(batch), device=model.device)
             modules.train()
-            with autocast(model.device, precision):
-                record = model.objective.loss(model.backbone, batch, TrainingContext(generator, ema_backbone=teacher))
+            record, kept = self._loss(batch, precision)
             check_record(record, len(batch))
             record.loss.mean().backward()
             if all(parameter.grad is None for parameter in trained):
                 raise PluginError("the loss has no gradient with respect to any parameter", kind="objective")
             for parameter in trained:
                 parameter.grad = None
+            more = self._batch(2 * COUNT)
+            if len(more) > len(batch):
+                # The difference, since casts of the weights are kept only once.
+                each = (self._loss(more, precision)[1] - kept) / (len(more) - len(batch))
+                require_memory(needs_of_gradients(recipe, each), model.device)
+
+    def _loss(self, batch: Batch, precision: str) -> tuple[LossRecord, int]:
+        """Return an objective's record, and the bytes that it keeps for the backward pass."""
+        recipe, model = self.recipe, self.model
+        # An average begins as the weights themselves.
+        teacher = model.backbone if recipe.train.ema_decay else None
+        generator = BatchGenerator(recipe.seed, "trial", 0, len(batch), device=model.device)
+        context = TrainingContext(generator, ema_backbone=teacher)
+        kept = Kept(model.modules())
+        with kept, autocast(model.device, precision):
+            record = model.objective.loss(model.backbone, batch, context)
+        return record, kept.bytes
+
+    def _batch(self, count: int) -> Batch:
+        train = self.splits["train"]
+        with blame(self.recipe, STAGE, self.recipe.dataset):
+            return train.batch(np.arange(min(count, len(train)))).map(lambda part: part.to(self.model.device))
 
     @torch.no_grad()
     def sampler(self, batch: Batch) -> Samples:

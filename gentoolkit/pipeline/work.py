@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from gentoolkit.devices import choose_precision
+from gentoolkit.devices import choose_device, choose_precision
 from gentoolkit.errors import GentoolError, InterruptedRun, raise_together
 from gentoolkit.interrupts import StopSignal
 from gentoolkit.pipeline.blame import blame
 from gentoolkit.pipeline.listener import RunListener
+from gentoolkit.pipeline.memory import copies_in_training, needs_of_data, require_memory
 from gentoolkit.pipeline.model import Model
 from gentoolkit.pipeline.outputs import draw_pictures, save_samples, write_page
 from gentoolkit.pipeline.progress import Progress
@@ -57,8 +58,11 @@ class Work:
         Raises:
             PluginError: A part raises, or returns another shape or type than it promises.
             UsageError: The batch or the evaluation needs more data than there is, or the device is missing.
+            OutOfSpaceError: It does not fit into the memory.
         """
-        model = Model.build(recipe)
+        device = choose_device(recipe.device)
+        require_memory(needs_of_data(recipe), device)
+        model = Model.build(recipe, copies_in_training(recipe))
         if initial is not None:
             model.load(initial)
         precision = choose_precision(precision or recipe.train.precision, model.device)
