@@ -61,10 +61,14 @@ class Trial:
                     if value is not None and not value.isfinite().all():
                         raise PluginError(f"{part} of the first {name} samples is not finite", kind="dataset")
 
+    def memory(self, precision: str) -> None:
+        """Refuse samples with which even a trial does not fit into the memory."""
+        if batch := self._batch(COUNT):
+            require_memory(needs_of_large_samples(self.model, batch, precision), self.model.device)
+
     def parts(self, precision: str) -> None:
         """Call the backbone, the objective, the sampler and the metrics, and draw a picture."""
         batch = self._batch(COUNT)
-        require_memory(needs_of_large_samples(self.model, batch, precision), self.model.device)
         with forked(self.recipe.seed, "trial"), kept_buffers(self.model.modules()):
             self.backbone(batch)
             self.objective(batch, precision)

@@ -69,6 +69,7 @@ class Work:
         data = model.dataset("train")
         trial = Trial(model, data, model.dataset("held_out"))
         trial.data()
+        trial.memory(precision)
         planned = partial(Plan, recipe.train, len(data), recipe.seed)
         raise_together(planned, model.check_held_out)
         trial.parts(precision)
