@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gentoolkit.errors import UsageError
+from gentoolkit.errors import NoCheckpointError, UsageError, last_line
 from gentoolkit.recipe import Recipe, dump_recipe
 from gentoolkit.recipe.reader import read
 from gentoolkit.settings import TrainSettings
@@ -51,9 +51,18 @@ class Changes:
 
     @classmethod
     def between(cls, saved: Checkpoint, recipe: Recipe) -> Changes:
-        """Compare the recipe and the plugin versions that a checkpoint recorded with those of now."""
-        then = _plain(saved.numbers["recipe"])
-        train = TrainSettings.model_validate_json(json.dumps(then["train"]))
+        """Compare the recipe and the plugin versions that a checkpoint recorded with those of now.
+
+        Raises:
+            NoCheckpointError: The checkpoint holds no recipe.
+        """
+        try:
+            then = _plain(saved.numbers["recipe"])
+            train = TrainSettings.model_validate_json(json.dumps(then["train"]))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise NoCheckpointError(
+                f"the checkpoint of step {saved.step} holds no recipe: {last_line(error)}"
+            ) from error
         was, now = _flat(then), _flat(_plain(dump_recipe(recipe)))
         if "plugins" in saved.numbers:
             was |= {f"version of {name}": version for name, version in saved.numbers["plugins"].items()}
@@ -112,9 +121,7 @@ class Changes:
 
 def _plain(text: str) -> dict[str, Any]:
     node = read(text, "checkpoint", [])
-    assert node is not None  # it was dumped from a recipe
-    plain: dict[str, Any] = node.plain()
-    return plain
+    return {} if node is None else dict(node.plain())
 
 
 def _flat(tree: Mapping[str, Any], path: str = "") -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What plugins from outside can do to the command line: add verbs, and tell the user what to mend."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -118,6 +119,34 @@ def test_what_a_factory_wants_of_the_user_is_told_without_a_traceback(gentool, i
     assert (code, out) == (2, "")
     assert err.endswith("error: scipy is not installed: pip install needy[scipy]\n")
     assert "Traceback" not in err
+
+
+EXITS = """
+from gentoolkit.api import Component, SamplerConfig, hookimpl
+
+class Config(SamplerConfig):
+    pass
+
+class Exits:
+    def __init__(self, config):
+        pass
+
+    def sample(self, field, x0, condition=None, noise=None, on_step=None):
+        raise SystemExit(0)
+
+@hookimpl
+def gentoolkit_components():
+    yield Component("exits", Config, f"{__name__}:Exits", tiny=Config())
+"""
+
+
+def test_a_part_that_exits_with_0_is_an_error(gentool, install, tmp_path):
+    install("leaver", EXITS)
+    code, out, err = gentool("run", SMOKE, "sampler={type: leaver/exits}", "--out", tmp_path / "runs")
+    assert (code, out) == (1, "")
+    assert re.fullmatch(
+        r"error: sampler 'leaver/exits' of leaver 1\.0, trial batch: SystemExit: 0 \(.*/leaver\.py:12\)\n", err
+    )
 
 
 SLEEPER = """

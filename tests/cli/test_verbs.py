@@ -23,7 +23,7 @@ SMOKE = str(ROOT / "recipes" / "smoke.yaml")
 def fresh(*arguments, **options):
     """Run `gentool` in a process of its own."""
     command = [sys.executable, "-m", "gentoolkit.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **options)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=1200, **options)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ import yaml
 from test_runs import StopAt, assert_equal_tensors, final_weights, smoke
 
 import gentoolkit as gt
-from gentoolkit.errors import InterruptedRun, UsageError
+from gentoolkit.errors import InterruptedRun, NoCheckpointError, UsageError
+from gentoolkit.pipeline.changes import Changes
 from gentoolkit.pipeline.work import Work
 from gentoolkit.plugins import load_plugins
 from gentoolkit.registry import Registry
@@ -168,6 +169,14 @@ def test_a_longer_run_that_died_before_its_first_checkpoint_goes_on(copy, monkey
         patch.setattr(Work, "carry_out", lambda *arguments: None)
         gt.resume(copy.path, ["train.steps=15"])
     assert gt.resume(copy.path).records("step")[-1]["step"] == 15
+
+
+@pytest.mark.parametrize("recipe", ["", "a: 1", "[", "train: {steps: x}", None, 3])
+def test_a_checkpoint_without_a_recipe_is_none(copy, recipe):
+    saved = load_checkpoint(newest_checkpoint(copy.directory.checkpoints))
+    broken = replace(saved, numbers={**saved.numbers, "recipe": recipe})
+    with pytest.raises(NoCheckpointError, match="the checkpoint of step 12 holds no recipe: "):
+        Changes.between(broken, copy.recipe)
 
 
 def test_a_run_cannot_end_before_where_it_is(copy):
