@@ -235,7 +235,8 @@ class Component:
 class Hooks:
     """What a plugin may implement, each with `@hookimpl`; all are optional but `gentoolkit_components`.
 
-    A plugin that only adds verbs or watches runs declares no components.
+    A plugin that only adds verbs or observes runs declares no components. `directory` is always the run's. An
+    implementation takes only the arguments that it needs.
     """
 
     @hookspec
@@ -248,20 +249,32 @@ class Hooks:
 
     @hookspec
     def gentoolkit_run_started(self, directory: str, recipe: Mapping[str, Any]) -> None:
-        """Hear that a run (or its resumption) begins; `recipe` is the resolved recipe as plain data."""
+        """Called when a run, or its resumption, begins; `recipe` is the resolved recipe as plain data."""
 
     @hookspec
-    def gentoolkit_step(self, step: int, values: Mapping[str, float]) -> None:
-        """Hear a logged step's loss, learning rate and gradient norm, and validations."""
+    def gentoolkit_step(self, directory: str, step: int, values: Mapping[str, float]) -> None:
+        """Called after a logged step, with its loss, velocity error, gradient norm and learning rates."""
 
     @hookspec
-    def gentoolkit_checkpoint(self, step: int, directory: str) -> None:
-        """Hear that a checkpoint is written and verified."""
+    def gentoolkit_validation(self, directory: str, step: int, values: Mapping[str, Any]) -> None:
+        """Called after a validation between two steps; `values` has `loss` and `loss_by_t`."""
 
     @hookspec
-    def gentoolkit_samples(self, file: str) -> None:
-        """Hear that samples were written."""
+    def gentoolkit_checkpoint(self, directory: str, step: int, checkpoint: str) -> None:
+        """Called after a checkpoint has been written and verified; `checkpoint` is its folder."""
+
+    @hookspec
+    def gentoolkit_samples(self, directory: str, file: str) -> None:
+        """Called after samples have been written to `file`."""
 
     @hookspec
     def gentoolkit_run_finished(self, directory: str, results: Mapping[str, Any]) -> None:
-        """Hear a finished run's results."""
+        """Called with the results of a run that has finished."""
+
+    @hookspec
+    def gentoolkit_run_failed(self, directory: str, error: str) -> None:
+        """Called when a run ends without finishing: by an error, or stopped by a signal; `error` says why."""
+
+    @hookspec
+    def gentoolkit_run_closed(self, directory: str) -> None:
+        """Called last, whether the run finished, failed or was stopped; observers close their files here."""

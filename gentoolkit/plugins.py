@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import re
 import sys
-import traceback
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from gentoolkit.api import API_VERSION, Component, DatasetConfig, DataSpec, Hooks
 from gentoolkit.distributions import CORE, GROUPS, identity, with_plugins
-from gentoolkit.errors import GentoolError, PluginError, joined, listing, suggest
+from gentoolkit.errors import PluginError, joined, last_line, listing, place_in, suggest
 from gentoolkit.registry import Entry, Registry, qualified
 from gentoolkit.verbs import VERBS
+from gentoolkit.waiting import watched_import
 
 if TYPE_CHECKING:
     import click
@@ -96,16 +95,19 @@ class Plugins:
         if key in self._reported:
             return
         self._reported.add(key)
-        message = f"plugin {plugin.name!r} of {plugin.distribution} raised in {hook_name}: {_last_line(fault)}"
+        message = f"plugin {plugin.name!r} of {plugin.distribution} raised in {hook_name}: {last_line(fault)}"
         warnings.warn(message, RuntimeWarning, stacklevel=3)
 
 
-def load_plugins(entry_points: Iterable[EntryPoint] | None = None) -> Plugins:
+def load_plugins(entry_points: Iterable[EntryPoint] | None = None, *, skip_slow: bool = False) -> Plugins:
     """Import the plugins and collect what they offer. Nothing that a plugin does wrong is raised.
+
+    An import that takes long is announced on stderr, and Ctrl-C then skips that plugin; see `gentoolkit.waiting`.
 
     Args:
         entry_points: What to load; by default the entry points of the group `gentoolkit.plugins.v1` of all installed
             distributions. Those of other versions of the group are reported, never imported.
+        skip_slow: Skip a plugin whose import takes long without being asked.
     """
     quarantined: list[Quarantined] = []
     found = _installed(quarantined) if entry_points is None else entry_points
@@ -113,14 +115,15 @@ def load_plugins(entry_points: Iterable[EntryPoint] | None = None) -> Plugins:
     with redirect_stdout(sys.stderr):  # a plugin that prints must not spoil what a verb writes to stdout
         for point, distribution, version in _ordered(found):
             try:
-                plugin = _load(point, distribution, version)
+                with watched_import(f"plugin {point.name!r} of {distribution}", skip_slow):
+                    plugin = _load(point, distribution, version)
                 _need_free_verbs(plugin, loaded)
                 registry.add(*plugin.entries)
                 loaded.append(plugin)
             except KeyboardInterrupt:
                 raise
             except BaseException as fault:  # a plugin may even call sys.exit
-                reason = _last_line(fault) + _place(fault, point.value)
+                reason = last_line(fault) + place_in(re.split(r"[.:]", point.value)[0].strip(), fault)
                 quarantined.append(Quarantined(point.name, distribution, version, reason))
     for bad in quarantined:
         registry.add_broken(bad.distribution, f"{bad.name}: {bad.reason}")
@@ -133,7 +136,7 @@ def _installed(quarantined: list[Quarantined]) -> Iterator[EntryPoint]:
         try:
             yield from (point for point in distribution.entry_points if point.group.startswith(GROUPS))
         except Exception as fault:
-            reason = f"its entry_points.txt can't be read: {_last_line(fault)}"
+            reason = f"its entry_points.txt can't be read: {last_line(fault)}"
             quarantined.append(Quarantined("entry_points.txt", *identity(distribution), reason))
 
 
@@ -214,22 +217,3 @@ def _need_free_verbs(plugin: Plugin, loaded: list[Plugin]) -> None:
         if verb.name in owners:
             raise PluginError(f"verb {verb.name!r} is taken by {owners[verb.name]}; rename it")
         owners[verb.name] = plugin.distribution
-
-
-def _place(fault: BaseException, value: str) -> str:
-    """Return " (file:line)", where in the package that an entry point names the fault arose; "" if outside of it."""
-    package = re.split(r"[.:]", value)[0].strip()
-    lines = [
-        (frame.f_code.co_filename, line)
-        for frame, line in traceback.walk_tb(fault.__traceback__)
-        if frame.f_globals.get("__name__", "").partition(".")[0] == package
-    ]
-    if isinstance(fault, SyntaxError) and fault.filename:
-        lines.append((fault.filename, fault.lineno or 0))
-    return f" ({'/'.join(Path(lines[-1][0]).parts[-2:])}:{lines[-1][1]})" if lines else ""
-
-
-def _last_line(fault: BaseException) -> str:
-    """Return the end of the traceback in one line, without the type of our own errors."""
-    text = str(fault) if isinstance(fault, GentoolError) else traceback.format_exception_only(fault)[-1]
-    return " ".join(text.split())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module, metadata
 from operator import attrgetter
 from typing import Any
@@ -27,12 +27,14 @@ class Entry:
         component: What the plugin declared.
         distribution: The installed package that brought it, PEP 503-normalised.
         version: That package's version.
+        built: The types of what `build` returned so far, by which a traceback tells the component.
     """
 
     name: str
     component: Component
     distribution: str
     version: str
+    built: set[type] = field(default_factory=set, repr=False, compare=False)
 
     @property
     def kind(self) -> str:
@@ -44,11 +46,21 @@ class Entry:
         """Return the config class."""
         return self.component.config
 
+    @property
+    def title(self) -> str:
+        """Return the kind, the name and the package, as messages name the component."""
+        return f"{self.kind} {self.name!r} of {self.distribution} {self.version}"
+
+    @property
+    def package(self) -> str:
+        """Return the top-level package that the factory is in."""
+        return self.component.factory.partition(":")[0].partition(".")[0]
+
     def build(self, *args: Any) -> Any:
         """Import the factory and call it; what the call itself raises is not changed, such as its UsageError.
 
         Raises:
-            PluginError: The factory can't be imported.
+            PluginError: The factory can't be imported or called, or it returns None.
         """
         factory = self.component.factory
         module, _, attribute = factory.partition(":")
@@ -56,10 +68,15 @@ class Entry:
             function = attrgetter(attribute)(import_module(module))
         except (Exception, SystemExit) as fault:
             raise PluginError(
-                f"{self.kind} {self.name!r} of {self.distribution} {self.version}: "
-                f"factory {factory!r} can't be imported: {type(fault).__name__}: {fault}"
+                f"{self.title}: factory {factory!r} can't be imported: {type(fault).__name__}: {fault}"
             ) from fault
-        return function(*args)
+        if not callable(function):
+            raise PluginError(f"{self.title}: factory {factory!r} is a {type(function).__name__}, not a callable")
+        made = function(*args)
+        if made is None:
+            raise PluginError(f"{self.title}: factory {factory!r} returned None instead of a {self.kind}")
+        self.built.add(type(made))
+        return made
 
 
 class Registry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -129,7 +130,7 @@ class RunDir:
         with self.metrics.open("a", buffering=1, encoding="utf-8") as file:
 
             def append(event: str, values: Mapping[str, Any]) -> None:
-                file.write(json.dumps({"event": event, **values}) + "\n")
+                file.write(json.dumps(_plain({"event": event, **values}), allow_nan=False) + "\n")
 
             yield append
 
@@ -163,6 +164,15 @@ class RunDir:
                 except OSError as error:
                     raise GentoolError(f"{self.path} is in use by another process; wait for it, or stop it") from error
             yield
+
+
+def _plain(value: Any) -> Any:
+    """Return the value with None for each number that is not finite: JSON has no word for these."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _parsed(line: str) -> dict[str, Any] | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -11,9 +11,13 @@ from torch import Tensor
 
 from gentoolkit.api import Labels, Vectors
 from gentoolkit.devices import autocast
+from gentoolkit.errors import NonFiniteError, PluginError
 from gentoolkit.paths import Field
 from gentoolkit.protocols import Sampler
 from gentoolkit.randomness import normal_rows
+
+#: States of a trajectory that are kept at most, and the last one.
+MAX_FRAMES = 1024
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,13 @@ def generate(
         batch_size: Samples carried at once: bounds the memory, changes no sample but by rounding.
         device: Where the field computes.
         precision: "fp32", or "bf16" for autocast inside the field; the state stays float32.
-        trajectory: Whether to keep every state on the way; all samples are then carried at once, because an adaptive
-            sampler takes steps of its own for every batch.
+        trajectory: Whether to keep the states on the way: all of them, or of more than `MAX_FRAMES` every second,
+            fourth, ... and the last. All samples are then carried at once, because an adaptive sampler takes steps of
+            its own for every batch.
+
+    Raises:
+        NonFiniteError: A sample is infinite or not a number; the message says whether the field or the sampler began.
+        PluginError: The sampler returns something else than a tensor of the shape of x0.
     """
     device = device or torch.device("cpu")
     rows = np.arange(len(x0)) if rows is None else rows
@@ -113,19 +122,66 @@ def _carry(
     seed: int,
     trajectory: bool,
 ) -> Samples:
-    times: list[float] = []
-    frames: list[Tensor] = []
+    frames = _Frames()
 
     def noise(k: int) -> Tensor:
         return normal_rows(seed, "sampler noise", rows, tuple(x0.shape[1:]), k).to(x0)
 
-    def keep(t: float, x: Tensor) -> None:
-        times.append(t)
-        frames.append(x.cpu())
-
-    x1 = sampler.sample(velocity, x0, condition, noise, keep if trajectory else None)
+    x1 = sampler.sample(velocity, x0, condition, noise, frames.add if trajectory else None)
+    if not isinstance(x1, Tensor) or x1.shape != x0.shape:
+        got = tuple(x1.shape) if isinstance(x1, Tensor) else type(x1).__name__
+        raise PluginError(f"sample(...) returned a {got}, expected a tensor {tuple(x0.shape)}", kind="sampler")
+    if trajectory and not frames.count:
+        raise PluginError("sample(...) never calls on_step", kind="sampler")
+    if not x1.isfinite().all():
+        raise _not_finite(velocity, sampler, x0, condition, noise)
     condition = None if condition is None else condition.cpu()
-    return Samples(x1.cpu(), condition, tuple(times), torch.stack(frames) if trajectory else torch.empty(0), seed)
+    return Samples(x1.cpu(), condition, *(frames.stacked() if trajectory else ((), torch.empty(0))), seed)
+
+
+class _Frames:
+    """The states on a sampler's way, however many there are: every second one is dropped where they become too many."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[float, Tensor]] = []
+        self.count, self.stride = 0, 1
+        self.last: tuple[float, Tensor]
+
+    def add(self, t: float, x: Tensor) -> None:
+        self.last = t, x.to("cpu", copy=True)
+        if self.count % self.stride == 0:
+            self.kept.append(self.last)
+        self.count += 1
+        if len(self.kept) > MAX_FRAMES:
+            self.kept, self.stride = self.kept[::2], 2 * self.stride
+
+    def stacked(self) -> tuple[tuple[float, ...], Tensor]:
+        """Return the times and the states, with the last one."""
+        kept = self.kept if self.kept[-1] is self.last else [*self.kept, self.last]
+        return tuple(t for t, _ in kept), torch.stack([x for _, x in kept])
+
+
+def _not_finite(
+    velocity: Field, sampler: Sampler, x0: Tensor, condition: Tensor | None, noise: Callable[[int], Tensor]
+) -> NonFiniteError:
+    """Return the error for samples that are not finite: draw them again, and see where that begins."""
+    count = 0
+
+    def watched(x: Tensor, t: Tensor, c: Tensor | None) -> Tensor:
+        nonlocal count
+        count += 1
+        where = f"evaluation {count} of the field, at t = {t.flatten()[0].item():.4g}"
+        if not x.isfinite().all():
+            raise NonFiniteError(f"the state is not finite before {where}", kind="sampler")
+        if not (v := velocity(x, t, c)).isfinite().all():
+            raise NonFiniteError(f"the velocity is not finite in {where}", kind="backbone")
+        return v
+
+    try:
+        sampler.sample(replace(velocity, velocity=watched), x0, condition, noise)
+    except NonFiniteError as error:
+        return error
+    return NonFiniteError(f"its samples are not finite, though all {count} velocities are", kind="sampler")
 
 
 #: Samples of a class have row numbers below this, so that no two classes share one.

@@ -241,7 +241,7 @@ def test_what_a_plugin_prints_goes_to_stderr(environment, capsys):
     source = "print('imported')" + COMPONENTS + "    print('listed')\n    yield heun()\n"
     source += "\n@hookimpl\ndef gentoolkit_step(step): print('step', step)\n"
     plugins = load_plugins(environment.plugin("prints", source))
-    plugins.notify("gentoolkit_step", step=3, values={})
+    plugins.notify("gentoolkit_step", directory="run", step=3, values={})
     out, err = capsys.readouterr()
     assert out == ""
     assert err == "imported\nlisted\nstep 3\n"
@@ -298,8 +298,8 @@ def test_observers_hear_and_one_that_raises_is_reported_once_for_each_hook(envir
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for step in (1, 2):
-            plugins.notify("gentoolkit_step", step=step, values={"loss": 0.5})
-        plugins.notify("gentoolkit_samples", file="samples.npy")
+            plugins.notify("gentoolkit_step", directory="run", step=step, values={"loss": 0.5})
+        plugins.notify("gentoolkit_samples", directory="run", file="samples.npy")
     assert sys.modules["c_hears"].heard == [(1, {"loss": 0.5}), (2, {"loss": 0.5})]
     assert [str(warning.message) for warning in caught] == [
         "plugin 'main' of a-raises raised in gentoolkit_step: OSError: no network",
@@ -316,7 +316,7 @@ def test_nothing_is_shared_between_two_loads(environment):
     points = environment.plugin("loaded_twice", OBSERVER + COMPONENTS + "    yield heun()\n")
     first, second = load_plugins(points), load_plugins(points)
     assert first.loaded == second.loaded
-    first.notify("gentoolkit_step", step=1, values={})
+    first.notify("gentoolkit_step", directory="run", step=1, values={})
     assert sys.modules["loaded_twice"].heard == [(1, {})]
     assert first.registry is not second.registry
 

@@ -20,6 +20,13 @@ class Heun:
         self.config = config
 
 
+SAMPLERS = {"heun": Heun}
+
+
+def nothing(config):
+    """A factory that forgot its return."""
+
+
 def entry(name="heun", factory=f"{__name__}:Heun", distribution="gentoolkit"):
     component = Component(name, HeunConfig, factory, tiny=HeunConfig())
     return Entry(qualified(distribution, name), component, canonical(distribution), "1.0")
@@ -65,8 +72,20 @@ def test_a_taken_name_is_refused_and_nothing_of_the_call_is_added():
 def test_build_imports_the_factory_and_calls_it():
     config = HeunConfig(num_steps=5)
     assert entry().build(config).config is config
-    nested = entry(factory=f"{__name__}:Heun.__init__")
-    assert nested.build(Heun(config), config) is None
+    nested = entry(factory=f"{__name__}:Heun.__repr__")
+    assert nested.build(Heun(config)).startswith("<")
+
+
+@pytest.mark.parametrize(
+    ("factory", "fault"),
+    [
+        (f"{__name__}:SAMPLERS", "is a dict, not a callable"),
+        (f"{__name__}:nothing", "returned None instead of a sampler"),
+    ],
+)
+def test_a_factory_that_makes_nothing_names_the_component(factory, fault):
+    with pytest.raises(PluginError, match=rf"sampler 'my-dist/heun' of my-dist 1\.0: factory '{factory}' {fault}"):
+        entry(factory=factory, distribution="my-dist").build(HeunConfig())
 
 
 @pytest.mark.parametrize(

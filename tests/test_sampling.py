@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from gentoolkit.api import Labels, Vectors
+from gentoolkit.errors import NonFiniteError, PluginError
 from gentoolkit.paths import Field
 from gentoolkit.sampling import generate, guided, sample_rows, source_noise
 from gentoolkit_euler import EulerConfig
@@ -16,8 +17,18 @@ EULER = Euler(EulerConfig(num_steps=4))
 class NoisySampler:
     """Adds its own noise at every step."""
 
+    def __init__(self, scale=2):
+        self.scale = scale
+
     def sample(self, field, x0, condition=None, noise=None, on_step=None):
-        return x0 + noise(0) + 2 * noise(1)
+        return x0 + noise(0) + self.scale * noise(1)
+
+
+class Exploding:
+    """Evaluates the field at infinity."""
+
+    def sample(self, field, x0, condition=None, noise=None, on_step=None):
+        return field(x0 / 0, torch.zeros(len(x0)), condition) + x0 / 0
 
 
 def by_label(x, t, condition):
@@ -94,3 +105,42 @@ def test_bf16_keeps_the_state_in_float32():
     samples = generate(Field(product), EULER, source_noise(0, np.arange(2), (2,)), precision="bf16")
     assert samples.x1.dtype == torch.float32
     assert set(seen) == {torch.bfloat16}
+
+
+@pytest.mark.parametrize(
+    ("velocity", "sampler", "kind", "words"),
+    [
+        (lambda x, t, c: x / (t - 0.5)[:, None], EULER, "backbone", r"evaluation 3 of the field, at t = 0\.5"),
+        (by_label, Exploding(), "sampler", "the state is not finite before evaluation 1 of"),
+        (by_label, NoisySampler(scale=torch.inf), "sampler", "its samples are not finite, though all 0 velocities are"),
+    ],
+)
+def test_samples_that_are_not_finite_name_what_began(velocity, sampler, kind, words):
+    with pytest.raises(NonFiniteError, match=words) as caught:
+        generate(Field(velocity), sampler, 10 + source_noise(0, 3, (2,)), torch.arange(3))
+    assert caught.value.kind == kind
+
+
+def test_a_sampler_that_returns_no_samples_is_at_fault():
+    class Idle(NoisySampler):
+        def sample(self, field, x0, *arguments):
+            return None
+
+    with pytest.raises(PluginError, match=r"returned a NoneType, expected a tensor \(3, 2\)") as caught:
+        generate(Field(by_label), Idle(), source_noise(0, 3, (2,)))
+    assert caught.value.kind == "sampler"
+
+
+@pytest.mark.parametrize("num_steps", [1, 7, 8, 9, 1000])
+def test_a_long_trajectory_is_thinned_on_the_way(monkeypatch, num_steps):
+    monkeypatch.setattr("gentoolkit.sampling.MAX_FRAMES", 8)
+    sampler = Euler(EulerConfig(num_steps=num_steps))
+    samples = generate(Field(by_label), sampler, torch.zeros(1, 1), torch.ones(1), trajectory=True)
+    assert len(samples.times) <= 9
+    assert (samples.times[0], samples.times[-1]) == (0.0, 1.0)
+    assert len(samples.times) == num_steps + 1 or num_steps > 7
+    steps = torch.tensor(samples.times).diff()
+    torch.testing.assert_close(steps[:-1], steps[:1].expand(len(steps) - 1))  # all but the last are equal
+    # x = t on this field; float32 rounding of 1,000 sums below 1.
+    torch.testing.assert_close(samples.trajectory.flatten(), torch.tensor(samples.times), rtol=0, atol=1e-4)
+    assert torch.equal(samples.trajectory[-1], samples.x1)

@@ -40,16 +40,19 @@ class Verbs(click.Group):
         """Write the verbs' one-line helps: ours from the table, without importing them, then those of plugins."""
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
-        added = {name: command for name, command in added_verbs().items() if not command.hidden}
+        added = {name: command for name, command in added_verbs(skip_slow=True).items() if not command.hidden}
         if added:
             with formatter.section("Verbs of plugins"):
                 formatter.write_dl([(name, command.get_short_help_str(limit=75)) for name, command in added.items()])
 
 
-def added_verbs() -> dict[str, click.Command]:
+def added_verbs(skip_slow: bool = False) -> dict[str, click.Command]:
     """Return the verbs that plugins add, sorted by name.
 
     The plugins that we ship add none, so where there are no others it takes no import of plugins to say so.
+
+    Args:
+        skip_slow: Leave out the plugins that take long to import, so that `--help` does not wait for them.
     """
     from gentoolkit.distributions import has_foreign_plugins
 
@@ -57,7 +60,7 @@ def added_verbs() -> dict[str, click.Command]:
         return {}
     from gentoolkit.plugins import load_plugins
 
-    commands = {command.name or "": command for command in load_plugins().commands()}
+    commands = {command.name or "": command for command in load_plugins(skip_slow=skip_slow).commands()}
     return dict(sorted(commands.items()))
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import warnings
 
 import click
 
-from gentoolkit.errors import GentoolError, InterruptedRun, OutOfSpaceError
+from gentoolkit.errors import GentoolError, InterruptedRun, OutOfSpaceError, is_out_of_space
 
 INTERRUPTED = 130
 
@@ -25,8 +24,9 @@ def exit_code_of(command: click.Command) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
+    except (KeyboardInterrupt, click.Abort) as error:
+        cause = error.__cause__ or error  # click raises an Abort from a KeyboardInterrupt, which may say where
+        click.echo(f"interrupted {cause}".rstrip(), err=True)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe is gone (`gentool ls | head -1`); keep Python from flushing into it at exit.
@@ -54,13 +54,3 @@ def _unexpected(error: Exception) -> int:
     traceback.print_exception(error)
     click.echo("error: this is a fault of gentoolkit or of a plugin, not of your input; please report it", err=True)
     return GentoolError.exit_code
-
-
-def is_out_of_space(error: Exception) -> bool:
-    """Return whether the error says that the disk or a memory is full."""
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
-    # torch.OutOfMemoryError by name, so that torch need not be imported; CPU and MPS raise a RuntimeError.
-    names = {base.__name__ for base in type(error).__mro__}
-    words = ("can't allocate memory", "out of memory")
-    return bool({"MemoryError", "OutOfMemoryError"} & names) or any(word in str(error) for word in words)

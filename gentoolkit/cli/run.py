@@ -21,16 +21,24 @@ from gentoolkit.cli.options import (
 @recipe_argument
 @overrides_argument
 @runs_option
+@click.option(
+    "--init-from",
+    type=click.Path(path_type=Path),
+    help="Start from the trained weights of a run or of one checkpoint, with a new optimizer.",
+)
 @json_option
 @quiet_option
-def command(recipe: Path, overrides: tuple[str, ...], out: Path, as_json: bool, quiet: bool) -> None:
-    """Train, sample, measure and report what RECIPE says.
+def command(
+    recipe: Path, overrides: tuple[str, ...], out: Path, init_from: Path | None, as_json: bool, quiet: bool
+) -> None:
+    """Train, sample, evaluate and report what RECIPE describes.
 
-    Makes a new directory; nothing is ever overwritten. Ctrl-C finishes the step, saves and says how to resume.
+    Makes a new directory; nothing is ever overwritten. Ctrl-C finishes the step, saves and prints how to resume.
 
     \b
     Example:
       gentool run recipes/smoke.yaml train.steps=20 backbone.depth=2
+      gentool run recipes/smoke.yaml --init-from runs/smoke-1
     """
     from gentoolkit.plugins import load_plugins
     from gentoolkit.recipe import load_recipe
@@ -44,5 +52,5 @@ def command(recipe: Path, overrides: tuple[str, ...], out: Path, as_json: bool, 
     from gentoolkit.pipeline import run
 
     with Progress(quiet) as progress:
-        finished = run(checked, out, plugins=plugins, command=sys.argv, progress=progress)
+        finished = run(checked, out, init_from=init_from, plugins=plugins, command=sys.argv, progress=progress)
     write_result(finished.summary(), as_json, lambda: show_results(finished))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gentoolkit.interrupts import StopSignal
+from gentoolkit.pipeline.changes import trained_plugins
 from gentoolkit.pipeline.model import Model
 from gentoolkit.pipeline.progress import Progress
 from gentoolkit.plugins import Plugins
@@ -60,15 +62,18 @@ class RunListener:
                 self.settle()
 
     def record(self, event: str, values: dict[str, Any]) -> None:
-        """Append a line to `metrics.jsonl`, and tell the observers of steps and validations."""
+        """Append a line to `metrics.jsonl`, and notify the observers of steps and validations."""
         self.settle(wait=False)
         self._append(event, values)
         if event == "step":
             self.progress.advance(values["step"], f"loss {values['loss']:.4f}")
+        if event in ("step", "validation"):
             heard = {name: value for name, value in values.items() if name != "step"}
-            self.plugins.notify("gentoolkit_step", step=values["step"], values=heard)
-        if event == "validation":
-            self.plugins.notify("gentoolkit_step", step=values["step"], values={"validation_loss": values["loss"]})
+            self.notify(f"gentoolkit_{event}", step=values["step"], values=heard)
+
+    def notify(self, hook_name: str, **values: Any) -> None:
+        """Call an observer hook of every plugin, with the run's directory."""
+        self.plugins.notify(hook_name, directory=str(self.directory.path), **values)
 
     def validate(self, state: TrainingState) -> None:
         """Measure the averaged weights on the held-out data."""
@@ -86,6 +91,7 @@ class RunListener:
         self.train_seconds, self._clock = self.train_seconds + now - self._clock, now
         extra = {
             "recipe": self.recipe_text,
+            "plugins": trained_plugins(self.model.recipe),
             "metrics_size": self.directory.metrics_size(),
             "train_seconds": self.train_seconds,
         }
@@ -107,11 +113,23 @@ class RunListener:
         (step, writing), self._writing = self._writing, None
         folder = writing.result()
         self.note(f"checkpoint {folder}")
-        self.plugins.notify("gentoolkit_checkpoint", step=step, directory=str(folder))
+        self.notify("gentoolkit_checkpoint", step=step, checkpoint=str(folder))
 
     def should_stop(self) -> bool:
         """Return whether a signal came."""
         return self._stop is not None and self._stop.number is not None
+
+    def failed(self, message: str, cause: BaseException | None = None) -> None:
+        """Keep why the run ends, with the traceback of its cause, in `log.txt`, and notify the observers."""
+        self.note(message)
+        if cause is not None:
+            self.note("".join(traceback.format_exception(cause)).rstrip())
+            self.progress.say(f"the traceback is in {self.directory.log}")
+        self.notify("gentoolkit_run_failed", error=message)
+
+    def closed(self) -> None:
+        """Notify the observers that nothing more comes."""
+        self.notify("gentoolkit_run_closed")
 
     def say(self, message: str) -> None:
         """Show a line, and keep it in `log.txt`."""

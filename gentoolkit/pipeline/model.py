@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,8 +15,10 @@ from torch import Tensor, nn
 from gentoolkit import evaluation
 from gentoolkit.api import Config, DataSpec, Labels
 from gentoolkit.devices import choose_device, choose_precision, keep_freed_memory
-from gentoolkit.errors import UsageError, listing
+from gentoolkit.errors import NonFiniteError, PluginError, UsageError, listing, raise_together
 from gentoolkit.paths import Field
+from gentoolkit.pipeline.blame import blame, blamed
+from gentoolkit.pipeline.memory import room_for_weights
 from gentoolkit.protocols import Dataset, Objective, Sampler
 from gentoolkit.randomness import forked, key
 from gentoolkit.recipe import Recipe
@@ -44,34 +47,48 @@ class Model:
     step: int = 0
 
     @classmethod
-    def build(cls, recipe: Recipe) -> Model:
+    def build(cls, recipe: Recipe, copies: int = 1) -> Model:
         """Build the parts with keyed initial weights; the global RNG is left alone.
 
         On a CPU the process keeps the memory that it frees from then on; see `keep_freed_memory`.
+
+        Args:
+            recipe: Names the parts.
+            copies: How many numbers there will be for each weight; see `copies_in_training`.
+
+        Raises:
+            PluginError: A factory raises, or the backbone is not an `nn.Module`.
+            OutOfSpaceError: So many copies of the weights do not fit into the memory.
         """
         device = choose_device(recipe.device)
         if device.type == "cpu":
             keep_freed_memory()
-        with forked(recipe.seed, "backbone initialisation"):
-            backbone = recipe.backbone.entry.build(recipe.backbone.config, recipe.spec)
-        with forked(recipe.seed, "objective initialisation"):
-            objective = recipe.objective.entry.build(recipe.objective.config)
-        if isinstance(objective, nn.Module):
-            objective = objective.to(device)
-        return cls(recipe, device, backbone.to(device), objective, recipe.sampler.entry.build(recipe.sampler.config))
+        with blame(recipe, "building"):
+            with forked(recipe.seed, "backbone initialisation"), room_for_weights(device, copies):
+                backbone = recipe.backbone.entry.build(recipe.backbone.config, recipe.spec)
+            if not isinstance(backbone, nn.Module):
+                raise PluginError(f"it is a {type(backbone).__name__}, not a torch.nn.Module", kind="backbone")
+            with forked(recipe.seed, "objective initialisation"):
+                objective = recipe.objective.entry.build(recipe.objective.config)
+            if isinstance(objective, nn.Module):
+                objective = objective.to(device)
+            sampler = recipe.sampler.entry.build(recipe.sampler.config)
+            return cls(recipe, device, backbone.to(device), objective, sampler)
 
     def load(self, checkpoint: Checkpoint) -> Model:
         """Take the checkpoint's averaged weights, or the plain ones where it has no averages, and return the model.
 
         Raises:
-            GentoolError: They are not the weights of these parts.
+            UsageError: They are not the weights of these parts.
         """
-        parts = {"backbone": self.backbone}
-        if isinstance(self.objective, nn.Module):
-            parts["objective"] = self.objective
         tensors = checkpoint.tensors
-        load_weights(nn.ModuleDict(parts), tensors.get("ema") or tensors["weights"])
+        load_weights(self.modules(), tensors.get("ema") or tensors["weights"])
         return replace(self, step=checkpoint.step)
+
+    def modules(self) -> nn.ModuleDict:
+        """Return all that has weights: the backbone, and the objective where it is a module, by these names."""
+        parts = {"backbone": self.backbone, "objective": self.objective}
+        return nn.ModuleDict({name: part for name, part in parts.items() if isinstance(part, nn.Module)})
 
     @property
     def spec(self) -> DataSpec:
@@ -80,14 +97,13 @@ class Model:
 
     def dataset(self, split: str) -> Dataset:
         """Return the data, split "train" or "held_out"."""
-        built: Dataset = self.recipe.dataset.entry.build(self.recipe.dataset.config, split, self.recipe.seed)
+        with blame(self.recipe, "building"):
+            built: Dataset = self.recipe.dataset.entry.build(self.recipe.dataset.config, split, self.recipe.seed)
         return built
 
     def field(self) -> Field:
         """Return the velocity field that the backbone stands for, in eval mode."""
-        for part in (self.backbone, self.objective):
-            if isinstance(part, nn.Module):
-                part.eval()
+        self.modules().eval()
         return self.objective.field(self.backbone)
 
     def sample(
@@ -117,19 +133,20 @@ class Model:
             raise UsageError(f"per_class is {count}; draw at least 1 sample")
         labels = self._labels(classes if classes is not None else settings.classes)
         rows = sample_rows(labels or [0], count)
-        x0, condition = self._start(rows, labels, seed)
-        return generate(
-            field or guided(self.field(), settings.guidance, self.spec.condition),
-            self.sampler,
-            x0,
-            condition,
-            seed=seed,
-            rows=rows,
-            batch_size=settings.batch_size,
-            device=self.device,
-            precision=choose_precision(settings.precision, self.device),
-            trajectory=trajectory,
-        )
+        with blame(self.recipe, "sampling"):
+            x0, condition = self._start(rows, labels, seed)
+            return generate(
+                field or guided(self.field(), settings.guidance, self.spec.condition),
+                self.sampler,
+                x0,
+                condition,
+                seed=seed,
+                rows=rows,
+                batch_size=settings.batch_size,
+                device=self.device,
+                precision=choose_precision(settings.precision, self.device),
+                trajectory=trajectory,
+            )
 
     def _labels(self, classes: Sequence[int] | None) -> list[int]:
         if not isinstance(self.spec.condition, Labels):
@@ -166,17 +183,26 @@ class Model:
         return {str(label): samples.x1[labels == label] for label in labels.unique().tolist()}
 
     def validate(self) -> evaluation.ValidationLoss:
-        """Return the validation loss on the held-out data, in fp32."""
-        recipe = self.recipe
-        return evaluation.validation_loss(
-            self.field(),
-            self.dataset("held_out"),
-            recipe.evaluate.validation_samples,
-            seed=recipe.seed,
-            batch_size=recipe.sample.batch_size,
-            device=self.device,
-        )
+        """Return the validation loss on the held-out data, in fp32.
 
+        Raises:
+            NonFiniteError: It is infinite or not a number.
+        """
+        recipe = self.recipe
+        with blame(recipe, "validation"):
+            validation = evaluation.validation_loss(
+                self.field(),
+                self.dataset("held_out"),
+                recipe.evaluate.validation_samples,
+                seed=recipe.seed,
+                batch_size=recipe.sample.batch_size,
+                device=self.device,
+            )
+            if not math.isfinite(validation.loss):
+                raise NonFiniteError("the validation loss is not finite", kind="backbone")
+            return validation
+
+    @blamed("evaluating")
     def evaluate(self) -> dict[str, Any]:
         """Return validation loss, optimum and metrics against held-out data, as plain JSON data.
 
@@ -224,12 +250,19 @@ class Model:
         return classes.field(self.field().path) if classes else None
 
     def check_held_out(self) -> None:
-        """Raise now what sampling and measuring would raise after the training: too few held-out samples."""
+        """Raise now, all at once, what sampling and evaluating would raise after the training.
+
+        Raises:
+            UsageError: There are too few held-out samples; one line for each setting that needs more.
+        """
         held_out, sample = self.dataset("held_out"), self.recipe.sample
-        self._held_out_rows(held_out)
-        evaluation.require_samples(held_out, self.recipe.evaluate.validation_samples)
         labels = self._labels(sample.classes)
-        self._start(sample_rows(labels or [0], sample.per_class), labels, self.recipe.seed)
+        rows = sample_rows(labels or [0], sample.per_class)
+        raise_together(
+            lambda: self._held_out_rows(held_out),
+            lambda: evaluation.require_samples(held_out, self.recipe.evaluate.validation_samples),
+            lambda: self._start(rows, labels, self.recipe.seed),
+        )
 
     def _held_out_rows(self, held_out: Dataset) -> dict[str, np.ndarray]:
         """Return the rows of each class that are measured: one half against the other gives the floor."""

@@ -12,6 +12,7 @@ import safetensors.torch
 from gentoolkit.api import Labels
 from gentoolkit.errors import UsageError, listing, writing_failed
 from gentoolkit.evaluation import group_by_class
+from gentoolkit.pipeline.blame import blame
 from gentoolkit.pipeline.model import Model
 from gentoolkit.recipe import Recipe, dump_recipe
 from gentoolkit.report import (
@@ -79,7 +80,8 @@ def save_samples(model: Model, samples: Samples, file: Path) -> dict[str, Path]:
         file.write_bytes(safetensors.torch.save(tensors, origin))
     except OSError as error:
         raise writing_failed(error, f"can't write {str(file)!r}, choose another --out") from error
-    picture = draw_samples(model, samples, file.with_suffix(".png"))
+    with blame(recipe, "drawing"):
+        picture = draw_samples(model, samples, file.with_suffix(".png"))
     return {"samples": file} | ({"picture": picture} if picture.exists() else {})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from gentoolkit import provenance
 from gentoolkit.errors import UsageError
+from gentoolkit.pipeline.blame import blame
+from gentoolkit.pipeline.changes import CHANGEABLE, Changes, used_plugins
 from gentoolkit.pipeline.model import Model
 from gentoolkit.pipeline.outputs import GRID, choose_file, draw_pictures, draw_samples, save_samples, write_page
 from gentoolkit.pipeline.progress import Progress, Silent
@@ -21,12 +24,10 @@ from gentoolkit.recipe import Recipe, dump_recipe, load_recipe, parse_recipe
 from gentoolkit.rundir import RunDir
 from gentoolkit.sampling import Samples
 from gentoolkit.training import is_checkpoint, load_checkpoint, newest_checkpoint
+from gentoolkit.training.checkpoints import MANIFEST
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-#: The sections that say nothing of what was trained.
-CHANGEABLE = ("sampler", "sample", "evaluate", "metrics", "device")
 
 
 class Run:
@@ -80,7 +81,8 @@ class Run:
 
         file = self.directory.images / GRID
         if samples is not None:
-            file = draw_samples(self.model(), samples, self.directory.images / "shown.png")
+            with blame(self.recipe, "drawing"):
+                file = draw_samples(self.model(), samples, self.directory.images / "shown.png")
         if not file.exists():
             raise UsageError(
                 f"there is no picture: the run is unfinished, or has samples of shape {self.recipe.spec.shape}; "
@@ -99,7 +101,8 @@ class Run:
     def report(self) -> Path:
         """Draw the pictures and the page again, from the newest weights, and return the page's path."""
         model = self.model()
-        draw_pictures(self.directory, model, model.sample(), self.records("evaluation"))
+        with blame(self.recipe, "drawing"):
+            draw_pictures(self.directory, model, model.sample(), self.records("evaluation"))
         return write_page(self.directory, self.recipe)
 
     def records(self, event: str | None = None) -> list[dict[str, Any]]:
@@ -115,32 +118,38 @@ def run(
     recipe: Recipe,
     root: os.PathLike[str] | str = "runs",
     *,
+    init_from: os.PathLike[str] | str | None = None,
     plugins: Plugins | None = None,
     command: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Run:
-    """Train, sample, measure and report.
+    """Train, sample, evaluate and report.
 
     Args:
         recipe: From `load_recipe`.
         root: Where the run's directory is made.
+        init_from: A run, or one of its checkpoints, whose weights (averaged, where there are any) to start from; the
+            optimizer starts anew, and the provenance records the checkpoint.
         plugins: The installed plugins, where the caller has loaded them.
         command: What was typed, for the provenance.
         progress: Shows how far the run is.
 
     Raises:
-        UsageError: The batch is larger than the data, the device is missing, or `root` can't be written.
+        UsageError: The batch is larger than the data, the device is missing, `root` can't be written, or the weights of
+            `init_from` are not those of this backbone and objective.
         NonFiniteError: A loss, gradient or weight is not finite.
         InterruptedRun: A signal came; the state is saved.
     """
     refuse_many_processes()
     plugins = plugins or load_plugins()
     # Prepared before the directory is made, so that a recipe that can't be trained leaves none behind.
-    work = Work.prepare(recipe)
+    folder = None if init_from is None else find_checkpoint(init_from)
+    work = Work.prepare(recipe, initial=None if folder is None else load_checkpoint(folder))
     directory = RunDir.create(Path(root), recipe.name)
-    origin = provenance.collect(
-        recipe.text, recipe.seed, command or sys.argv, used_plugins(recipe), work.model.device, work.precision
-    )
+    origin = _origin(recipe, work, command)
+    if folder is not None:
+        manifest = (folder / MANIFEST).read_bytes()
+        origin["init_from"] = {"checkpoint": str(folder), "manifest_sha256": hashlib.sha256(manifest).hexdigest()}
     directory.write(recipe.text, dump_recipe(recipe), origin)
     with directory.locked():
         current = Run(directory, recipe, plugins)
@@ -150,48 +159,89 @@ def run(
 
 def resume(
     path: os.PathLike[str] | str,
+    overrides: Sequence[str] = (),
     *,
+    force: bool = False,
     plugins: Plugins | None = None,
     command: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Run:
-    """Continue a run from its newest valid checkpoint; a run that had finished is only sampled and measured again.
+    """Continue a run from its newest valid checkpoint; a run that had finished is only sampled and evaluated again.
+
+    Args:
+        path: The run.
+        overrides: Changes to the recipe: a new length such as "train.steps=400", for which the learning rates are
+            recomputed from the present step on, or what is not trained (`CHANGEABLE`). `resolved.yaml` is rewritten.
+        force: Accept other changes too, by `overrides` or in `resolved.yaml`, and other versions of plugins. They are
+            recorded in the "resumed" line of `metrics.jsonl`.
+        plugins: The installed plugins, where the caller has loaded them.
+        command: What was typed, for the records.
+        progress: Shows how far the run is.
 
     Raises:
-        UsageError: There is no run at `path`.
+        UsageError: There is no run at `path`, or it differs from what its checkpoint was trained with.
         NoCheckpointError: No checkpoint verifies.
     """
     refuse_many_processes()
-    found = open_run(path, plugins=plugins)
-    with found.directory.locked():
-        folder = newest_checkpoint(found.directory.checkpoints)
+    found = open_run(path, overrides, plugins=plugins)
+    directory, recipe = found.directory, found.recipe
+    with directory.locked():
+        saved = load_checkpoint(newest_checkpoint(directory.checkpoints))
+        changes = Changes.between(saved, recipe)
+        if not force:
+            changes.require_allowed()
         # What `auto` became when the run began holds for all of it, even on another machine.
-        begun = json.loads(found.directory.provenance.read_text(encoding="utf-8"))
-        work = Work.prepare(found.recipe, begun["precision"])
-        work.restore(folder, found.directory)
-        origin = provenance.collect(
-            found.recipe.text,
-            found.recipe.seed,
-            command or sys.argv,
-            used_plugins(found.recipe),
-            work.model.device,
-            work.precision,
-        )
-        found.directory.append("resumed", {"step": work.state.step, **origin})
-        work.carry_out(found.directory, found.plugins, progress or Silent())
+        begun = json.loads(directory.provenance.read_text(encoding="utf-8"))
+        work = Work.prepare(recipe, begun["precision"] if recipe.train.precision == "auto" else None)
+        news = changes.lines(work.plan)
+        work.restore(saved, directory)
+        changed = {"changes": {field: list(values) for field, values in changes.fields.items()}}
+        record = {"step": work.state.step, **_origin(recipe, work, command), **(changed if changes.fields else {})}
+        directory.append("resumed", record)
+        replace_text(directory.resolved, dump_recipe(recipe))
+        work.carry_out(directory, found.plugins, progress or Silent(), news)
     return found
 
 
-def open_run(path: os.PathLike[str] | str, *, plugins: Plugins | None = None) -> Run:
-    """Return the run at `path`, e.g. `runs/dit_flow-1`.
+def _origin(recipe: Recipe, work: Work, command: Sequence[str]) -> dict[str, Any]:
+    return provenance.collect(
+        recipe.text, recipe.seed, command or sys.argv, used_plugins(recipe), work.model.device, work.precision
+    )
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Replace the text of a file so that it holds either the old one or the new one, whatever happens."""
+    if path.read_text(encoding="utf-8") == text:
+        return
+    beside = path.with_name(f".{path.name}.new")
+    with beside.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def open_run(path: os.PathLike[str] | str, overrides: Sequence[str] = (), *, plugins: Plugins | None = None) -> Run:
+    """Return the run at `path`, e.g. `runs/dit_flow-1`, with changes to its recipe, which are not written.
 
     Raises:
         UsageError: There is no run.
     """
     plugins = plugins or load_plugins()
     directory = RunDir.open(path)
-    recipe = load_recipe(directory.resolved, registry=plugins.registry)
+    recipe = load_recipe(directory.resolved, overrides, registry=plugins.registry)
     return Run(directory, recipe, plugins)
+
+
+def find_checkpoint(path: os.PathLike[str] | str) -> Path:
+    """Return the checkpoint folder at `path`, or the newest valid one of the run there.
+
+    Raises:
+        UsageError: There is neither.
+        NoCheckpointError: No checkpoint of the run verifies.
+    """
+    path = Path(path)
+    return path if is_checkpoint(path) else newest_checkpoint(RunDir.open(path).checkpoints)
 
 
 def load_model(path: os.PathLike[str] | str, overrides: Sequence[str] = (), *, plugins: Plugins | None = None) -> Model:
@@ -206,12 +256,11 @@ def load_model(path: os.PathLike[str] | str, overrides: Sequence[str] = (), *, p
         UsageError: There is neither at `path`, or an override would change what was trained.
         NoCheckpointError: No checkpoint verifies.
     """
-    path, plugins = Path(path), plugins or load_plugins()
+    plugins = plugins or load_plugins()
     for override in overrides:
         if override.split("=")[0].split(".")[0] not in CHANGEABLE:
             raise UsageError(f"{override!r} can't be changed after the training; what can: {', '.join(CHANGEABLE)}")
-    folder = path if is_checkpoint(path) else newest_checkpoint(RunDir.open(path).checkpoints)
-    checkpoint = load_checkpoint(folder)
+    checkpoint = load_checkpoint(folder := find_checkpoint(path))
     recipe = parse_recipe(checkpoint.numbers["recipe"], f"{folder}", overrides, registry=plugins.registry)
     return Model.build(recipe).load(checkpoint)
 
@@ -220,9 +269,3 @@ def refuse_many_processes() -> None:
     """Raise UsageError under `torchrun` with more than one process: a run is one process so far."""
     if (count := os.environ.get("WORLD_SIZE", "1")) not in ("", "1"):
         raise UsageError(f"started as one of {count} processes; training in many is not supported yet, start one")
-
-
-def used_plugins(recipe: Recipe) -> dict[str, str]:
-    """Return distribution -> version of every component in the recipe."""
-    parts = (recipe.dataset, recipe.backbone, recipe.objective, recipe.sampler, *recipe.metrics)
-    return {part.entry.distribution: part.entry.version for part in parts}

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 
-from gentoolkit.devices import choose_precision, matrix_dtype
-from gentoolkit.errors import InterruptedRun
+from gentoolkit.devices import choose_device, choose_precision, matrix_dtype
+from gentoolkit.errors import GentoolError, InterruptedRun, raise_together
 from gentoolkit.interrupts import StopSignal
-from gentoolkit.pipeline.checks import check_parts
+from gentoolkit.pipeline.blame import blame
 from gentoolkit.pipeline.listener import RunListener
+from gentoolkit.pipeline.memory import copies_in_training, needs_of_data, require_memory
 from gentoolkit.pipeline.model import Model
 from gentoolkit.pipeline.outputs import draw_pictures, save_samples, write_page
 from gentoolkit.pipeline.progress import Progress
+from gentoolkit.pipeline.trial import Trial
 from gentoolkit.plugins import Plugins
 from gentoolkit.protocols import Dataset
 from gentoolkit.provenance import peak_memory_mib
 from gentoolkit.recipe import Recipe
 from gentoolkit.rundir import RunDir
-from gentoolkit.training import Plan, TrainingState, load_checkpoint, train
+from gentoolkit.training import Checkpoint, Plan, TrainingState, train
 
 
 @dataclass
@@ -44,33 +47,46 @@ class Work:
     train_seconds: float = 0.0
 
     @classmethod
-    def prepare(cls, recipe: Recipe, precision: str | None = None) -> Work:
-        """Build everything, and find what would only fail after the training.
+    def prepare(cls, recipe: Recipe, precision: str | None = None, initial: Checkpoint | None = None) -> Work:
+        """Build everything, and find what would otherwise fail during the training or after it.
+
+        Args:
+            recipe: What to build.
+            precision: What `auto` became when the run began; the recipe's by default.
+            initial: The weights to start from, in place of random ones.
 
         Raises:
-            PluginError: A part gives another shape or type than it promises.
+            PluginError: A part raises, or returns another shape or type than it promises.
             UsageError: The batch or the evaluation needs more data than there is, or the device is missing.
+            OutOfSpaceError: It does not fit into the memory.
         """
-        model = Model.build(recipe)
-        data = model.dataset("train")
-        plan = Plan(recipe.train, len(data), recipe.seed)
-        check_parts(model, data)
-        model.check_held_out()
+        device = choose_device(recipe.device)
+        require_memory(needs_of_data(recipe), device)
+        model = Model.build(recipe, copies_in_training(recipe))
+        if initial is not None:
+            model.load(initial)
         precision = choose_precision(precision or recipe.train.precision, model.device)
-        dtype = matrix_dtype(precision, model.device)
-        state = TrainingState(model.backbone, model.objective, recipe.train, dtype)
-        return cls(model, data, plan, state, precision)
+        data = model.dataset("train")
+        trial = Trial(model, data, model.dataset("held_out"))
+        trial.data()
+        trial.memory(precision)
+        planned = partial(Plan, recipe.train, len(data), recipe.seed)
+        raise_together(planned, model.check_held_out)
+        trial.parts(precision)
+        state = TrainingState(model.backbone, model.objective, recipe.train, matrix_dtype(precision, device))
+        return cls(model, data, planned(), state, precision)
 
-    def restore(self, checkpoint: Path, directory: RunDir) -> None:
+    def restore(self, saved: Checkpoint, directory: RunDir) -> None:
         """Go back to a checkpoint, and cut the records back to it."""
-        saved = load_checkpoint(checkpoint)
         self.state.restore(saved)
         directory.truncate_metrics(saved.numbers["metrics_size"])
         self.train_seconds = saved.numbers["train_seconds"]
 
-    def carry_out(self, directory: RunDir, plugins: Plugins, progress: Progress) -> None:
-        """Train from where the state is, then sample, measure and draw."""
+    def carry_out(self, directory: RunDir, plugins: Plugins, progress: Progress, news: Sequence[str] = ()) -> None:
+        """Train from where the state is, then sample, evaluate and draw; `news` is said and logged first."""
         listener = RunListener(directory, plugins, self.model, self.plan, progress, self.train_seconds)
+        for line in news:
+            listener.say(line)
         stop = StopSignal()
         try:
             with stop:
@@ -79,11 +95,14 @@ class Work:
                 self._finish(listener)
         except KeyboardInterrupt:
             message = f"stopped; what was saved is kept, continue with: gentool resume {directory.path}"
-            listener.note(message)
+            listener.failed(message)
             raise InterruptedRun(message, stop.number or signal.SIGINT) from None
-        except Exception as error:
-            listener.note(f"{type(error).__name__}: {error}")
+        except BaseException as error:
+            cause = error.__cause__ if isinstance(error, GentoolError) else error
+            listener.failed(f"{type(error).__name__}: {error}", None if isinstance(cause, GentoolError) else cause)
             raise
+        finally:
+            listener.closed()
 
     def _train(self, listener: RunListener, stop: StopSignal) -> None:
         directory, state, total = listener.directory, self.state, self.plan.total_steps
@@ -91,8 +110,11 @@ class Work:
         rest = "; all are done, only the rest is made again" if state.step == total else ""
         listener.say(f"run {directory.path}: steps {state.step} to {total} {where}{rest}")
         recipe = self.model.recipe.resolved()
-        listener.plugins.notify("gentoolkit_run_started", directory=str(directory.path), recipe=recipe)
-        with listener.training(stop, state.step):
+        listener.notify("gentoolkit_run_started", recipe=recipe)
+        with (
+            listener.training(stop, state.step),
+            blame(self.model.recipe, lambda: f"training step {state.step + 1}"),
+        ):
             done = train(state, self.data, self.model.spec, self.plan, listener, self.model.device, self.precision)
         if not done:
             raise InterruptedRun(
@@ -108,16 +130,16 @@ class Work:
         listener.say("sampling ...")
         samples = model.sample()
         files = save_samples(model, samples, directory.samples / "samples.safetensors")
-        listener.plugins.notify("gentoolkit_samples", file=str(files["samples"]))
+        listener.notify("gentoolkit_samples", file=str(files["samples"]))
         times.append(time.monotonic())
         listener.say("measuring ...")
         figures = model.evaluate()
         listener.record("evaluation", figures)
         times.append(time.monotonic())
         listener.say("drawing ...")
-        draw_pictures(directory, model, samples, [figures])
+        with blame(model.recipe, "drawing"):
+            draw_pictures(directory, model, samples, [figures])
         seconds = {"train": listener.train_seconds, "sample": times[1] - times[0], "evaluate": times[2] - times[1]}
         listener.record("finished", {"seconds": seconds, "peak_memory_mib": peak_memory_mib(model.device)})
         write_page(directory, model.recipe)
-        results = directory.summary()
-        listener.plugins.notify("gentoolkit_run_finished", directory=str(directory.path), results=results)
+        listener.notify("gentoolkit_run_finished", results=directory.summary())

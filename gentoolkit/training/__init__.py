@@ -9,6 +9,7 @@ from gentoolkit.training.checkpoints import (
 )
 from gentoolkit.training.loop import Listener, train
 from gentoolkit.training.plan import Plan
+from gentoolkit.training.promises import check_batch, check_record, expect
 from gentoolkit.training.state import TrainingState, load_weights
 
 __all__ = [
@@ -16,6 +17,9 @@ __all__ = [
     "Listener",
     "Plan",
     "TrainingState",
+    "check_batch",
+    "check_record",
+    "expect",
     "is_checkpoint",
     "list_checkpoints",
     "load_checkpoint",

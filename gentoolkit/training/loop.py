@@ -18,6 +18,7 @@ from gentoolkit.errors import NonFiniteError
 from gentoolkit.protocols import Batch, Dataset, TrainingContext
 from gentoolkit.randomness import BatchGenerator, forked
 from gentoolkit.training.plan import Plan
+from gentoolkit.training.promises import check_batch, check_record
 from gentoolkit.training.state import CURE, EpochTotals, TrainingState, sums_by_time
 
 #: Seconds between fetches of the losses from the device; fetching waits for it.
@@ -113,12 +114,15 @@ def training_step(
         def draws(purpose: str, rows: slice = rows) -> BatchGenerator:
             return BatchGenerator(plan.seed, purpose, step, settings.batch_size, rows, device)
 
-        batch = dataset.batch(indices[rows]).map(lambda part: part.to(device))
+        batch = dataset.batch(indices[rows])
+        check_batch(batch, spec, size)
+        batch = batch.map(lambda part: part.to(device))
         batch = drop_conditions(batch, spec, settings.condition_dropout, draws)
         ema = None if state.ema is None else state.ema["backbone"]
         context = TrainingContext(draws("objective"), step, plan.total_steps, ema)
         with forked(plan.seed, "dropout", step, start), autocast(device, precision):
             record = state.objective.loss(state.backbone, batch, context)
+        check_record(record, size)
         (record.loss.sum() / settings.batch_size).backward()
         losses.append(record.loss.detach())
         errors.append(losses[-1] if record.velocity_error is None else record.velocity_error.detach())
@@ -184,7 +188,8 @@ class _Log:
         steps = zip(self.pending, means.tolist(), read[:, -1].tolist(), sums.tolist(), counts.tolist(), strict=True)
         for result, (loss, error, _), norm, error_by_t, count_by_t in steps:
             if not (math.isfinite(loss) and math.isfinite(norm)):
-                raise NonFiniteError(f"step {result.step}: loss {loss}, gradient norm {norm}; {CURE}")
+                kind = "backbone" if math.isfinite(loss) else "objective"
+                raise NonFiniteError(f"step {result.step}: loss {loss}, gradient norm {norm}; {CURE}", kind=kind)
             self.state.totals.add(loss, error_by_t, count_by_t)
             self._record(result, {"loss": loss, "velocity_error": error, "gradient_norm": norm})
         self.pending.clear()

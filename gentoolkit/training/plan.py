@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from gentoolkit.errors import UsageError
+from gentoolkit.errors import UsageError, raise_together
 from gentoolkit.randomness import Permutation
 from gentoolkit.settings import TrainSettings
 
@@ -42,11 +42,18 @@ class Plan:
     seed: int
 
     def __post_init__(self) -> None:
+        raise_together(self._check_batch_size, self._check_warmup)
+
+    def _check_batch_size(self) -> None:
         if self.num_samples < self.settings.batch_size:
             raise UsageError(
                 f"train.batch_size {self.settings.batch_size} is more than the {self.num_samples} training samples; "
                 "make it smaller, or the dataset larger"
             )
+
+    def _check_warmup(self) -> None:
+        if self.settings.epochs and not self.steps_per_epoch:
+            return  # there is no length to compare with
         if self.settings.warmup_steps >= self.total_steps:
             raise UsageError(
                 f"train.warmup_steps {self.settings.warmup_steps} leaves nothing of {self.total_steps} steps; lower it"

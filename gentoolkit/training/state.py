@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from gentoolkit.errors import GentoolError, NonFiniteError
+from gentoolkit.errors import NonFiniteError, UsageError
 from gentoolkit.protocols import Objective
 from gentoolkit.settings import TrainSettings
 from gentoolkit.training.checkpoints import Checkpoint
@@ -119,22 +119,29 @@ class TrainingState:
         return Checkpoint(self.step, tensors, numbers)
 
     def require_finite(self) -> None:
-        """Raise NonFiniteError where a weight is infinite or not a number, so that none is ever saved."""
-        parameters = dict(self.weights.named_parameters())
-        finite = torch.stack([parameter.isfinite().all() for parameter in parameters.values()])
-        for name, is_finite in zip(parameters, finite.tolist(), strict=True):
-            if not is_finite:
-                raise NonFiniteError(f"after step {self.step}, {name} is not finite; {CURE}")
+        """Raise NonFiniteError where a weight is infinite or a buffer not a number, so that none is ever saved.
+
+        Buffers may be infinite: masks of attention are.
+        """
+        sound = {name: parameter.isfinite().all() for name, parameter in self.weights.named_parameters()}
+        for name, buffer in self.weights.named_buffers():
+            if buffer.is_floating_point():
+                sound[name] = ~buffer.isnan().any()
+        for name, is_sound in zip(sound, torch.stack([*sound.values()]).tolist(), strict=True):
+            if not is_sound:
+                kind = name.partition(".")[0]  # "backbone" or "objective"
+                raise NonFiniteError(f"after step {self.step}, {name} is not finite; {CURE}", kind=kind)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue from what `checkpoint` gave.
 
         Raises:
-            GentoolError: Its weights are not those of this backbone and objective.
+            UsageError: Its weights are not those of this backbone and objective.
         """
         load_weights(self.weights, checkpoint.tensors["weights"])
         if self.ema is not None:
-            load_weights(self.ema, checkpoint.tensors["ema"])
+            # A run that is forced to begin an average begins it as the weights.
+            load_weights(self.ema, checkpoint.tensors.get("ema") or checkpoint.tensors["weights"])
         self.optimisers.restore(checkpoint.tensors["optimizer"], checkpoint.numbers["optimizer"])
         self.totals = EpochTotals(**checkpoint.numbers["totals"])
         self.step = checkpoint.step
@@ -144,9 +151,16 @@ def load_weights(module: nn.Module, tensors: dict[str, Tensor]) -> None:
     """Load a state dict.
 
     Raises:
-        GentoolError: Names or shapes differ: the network's code, or its config, is not what was trained.
+        UsageError: Names or shapes differ, a line for each: the network's code or config is not what was trained.
     """
-    try:
-        module.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise GentoolError(f"the weights are not those of this network: {error}") from error
+    own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    differ = [
+        f"  {name}: {given.get(name, 'not there')} -> {own.get(name, 'not there')}"
+        for name in {**given, **own}
+        if given.get(name) != own.get(name)
+    ]
+    if differ:
+        head = "the weights are not those of this network (checkpoint -> network):"
+        raise UsageError("\n".join([head, *differ]))
+    module.load_state_dict(tensors)

@@ -17,7 +17,7 @@ class DiTConfig(BackboneConfig):
     """Side of the square patches; it must divide the height and the width."""
     hidden_size: int = Field(default=256, ge=4)
     """Width of a token; even, and divisible by `num_heads`."""
-    depth: int = Field(default=6, ge=1)
+    depth: int = Field(default=6, ge=1, le=1000)
     """Number of blocks."""
     num_heads: int = Field(default=8, ge=1)
     """Attention heads; each is hidden_size / num_heads wide."""

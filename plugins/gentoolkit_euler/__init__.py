@@ -12,7 +12,7 @@ from gentoolkit.api import Component, SamplerConfig, hookimpl
 class EulerConfig(SamplerConfig):
     """Equal steps from t = 0 to t = 1."""
 
-    num_steps: int = Field(default=20, ge=1)
+    num_steps: int = Field(default=20, ge=1, le=1_000_000)
     """How many steps; each is one evaluation of the field."""
 
 

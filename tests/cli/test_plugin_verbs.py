@@ -1,5 +1,8 @@
 """What plugins from outside can do to the command line: add verbs, and tell the user what to mend."""
 
+import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -116,3 +119,95 @@ def test_what_a_factory_wants_of_the_user_is_told_without_a_traceback(gentool, i
     assert (code, out) == (2, "")
     assert err.endswith("error: scipy is not installed: pip install needy[scipy]\n")
     assert "Traceback" not in err
+
+
+EXITS = """
+from gentoolkit.api import Component, SamplerConfig, hookimpl
+
+class Config(SamplerConfig):
+    pass
+
+class Exits:
+    def __init__(self, config):
+        pass
+
+    def sample(self, field, x0, condition=None, noise=None, on_step=None):
+        raise SystemExit(0)
+
+@hookimpl
+def gentoolkit_components():
+    yield Component("exits", Config, f"{__name__}:Exits", tiny=Config())
+"""
+
+
+def test_a_part_that_exits_with_0_is_an_error(gentool, install, tmp_path):
+    install("leaver", EXITS)
+    code, out, err = gentool("run", SMOKE, "sampler={type: leaver/exits}", "--out", tmp_path / "runs")
+    assert (code, out) == (1, "")
+    assert re.fullmatch(
+        r"error: sampler 'leaver/exits' of leaver 1\.0, trial batch: SystemExit: 0 \(.*/leaver\.py:12\)\n", err
+    )
+
+
+SLEEPER = """
+import time
+while True:
+    try:
+        time.sleep(3600)
+    except Exception:
+        pass
+"""
+#: Long enough to end a hang only; nothing below waits for so long.
+FOREVER = 600
+
+
+def started(folder, patience, *arguments):
+    """Start `gentool` in a process of its own, with another patience and the plugins of a folder."""
+    program = (
+        f"import sys; from gentoolkit import waiting; waiting.PATIENCE = {patience}; "
+        f"sys.argv = ['gentool', *{arguments!r}]; from gentoolkit.cli import main; main()"
+    )
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="timers as on POSIX")
+def test_help_leaves_a_plugin_out_that_never_ends_to_import(install, tmp_path):
+    install("a_sleeper", SLEEPER)
+    install("b_polisher", POLISH)
+    with started(tmp_path, 0.5, "--help") as process:
+        out, err = process.communicate(timeout=FOREVER)
+    assert process.returncode == 0, err
+    assert "  polish  Make the samples shine.\n" in out
+    assert err == "plugin 'main' of a-sleeper is left out: its import took more than 0.5 s\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
+def test_ctrl_c_skips_a_plugin_whose_import_has_been_announced(install, tmp_path):
+    install("a_sleeper", SLEEPER)
+    install("b_polisher", POLISH)
+    with started(tmp_path, 0.2, "plugins") as process:
+        announced = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=FOREVER)
+    assert announced == "waiting for plugin 'main' of a-sleeper to import (0 s); Ctrl-C skips it\n"
+    assert process.returncode == 0, err
+    assert "polish" in out
+    assert "not loaded: main (a-sleeper 1.0): interrupted while importing, after" in out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
+def test_an_early_ctrl_c_names_the_plugin_that_was_being_imported(install, tmp_path):
+    install("a_sleeper", "print('asleep', flush=True)" + SLEEPER)
+    with started(tmp_path, FOREVER, "plugins") as process:
+        assert process.stderr.readline() == "asleep\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=FOREVER)
+    assert (process.returncode, out) == (130, "")
+    assert err.strip() == "interrupted while importing plugin 'main' of a-sleeper"

@@ -23,7 +23,7 @@ SMOKE = str(ROOT / "recipes" / "smoke.yaml")
 def fresh(*arguments, **options):
     """Run `gentool` in a process of its own."""
     command = [sys.executable, "-m", "gentoolkit", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **options)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=1200, **options)
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +169,27 @@ def test_report_and_resume_of_a_finished_run(gentool, finished):
     code, out, _ = gentool("resume", path, "--json", "--quiet")
     assert code == 0
     assert json.loads(out)["run"] == str(path)
+
+
+def test_a_run_is_extended_refused_and_forced(gentool, finished, tmp_path):
+    run = shutil.copytree(finished[0], tmp_path / "smoke-1")
+    code, out, err = gentool("resume", run, "train.learning_rate=0.01")
+    assert (code, out) == (2, "")
+    assert "train.learning_rate: 0.003 -> 0.01" in err
+    assert "--force" in err
+    code, _, err = gentool("resume", run, "train.steps=14")
+    assert code == 0
+    assert "the linear schedule is recomputed for 14 steps, from step 12 on" in err
+    assert gentool("resume", run, "train.learning_rate=0.01", "--force", "--quiet")[0] == 0
+    assert json.loads(gentool("ls", tmp_path, "--json")[1])[0]["step"] == 14
+
+
+def test_a_run_starts_from_another(gentool, finished, tmp_path):
+    arguments = ["run", SMOKE, "train.steps=3", "--init-from", finished[0], "--out", tmp_path / "runs", "--quiet"]
+    assert gentool(*arguments)[0] == 0
+    code, _, err = gentool(*arguments, "backbone.hidden_size=64")
+    assert code == 2
+    assert "backbone.patchify.weight: (32, 4) -> (64, 4)" in err
 
 
 def test_validate_says_ok_or_shows_all_defaults(gentool):

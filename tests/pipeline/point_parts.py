@@ -119,24 +119,39 @@ def gentoolkit_components():
 
 @hookimpl
 def gentoolkit_run_started(directory, recipe):
-    heard.append(("started", recipe["name"]))
+    heard.append((directory, "started", recipe["name"]))
 
 
 @hookimpl
-def gentoolkit_step(step, values):
-    heard.append((step, set(values)))
+def gentoolkit_step(directory, step, values):
+    heard.append((directory, step, set(values)))
 
 
 @hookimpl
-def gentoolkit_checkpoint(step, directory):
-    heard.append(("checkpoint", step))
+def gentoolkit_validation(directory, step, values):
+    heard.append((directory, "validation", step, set(values)))
 
 
 @hookimpl
-def gentoolkit_samples(file):
-    heard.append(("samples", file))
+def gentoolkit_checkpoint(directory, step, checkpoint):
+    heard.append((directory, "checkpoint", step, checkpoint))
+
+
+@hookimpl
+def gentoolkit_samples(directory, file):
+    heard.append((directory, "samples", file))
 
 
 @hookimpl
 def gentoolkit_run_finished(directory, results):
-    heard.append(("finished", results["evaluation"]["step"]))
+    heard.append((directory, "finished", results["evaluation"]["step"]))
+
+
+@hookimpl
+def gentoolkit_run_failed(directory, error):
+    heard.append((directory, "failed", error))
+
+
+@hookimpl
+def gentoolkit_run_closed(directory):
+    heard.append((directory, "closed"))

@@ -1,14 +1,12 @@
 """Whole runs of a third party's parts: data that is no image, every kind of condition and sampler, and observers."""
 
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 import gentoolkit as gt
 from gentoolkit.errors import PluginError, UsageError
-from gentoolkit.plugins import load_plugins
 from gentoolkit.protocols import Batch, LossRecord
 from gentoolkit_flow_matching.objective import FlowMatching
 
@@ -24,19 +22,6 @@ train: {{steps: 8, batch_size: 16, validate_every: 4, condition_dropout: {dropou
 sample: {{per_class: 5, batch_size: 3}}
 evaluate: {{per_class: 8, validation_samples: 16}}
 """
-
-
-@pytest.fixture
-def plugins(tmp_path, monkeypatch):
-    """The installed plugins and ours, of a distribution named points."""
-    info = tmp_path / "site" / "points-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: points\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[gentoolkit.plugins.v1]\npoints = point_parts\n")
-    monkeypatch.syspath_prepend(tmp_path / "site")
-    monkeypatch.syspath_prepend(Path(__file__).parent)
-    yield load_plugins()
-    sys.modules.pop("point_parts", None)
 
 
 def go(plugins, root, mode="none", sampler="euler", dropout=0.0, *overrides):
@@ -74,18 +59,38 @@ def test_guidance_of_vectors(plugins, tmp_path):
 def test_observers_hear_what_happens(plugins, tmp_path):
     run = go(plugins, tmp_path)
     heard = sys.modules["point_parts"].heard
+    assert {event[0] for event in heard} == {str(run.path)}
+    heard = [event[1:] for event in heard]
     step = {"loss", "velocity_error", "gradient_norm", "learning_rate"}
-    # A checkpoint is told once it is on the disk, at the next step or later, while the training goes on.
+    # An observer hears of a checkpoint once it is on the disk, at the next step or later, while the training goes on.
     assert [event for event in heard if event[0] != "checkpoint"] == [
         ("started", "step"),
         *[(k, step) for k in range(1, 5)],
-        (4, {"validation_loss"}),
+        ("validation", 4, {"loss", "loss_by_t"}),
         *[(k, step) for k in range(5, 9)],
         ("samples", str(run.directory.samples / "samples.safetensors")),
         ("finished", 8),
+        ("closed",),
     ]
-    first, last = heard.index(("checkpoint", 4)), heard.index(("checkpoint", 8))
-    assert heard.index((4, step)) < first < last == heard.index(("samples", heard[-2][1])) - 1
+    first, last = (heard.index(("checkpoint", k, str(run.directory.checkpoints / f"step-{k}"))) for k in (4, 8))
+    assert heard.index((4, step)) < first < last == [event[0] for event in heard].index("samples") - 1
+
+
+def test_observers_hear_why_a_run_failed_and_that_it_is_closed(plugins, tmp_path, monkeypatch):
+    whole = FlowMatching.loss
+
+    def fail(self, backbone, batch, context):
+        if context.step == 3:
+            raise OSError("the share is gone")
+        return whole(self, backbone, batch, context)
+
+    monkeypatch.setattr(FlowMatching, "loss", fail)
+    with pytest.raises(PluginError, match="training step 4: OSError: the share is gone"):
+        go(plugins, tmp_path)
+    *_, failed, closed = sys.modules["point_parts"].heard
+    assert failed[:2] == (str(tmp_path / "step-1"), "failed")
+    assert "training step 4: OSError: the share is gone" in failed[2]
+    assert closed == (str(tmp_path / "step-1"), "closed")
 
 
 @pytest.mark.parametrize(
@@ -94,11 +99,11 @@ def test_observers_hear_what_happens(plugins, tmp_path):
         (
             "Points",
             {"batch": lambda self, i: Batch(torch.zeros(len(i), 3))},
-            r"dataset 'points/points': .* x1 is \(2, 3\)",
+            r"dataset 'points/points' of points 1.0, trial batch: x1 is \(2, 3\) .*gentool check points",
         ),
         ("Points", {"batch": lambda self, i: Batch(torch.zeros(len(i), 2).double())}, r"float64, expected \(2, 2\)"),
         ("Points", {"batch": lambda self, i: Batch(torch.zeros(len(i), 2), i)}, "condition is given, but its spec"),
-        ("Perceptron", {"forward": lambda self, x, t, c: x[:, :1]}, r"'points/perceptron': .*output is \(2, 1\)"),
+        ("Perceptron", {"forward": lambda self, x, t, c: x[:, :1]}, r"'points/perceptron' .*output is \(2, 1\)"),
         ("Perceptron", {"forward": lambda self, x, t, c: None}, "output is a NoneType, expected a tensor"),
     ],
 )
@@ -127,7 +132,7 @@ def test_an_objective_that_needs_a_teacher_has_one_in_the_trial_too(plugins, tmp
 def test_an_objective_that_gives_no_record_per_sample_is_named(plugins, tmp_path, monkeypatch, loss):
     whole = FlowMatching.loss
     monkeypatch.setattr(FlowMatching, "loss", lambda *arguments: loss(whole(*arguments)))
-    with pytest.raises(PluginError, match=r"objective 'flow_matching': .*expected"):
+    with pytest.raises(PluginError, match=r"objective 'flow_matching' .*expected"):
         go(plugins, tmp_path / "runs")
 
 

@@ -271,6 +271,17 @@ def test_too_few_held_out_samples_are_told_before_the_training(tmp_path, setting
     assert list(tmp_path.iterdir()) == []
 
 
+def test_records_are_json_whatever_the_numbers(tmp_path):
+    run = RunDir.create(tmp_path, "run")
+    run.append("step", {"loss": math.nan, "by_t": [1.0, -math.inf, None], "deep": {"a": (math.inf, 2)}})
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    record = json.loads(run.metrics.read_text(), parse_constant=refuse)
+    assert record == {"event": "step", "loss": None, "by_t": [1.0, None, None], "deep": {"a": [None, 2]}}
+
+
 def test_no_run_there_is_an_error(tmp_path):
     with pytest.raises(UsageError, match="is not a run"):
         gt.open_run(tmp_path)

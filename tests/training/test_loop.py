@@ -278,6 +278,20 @@ def test_a_weight_that_is_not_finite_is_never_saved():
     assert heard.checkpoints == {}
 
 
+@pytest.mark.parametrize(("value", "saved"), [(math.nan, False), (-math.inf, True)])
+def test_a_buffer_that_is_not_a_number_is_never_saved_but_a_mask_may_be_infinite(value, saved):
+    state, plan = start(steps=2, checkpoint_every=1)
+    state.backbone.register_buffer("mask", torch.full((2,), value))
+    heard = Recorder()
+    if saved:
+        go(state, plan, heard)
+    else:
+        with pytest.raises(NonFiniteError, match=r"after step 1, backbone.mask is not finite") as error:
+            go(state, plan, heard)
+        assert error.value.kind == "backbone"
+    assert bool(heard.checkpoints) == saved
+
+
 def test_weights_of_another_network_are_told():
     state, plan = start()
     _, heard = go(state, plan)

@@ -1,0 +1,132 @@
+"""What differs between a checkpoint and the run that is to continue from it, and what may."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gentoolkit.errors import NoCheckpointError, UsageError, last_line
+from gentoolkit.recipe import Recipe, dump_recipe
+from gentoolkit.recipe.reader import read
+from gentoolkit.settings import TrainSettings
+from gentoolkit.training import Checkpoint, Plan
+
+#: The sections of a recipe that do not affect what is trained.
+CHANGEABLE = ("sampler", "sample", "evaluate", "metrics", "device")
+#: Other fields that do not affect it.
+UNTRAINED = (
+    "name",
+    *(f"train.{name}" for name in ("checkpoint_every", "keep_checkpoints", "validate_every", "log_every")),
+)
+LENGTH = ("train.steps", "train.epochs")
+
+
+def used_plugins(recipe: Recipe) -> dict[str, str]:
+    """Return distribution -> version of every component in the recipe."""
+    parts = (recipe.dataset, recipe.backbone, recipe.objective, recipe.sampler, *recipe.metrics)
+    return {part.entry.distribution: part.entry.version for part in parts}
+
+
+def trained_plugins(recipe: Recipe) -> dict[str, str]:
+    """Return distribution -> version of the components that a training depends on; a checkpoint records it."""
+    parts = (recipe.dataset, recipe.backbone, recipe.objective)
+    return {part.entry.distribution: part.entry.version for part in parts}
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The differences between what a checkpoint was trained with and a recipe.
+
+    Attributes:
+        step: The checkpoint's step.
+        fields: Field -> its value at the checkpoint and its value now; None where there is none.
+        train: The checkpoint's own `train` section.
+    """
+
+    step: int
+    fields: Mapping[str, tuple[Any, Any]]
+    train: TrainSettings
+
+    @classmethod
+    def between(cls, saved: Checkpoint, recipe: Recipe) -> Changes:
+        """Compare the recipe and the plugin versions that a checkpoint recorded with those of now.
+
+        Raises:
+            NoCheckpointError: The checkpoint holds no recipe.
+        """
+        try:
+            then = _plain(saved.numbers["recipe"])
+            train = TrainSettings.model_validate_json(json.dumps(then["train"]))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise NoCheckpointError(
+                f"the checkpoint of step {saved.step} holds no recipe: {last_line(error)}"
+            ) from error
+        was, now = _flat(then), _flat(_plain(dump_recipe(recipe)))
+        if "plugins" in saved.numbers:
+            was |= {f"version of {name}": version for name, version in saved.numbers["plugins"].items()}
+            now |= {f"version of {name}": version for name, version in trained_plugins(recipe).items()}
+        differ = {
+            field: (was.get(field), now.get(field)) for field in {**was, **now} if was.get(field) != now.get(field)
+        }
+        return cls(saved.step, differ, train)
+
+    def require_allowed(self) -> None:
+        """Raise where a change affects what is trained.
+
+        Raises:
+            UsageError: With a line for each change.
+        """
+        refused = [
+            f"  {self.line(field)}"
+            for field in self.fields
+            if field not in (*UNTRAINED, *LENGTH) and field.partition(".")[0] not in CHANGEABLE
+        ]
+        if refused:
+            raise UsageError(
+                "\n".join(
+                    [
+                        f"the run is not what its checkpoint step-{self.step} was trained with (checkpoint -> now):",
+                        *refused,
+                        "undo the changes, or pass --force to continue with them; they are then recorded",
+                    ]
+                )
+            )
+
+    def line(self, field: str) -> str:
+        """Return "field: was -> is"."""
+        was, now = ("none" if value is None else value for value in self.fields[field])
+        return f"{field}: {was} -> {now}"
+
+    def lines(self, plan: Plan) -> list[str]:
+        """Return what a user is told: a line for each change, and what a new length means for the learning rates.
+
+        Raises:
+            UsageError: The new length is shorter than what has been trained.
+        """
+        told = [f"changed since step {self.step}: {self.line(field)}" for field in self.fields]
+        if not self.fields.keys() & {*LENGTH}:
+            return told
+        total = plan.total_steps
+        if total < self.step:
+            raise UsageError(
+                f"the run is at step {self.step} already, so it can't end at step {total}; give more steps"
+            )
+        before = Plan(self.train, plan.num_samples, plan.seed).rate(max(self.step - 1, 0))
+        after = plan.rate(self.step) if total > self.step else before
+        schedule = f"the {plan.settings.schedule} schedule is recomputed for {total} steps, from step {self.step} on"
+        return [*told, f"{schedule}: the learning rate goes from {before:.1%} to {after:.1%} of its peak"]
+
+
+def _plain(text: str) -> dict[str, Any]:
+    node = read(text, "checkpoint", [])
+    return {} if node is None else dict(node.plain())
+
+
+def _flat(tree: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Return the leaves by dotted path; a list is a leaf."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{path}{key}.") if isinstance(value, dict) else {f"{path}{key}": value}
+    return flat

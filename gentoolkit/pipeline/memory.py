@@ -1,0 +1,242 @@
+"""What a run needs in memory, found before it is allocated.
+
+Found are the batches and samples that a recipe asks for, the weights with their gradients, moments and averages, and
+what a training step keeps for its backward pass: the trial measures that on a few samples. Where a single sample is
+large, it is first found on tensors without data (torch's meta device), since even the trial might not fit; where a part
+can't run on these, it is not. Nor is what a part allocates besides, such as a dataset's table, nor whether the time
+suffices.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from gentoolkit.api import Labels
+from gentoolkit.devices import choose_precision
+from gentoolkit.errors import OutOfSpaceError
+from gentoolkit.protocols import Batch, TrainingContext
+from gentoolkit.randomness import BatchGenerator
+from gentoolkit.recipe import Recipe
+
+if TYPE_CHECKING:
+    from gentoolkit.pipeline.model import Model
+
+FLOAT = 4
+#: Bytes of a sample from which on the trial itself may be too large. For smaller ones the meta device, whose first use
+#: imports torch's compiler, costs more than it finds.
+LARGE_SAMPLE = 2**18
+MEMINFO, CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+
+
+def available_memory(device: torch.device) -> int | None:
+    """Return the free bytes, of a CUDA device or else of the process's memory; None where the system hides them."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    free: list[int] = []
+    try:
+        lines = MEMINFO.read_text(encoding="ascii").splitlines()
+        free += [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
+        limit = (CGROUP / "memory.max").read_text(encoding="ascii").strip()
+        if limit != "max":
+            stat = dict(line.split() for line in (CGROUP / "memory.stat").read_text(encoding="ascii").splitlines())
+            used = int((CGROUP / "memory.current").read_text(encoding="ascii")) - int(stat["inactive_file"])
+            free.append(int(limit) - used)
+    except (OSError, ValueError, KeyError):
+        pass  # no Linux, or a cgroup that tells nothing
+    return min(free, default=None)
+
+
+def require_memory(needs: Mapping[str, float], device: torch.device) -> None:
+    """Refuse what can't fit.
+
+    Args:
+        needs: What, with the setting to lower -> bytes.
+        device: Where it has to fit.
+
+    Raises:
+        OutOfSpaceError: The message has a line for each need that is more than the free memory.
+    """
+    free = available_memory(device)
+    if free is not None and (lines := [f"  {what}: {gib(need)}" for what, need in needs.items() if need > free]):
+        raise OutOfSpaceError("\n".join([f"not enough memory, {gib(free)} are available on {device.type}:", *lines]))
+
+
+def gib(count: float) -> str:
+    """Return bytes as text."""
+    return f"{count / 2**30:,.2f} GiB"
+
+
+def needs_of_data(recipe: Recipe) -> dict[str, float]:
+    """Return what the batches and samples of a recipe need, each sample in float32."""
+    sample = FLOAT * math.prod(recipe.spec.shape)
+    train, groups = recipe.train, recipe.spec.condition.num_classes if isinstance(recipe.spec.condition, Labels) else 1
+    kept = len(recipe.sample.classes or range(groups)) * recipe.sample.per_class
+    return {
+        # Noise is drawn for the whole batch; x1, x_t and the output are there for a micro-batch.
+        f"train.batch_size {train.batch_size}": (train.batch_size + 3 * train.batch_size // train.accumulation)
+        * sample,
+        f"sample.per_class {recipe.sample.per_class}": kept * sample,
+        # Generated, real, and as many real ones again.
+        f"evaluate.per_class {recipe.evaluate.per_class}": 3 * groups * recipe.evaluate.per_class * sample,
+    }
+
+
+def copies_in_training(recipe: Recipe) -> int:
+    """Return how many numbers a training holds for each weight: itself, its gradient, moments and average."""
+    moments = 1 if recipe.train.optimizer == "muon" else 2
+    return 2 + moments + (recipe.train.ema_decay is not None)
+
+
+@contextmanager
+def room_for_weights(device: torch.device, copies: int) -> Iterator[None]:
+    """Refuse, while a network is being built, more parameters than the memory can hold.
+
+    Raises:
+        OutOfSpaceError: So many copies of the parameters registered so far do not fit.
+    """
+    free, total = available_memory(device), 0
+
+    def count(module: nn.Module, name: str, parameter: Any) -> None:
+        nonlocal total
+        if isinstance(parameter, Tensor):
+            total += parameter.numel() * parameter.element_size()
+            if free is not None and copies * total > free:
+                raise OutOfSpaceError(
+                    f"not enough memory, {gib(free)} are available on {device.type}: the parameters built so far are "
+                    f"{gib(total)}, and with gradients, moments and averages {gib(copies * total)}; make it smaller",
+                    kind="backbone",
+                )
+
+    handle = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def needs_of_gradients(recipe: Recipe, kept: float) -> dict[str, float]:
+    """Return what a step keeps for its backward pass, from the bytes that it keeps for one sample."""
+    micro = recipe.train.batch_size // recipe.train.accumulation
+    return {f"train.batch_size {recipe.train.batch_size}, what a step keeps for its gradients": kept * micro}
+
+
+def needs_of_large_samples(model: Model, batch: Batch, precision: str) -> dict[str, float]:
+    """Return what training keeps and the largest tensor of sampling, found without data; in bf16 half of it counts."""
+    recipe, shares = model.recipe, {"fp32": 1 / len(batch), "bf16": 0.5 / len(batch)}
+    if FLOAT * math.prod(recipe.spec.shape) < LARGE_SAMPLE:
+        return {}
+    groups = recipe.spec.condition.num_classes if isinstance(recipe.spec.condition, Labels) else 1
+    drawn = min(recipe.sample.batch_size, groups * max(recipe.sample.per_class, recipe.evaluate.per_class))
+    what = f"sample.batch_size {recipe.sample.batch_size}, one tensor inside the network"
+    share = shares[choose_precision(recipe.sample.precision, model.device)]
+    largest = {what: share * drawn * largest_in_sampling(model, batch)}
+    return needs_of_gradients(recipe, shares[precision] * kept_by_training(model, batch)) | largest
+
+
+class Kept(torch.autograd.graph.saved_tensors_hooks):
+    """Counts, while it is entered, the bytes that are kept for a backward pass, without the weights themselves."""
+
+    def __init__(self, weights: nn.Module) -> None:
+        self.bytes = 0
+        # The tensors, so that no other storage gets an address that was counted.
+        self._seen = {_storage(tensor): tensor for tensor in (*weights.parameters(), *weights.buffers())}
+        super().__init__(self._count, lambda tensor: tensor)
+
+    def _count(self, tensor: Tensor) -> Tensor:
+        if _storage(tensor) not in self._seen:
+            self._seen[_storage(tensor)] = tensor
+            self.bytes += tensor.untyped_storage().nbytes()
+        return tensor
+
+
+def kept_by_training(model: Model, batch: Batch) -> int:
+    """Return the bytes that the loss of a batch keeps for its backward pass, or 0 where that can't be found."""
+    on_meta = _on_meta(model)
+    generator = BatchGenerator(model.recipe.seed, "trial", 0, len(batch), device="meta")
+    context = TrainingContext(generator, ema_backbone=on_meta.backbone if model.recipe.train.ema_decay else None)
+    kept = Kept(on_meta.modules())
+
+    def loss() -> None:
+        with kept:
+            on_meta.objective.loss(on_meta.backbone, batch.map(_meta), context)
+
+    return kept.bytes if _ran(loss) else 0
+
+
+def largest_in_sampling(model: Model, batch: Batch) -> int:
+    """Return the bytes of the largest tensor in a forward pass over a batch, or 0 where that can't be found."""
+    network, largest = _on_meta(model).backbone, Largest()
+
+    def forward() -> None:
+        with torch.no_grad(), largest:
+            network(_meta(batch.x1), torch.full((len(batch),), 0.5, device="meta"), batch.map(_meta).condition)
+
+    return largest.bytes if _ran(forward) else 0
+
+
+def _on_meta(model: Model) -> Model:
+    """Return a copy of the model whose weights have no data."""
+    memo: dict[int, Any] = {}
+    for parameter in model.modules().parameters():
+        memo[id(parameter)] = nn.Parameter(_meta(parameter.detach()), parameter.requires_grad)
+    memo |= {id(buffer): _meta(buffer) for buffer in model.modules().buffers()}
+    backbone, objective = copy.deepcopy((model.backbone, model.objective), memo)
+    return replace(model, device=torch.device("meta"), backbone=backbone, objective=objective)
+
+
+def _meta(tensor: Tensor) -> Tensor:
+    return tensor.to("meta")
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
+
+
+def _ran(call: Callable[[], None]) -> bool:
+    """Return whether a call went through on tensors without data; many parts look at values, which is no fault."""
+    try:
+        with LeanAttention():
+            call()
+    except Exception:
+        return False
+    return True
+
+
+class Largest(TorchDispatchMode):
+    """Notes the size of the largest tensor that is made while it is entered."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the operation."""
+        made = func(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, tuple | list) else (made,):
+            if isinstance(tensor, Tensor):
+                self.bytes = max(self.bytes, tensor.untyped_storage().nbytes())
+        return made
+
+
+class LeanAttention(TorchFunctionMode):
+    """Attention as torch's fused kernels do it, without a matrix of weights, which the meta device would make."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the function, or stand for attention: of q, k, v the same is kept, and the output has its shape."""
+        if func is F.scaled_dot_product_attention:
+            query, key, value = args[:3]
+            return query * value.sum(-2, keepdim=True) * key.sum()
+        return func(*args, **(kwargs or {}))

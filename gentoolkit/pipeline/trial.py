@@ -1,0 +1,226 @@
+"""A trial of the whole run on two samples before it trains, so that a part's fault costs seconds and has a name."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gentoolkit.devices import autocast, choose_precision
+from gentoolkit.errors import PluginError
+from gentoolkit.paths import Field
+from gentoolkit.pipeline.blame import blame
+from gentoolkit.pipeline.memory import Kept, needs_of_gradients, needs_of_large_samples, require_memory
+from gentoolkit.pipeline.model import Model
+from gentoolkit.pipeline.outputs import draw_samples
+from gentoolkit.protocols import Batch, Dataset, LossRecord, Metric, TrainingContext
+from gentoolkit.randomness import BatchGenerator, forked
+from gentoolkit.recipe import Part
+from gentoolkit.sampling import Samples, generate, source_noise
+from gentoolkit.training import check_batch, check_record, expect
+
+STAGE = "trial batch"
+COUNT = 2
+#: Samples that a metric is tried with first.
+FEW = 16
+#: Evaluations of the field after which the trial of a sampler that can't be told to take few steps ends.
+MAX_EVALUATIONS = 16
+
+
+class Trial:
+    """Every part of a model called once on a few samples, before the run's directory is made.
+
+    Args:
+        model: The parts.
+        train: The training split.
+        held_out: The held-out split.
+
+    Raises:
+        PluginError: A part raises, changes what it is given, or returns another type, shape or dtype than it promises.
+    """
+
+    def __init__(self, model: Model, train: Dataset, held_out: Dataset) -> None:
+        self.model, self.recipe, self.spec = model, model.recipe, model.spec
+        self.splits = {"train": train, "held_out": held_out}
+
+    def data(self) -> None:
+        """Read the sizes and the first samples of both splits."""
+        with blame(self.recipe, STAGE, self.recipe.dataset):
+            for name, split in self.splits.items():
+                if not (count := min(len(split), COUNT)):
+                    continue  # too few samples are the user's to mend
+                check_batch(batch := split.batch(np.arange(count)), self.spec, count)
+                for part in ("x1", "condition", "x0"):
+                    value = getattr(batch, part)
+                    if value is not None and not value.isfinite().all():
+                        raise PluginError(f"{part} of the first {name} samples is not finite", kind="dataset")
+
+    def memory(self, precision: str) -> None:
+        """Refuse samples with which even a trial does not fit into the memory."""
+        if batch := self._batch(COUNT):
+            require_memory(needs_of_large_samples(self.model, batch, precision), self.model.device)
+
+    def parts(self, precision: str) -> None:
+        """Call the backbone, the objective, the sampler and the metrics, and draw a picture."""
+        batch = self._batch(COUNT)
+        with forked(self.recipe.seed, "trial"), kept_buffers(self.model.modules()):
+            self.backbone(batch)
+            self.objective(batch, precision)
+            samples = self.sampler(batch)
+            for part in self.recipe.metrics:
+                self.metric(part)
+            with blame(self.recipe, STAGE), tempfile.TemporaryDirectory() as folder:
+                draw_samples(self.model, samples, Path(folder) / "trial.png")
+
+    @torch.no_grad()
+    def backbone(self, batch: Batch) -> None:
+        """Check the network's output in eval mode."""
+        part, t = self.recipe.backbone, self._times(batch)
+        network = self.model.backbone.eval()
+        with blame(self.recipe, STAGE, part), self.unchanged(part, x_t=batch.x1, t=t, condition=batch.condition):
+            output = network(batch.x1, t, batch.condition)
+            expect("backbone", "output", output, (tuple(batch.x1.shape), torch.float32))
+
+    def objective(self, batch: Batch, precision: str) -> None:
+        """Check the losses and their gradients, in training's own mode and precision; nothing is trained."""
+        recipe, model = self.recipe, self.model
+        modules = model.modules()
+        trained = [parameter for parameter in modules.parameters() if parameter.requires_grad]
+        with blame(recipe, STAGE, recipe.objective), self.unchanged(recipe.objective, **vars(batch)):
+            if not trained:
+                raise PluginError("it has no parameters to train", kind="backbone")
+            modules.train()
+            record, kept = self._loss(batch, precision)
+            check_record(record, len(batch))
+            record.loss.mean().backward()
+            if all(parameter.grad is None for parameter in trained):
+                raise PluginError("the loss has no gradient with respect to any parameter", kind="objective")
+            for parameter in trained:
+                parameter.grad = None
+            more = self._batch(2 * COUNT)
+            if len(more) > len(batch):
+                # The difference, since casts of the weights are kept only once.
+                each = (self._loss(more, precision)[1] - kept) / (len(more) - len(batch))
+                require_memory(needs_of_gradients(recipe, each), model.device)
+
+    def _loss(self, batch: Batch, precision: str) -> tuple[LossRecord, int]:
+        """Return an objective's record, and the bytes that it keeps for the backward pass."""
+        recipe, model = self.recipe, self.model
+        # An average begins as the weights themselves.
+        teacher = model.backbone if recipe.train.ema_decay else None
+        generator = BatchGenerator(recipe.seed, "trial", 0, len(batch), device=model.device)
+        context = TrainingContext(generator, ema_backbone=teacher)
+        kept = Kept(model.modules())
+        with kept, autocast(model.device, precision):
+            record = model.objective.loss(model.backbone, batch, context)
+        return record, kept.bytes
+
+    def _batch(self, count: int) -> Batch:
+        train = self.splits["train"]
+        with blame(self.recipe, STAGE, self.recipe.dataset):
+            return train.batch(np.arange(min(count, len(train)))).map(lambda part: part.to(self.model.device))
+
+    @torch.no_grad()
+    def sampler(self, batch: Batch) -> Samples:
+        """Check the field, and draw two samples in few steps, with their trajectory."""
+        recipe, x1 = self.recipe, batch.x1
+        with blame(recipe, STAGE, recipe.objective):
+            field = self.model.field()
+            if not isinstance(field, Field):
+                message = f"field(...) returned a {type(field).__name__}, expected a gentoolkit.paths.Field"
+                raise PluginError(message, kind="objective")
+            velocity = field(x1, self._times(batch), batch.condition)
+            expect("objective", "the field's velocity", velocity, (tuple(x1.shape), torch.float32))
+        x0 = source_noise(recipe.seed, np.arange(len(x1)), self.spec.shape) if batch.x0 is None else batch.x0.cpu()
+        condition = None if batch.condition is None else batch.condition.cpu()
+        part = recipe.sampler
+        with blame(recipe, STAGE, part), self.unchanged(part, x0=x0, condition=condition):
+            sampler, bounded = self.model.sampler, field
+            if hasattr(sampler, "with_num_steps"):
+                sampler = sampler.with_num_steps(COUNT)
+            else:
+                bounded = replace(field, velocity=ends_after(MAX_EVALUATIONS, field))
+            try:
+                precision = choose_precision(recipe.sample.precision, self.model.device)
+                return generate(
+                    bounded,
+                    sampler,
+                    x0,
+                    condition,
+                    seed=recipe.seed,
+                    device=self.model.device,
+                    precision=precision,
+                    trajectory=True,
+                )
+            except Enough:
+                return Samples(x0, condition)
+
+    def metric(self, part: Part) -> None:
+        """Compare held-out samples with held-out samples: a few, or where that fails as many as the evaluation does."""
+        held_out = self.splits["held_out"]
+        most = min(self.recipe.evaluate.per_class, len(held_out) // 2)
+        with blame(self.recipe, STAGE, part):
+            for count in dict.fromkeys((min(FEW, most), most)):
+                try:
+                    self._compare(part, held_out, count)
+                except PluginError:
+                    raise
+                except Exception:
+                    if count == most:
+                        raise
+                else:
+                    break
+
+    def _compare(self, part: Part, held_out: Dataset, count: int) -> None:
+        metric: Metric = part.entry.build(part.config)
+        real, other = held_out.batch(np.arange(2 * count)).x1.chunk(2)
+        with self.unchanged(part, real=real, generated=other):
+            metric.update(real, other)
+            value = metric.compute()
+        for name, number in {"compute()": value, "optimum": metric.optimum}.items():
+            if not isinstance(number, (int, float)):
+                raise PluginError(f"{name} gives a {type(number).__name__}, expected a float", kind="metric")
+
+    def _times(self, batch: Batch) -> Tensor:
+        return torch.full((len(batch),), 0.5, device=self.model.device)
+
+    @contextmanager
+    def unchanged(self, part: Part, **given: Tensor | None) -> Iterator[None]:
+        """Raise PluginError where a part changes a tensor that it is given."""
+        before = {name: tensor.clone() for name, tensor in given.items() if tensor is not None}
+        yield
+        for name, tensor in given.items():
+            if tensor is not None and not torch.equal(tensor, before[name]):
+                raise PluginError(f"it changes {name}, which it is given, in place", kind=part.entry.kind)
+
+
+class Enough(BaseException):
+    """Raised in the field to end a sampler's trial."""
+
+
+def ends_after(count: int, field: Field) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
+    """Return a field's velocity, which raises `Enough` in place of evaluation number `count`."""
+    left = iter(range(count))
+
+    def velocity(x: Tensor, t: Tensor, condition: Tensor | None) -> Tensor:
+        if next(left, None) is None:
+            raise Enough
+        return field(x, t, condition)
+
+    return velocity
+
+
+@contextmanager
+def kept_buffers(module: nn.Module) -> Iterator[None]:
+    """Put the buffers back to what they were: a trial must not move running averages."""
+    before = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    yield
+    with torch.no_grad():
+        for name, buffer in module.named_buffers():
+            buffer.copy_(before[name])
