@@ -37,7 +37,7 @@ LAYERS = (
     {"recipe", "training", "sampling", "evaluation", "report", "testing"},
     {"pipeline"},
     {"cli"},
-    {"__init__"},  # the public Python API may offer anything, and nothing inside may come back for it
+    {"__init__", "__main__"},  # the public Python API may offer anything, and nothing inside may come back for it
 )
 LAYER = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 #: What computes knows no registry, and so nothing that is built on it.

@@ -117,7 +117,7 @@ def test_bf16_keeps_the_state_in_float32():
 )
 def test_samples_that_are_not_finite_name_what_began(velocity, sampler, kind, words):
     with pytest.raises(NonFiniteError, match=words) as caught:
-        generate(Field(velocity), sampler, 10 + source_noise(0, 3, (2,)), torch.arange(3))
+        generate(Field(velocity), sampler, 10 + source_noise(0, np.arange(3), (2,)), torch.arange(3))
     assert caught.value.kind == kind
 
 
@@ -127,7 +127,7 @@ def test_a_sampler_that_returns_no_samples_is_at_fault():
             return None
 
     with pytest.raises(PluginError, match=r"returned a NoneType, expected a tensor \(3, 2\)") as caught:
-        generate(Field(by_label), Idle(), source_noise(0, 3, (2,)))
+        generate(Field(by_label), Idle(), source_noise(0, np.arange(3), (2,)))
     assert caught.value.kind == "sampler"
 
 

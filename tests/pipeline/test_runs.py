@@ -174,7 +174,7 @@ class StopAt:
     def __init__(self, step, number):
         self.step, self.number, self.said = step, number, []
 
-    def start(self, stage, total):
+    def start(self, stage, total, done=0):
         pass
 
     def advance(self, done, note=""):
