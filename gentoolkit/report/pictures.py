@@ -29,13 +29,13 @@ CELL, GAP, LEFT, TOP = 192, 12, 140, 44
 Samples = Mapping[str, ArrayLike]
 
 
-def loss_curve(records: Iterable[Mapping[str, Any]], optimum: float | None, path: Path) -> bool:
+def loss_curve(records: Iterable[Mapping[str, Any]], reference: tuple[str, float | None] | None, path: Path) -> bool:
     """Draw the loss over the steps, on a logarithmic axis.
 
     Args:
         records: Lines of a run's log. Those with `event` "step" or "validation" and numbers `step` and `loss` are
             drawn; the others, and losses that are not positive and finite, are left out.
-        optimum: The smallest validation loss to be expected, a dashed line; None for no line.
+        reference: Name and validation loss of a reference field, a dashed line; None for no line.
         path: The PNG file to write.
 
     Returns:
@@ -54,8 +54,9 @@ def loss_curve(records: Iterable[Mapping[str, Any]], optimum: float | None, path
     axes.plot(steps, moving_mean(losses), color=GENERATED, linewidth=1.6, label="training loss, moving mean")
     last = f" ({validations[-1]:.4g} at the end)" if validated.size else ""
     axes.plot(validated, validations, "o", color=MARK, markersize=5, zorder=3, label=f"validation loss{last}")
-    if optimum is not None and optimum > 0:
-        axes.axhline(optimum, color=INK, linewidth=1, linestyle=(0, (4, 3)), label=f"optimum ({optimum:.4g})")
+    name, best = reference or ("", None)
+    if best is not None and best > 0:
+        axes.axhline(best, color=INK, linewidth=1, linestyle=(0, (4, 3)), label=f"{name} ({best:.4g})")
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 10 * low else AutoLocator())

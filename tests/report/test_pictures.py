@@ -105,21 +105,21 @@ def test_samples_without_numbers_and_odd_names_are_drawn(tmp_path):
     assert sample_grid(*sets(["$x^{$"], shape=(2,)), tmp_path / "points.png")
 
 
-def curve(path, optimum=None, *, validations=(), extra=(), losses=(2.0, 1.0, 0.5, 0.4)):
+def curve(path, reference=None, *, validations=(), extra=(), losses=(2.0, 1.0, 0.5, 0.4)):
     steps = [{"event": "step", "step": k + 1, "loss": loss} for k, loss in enumerate(losses)]
     validations = [{"event": "validation", "step": step, "loss": loss} for step, loss in validations]
-    return loss_curve([*extra, *steps, *validations], optimum, path)
+    return loss_curve([*extra, *steps, *validations], reference, path)
 
 
 def has_colour(path, colour):
     return (pixels(path) == [int(colour[i : i + 2], 16) for i in (1, 3, 5)]).all(axis=-1).any()
 
 
-def test_the_curve_shows_validations_and_the_optimum_where_there_are_any(tmp_path):
+def test_the_curve_shows_validations_and_the_reference_where_there_are_any(tmp_path):
     plain, validated, best = tmp_path / "plain.png", tmp_path / "validated.png", tmp_path / "best.png"
     assert curve(plain)
     assert curve(validated, validations=[(4, 0.45)])
-    assert curve(best, 0.3)
+    assert curve(best, ("exact field", 0.3))
     assert not has_colour(plain, MARK)
     assert has_colour(validated, MARK)
     assert plain.read_bytes() != best.read_bytes()
@@ -136,7 +136,7 @@ def test_what_can_not_be_drawn_is_left_out(tmp_path):
     curve(tmp_path / "a.png")
     curve(tmp_path / "b.png", extra=extra)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    assert not loss_curve(extra, 0.1, tmp_path / "none.png")
+    assert not loss_curve(extra, ("exact field", 0.1), tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
 
 
@@ -154,7 +154,7 @@ def test_the_moving_mean_of_a_line_follows_it_but_at_the_end():
 
 def test_equal_input_gives_equal_files_without_a_maker_or_a_date(tmp_path):
     for name in ("a", "b"):
-        curve(tmp_path / f"{name}-curve.png", 0.3)
+        curve(tmp_path / f"{name}-curve.png", ("exact field", 0.3))
         sample_grid(*sets(["0", "1"]), tmp_path / f"{name}-grid.png")
     for kind in ("curve", "grid"):
         assert (tmp_path / f"a-{kind}.png").read_bytes() == (tmp_path / f"b-{kind}.png").read_bytes()
@@ -166,7 +166,7 @@ def test_importing_is_cheap_and_drawing_needs_no_pyplot(tmp_path):
     code = f"""
 import sys, gentoolkit.report as report
 assert not {{"torch", "matplotlib", "PIL"}} & set(sys.modules), "imported at once"
-report.loss_curve([{{"event": "step", "step": 1, "loss": 1.0}}], 0.5, {str(tmp_path / "curve.png")!r})
+report.loss_curve([{{"event": "step", "step": 1, "loss": 1.0}}], ("exact field", 0.5), {str(tmp_path / "curve.png")!r})
 assert "matplotlib.pyplot" not in sys.modules, "pyplot"
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
