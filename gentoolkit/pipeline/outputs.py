@@ -16,6 +16,7 @@ from gentoolkit.pipeline.model import Model
 from gentoolkit.recipe import Recipe, dump_recipe
 from gentoolkit.report import (
     Figure,
+    Look,
     MetricTable,
     Picture,
     ReferenceLoss,
@@ -24,13 +25,16 @@ from gentoolkit.report import (
     loss_curve,
     sample_grid,
     trajectory_gif,
+    trajectory_paths,
     write_report,
 )
 from gentoolkit.rundir import RunDir
 from gentoolkit.sampling import Samples
 from gentoolkit.training import is_checkpoint
 
-LOSS, GRID, TRAJECTORY = "loss.png", "samples.png", "trajectory.gif"
+LOSS, GRID, TRAJECTORY, PATHS = "loss.png", "samples.png", "trajectory.gif", "trajectory.png"
+#: About how many points the picture of their paths shows.
+NUM_PATHS = 300
 
 
 def choose_file(source: Path, out: Path | None) -> Path:
@@ -89,8 +93,14 @@ def draw_samples(model: Model, samples: Samples, file: Path) -> Path:
     by_class, real = model.by_class(samples), first_real(model)
     names = [name for name in real if name in by_class]
     if names:
-        sample_grid({name: real[name] for name in names}, {name: by_class[name] for name in names}, file)
+        real, by_class = ({name: groups[name] for name in names} for groups in (real, by_class))
+        sample_grid(real, by_class, file, look(model))
     return file
+
+
+def look(model: Model) -> Look:
+    """Return how pictures show the samples."""
+    return Look(model.spec.colormap, model.spec.value_range)
 
 
 def first_real(model: Model) -> dict[str, Any]:
@@ -114,10 +124,29 @@ def draw_pictures(directory: RunDir, model: Model, samples: Samples, evaluations
     curve = [{**record, "loss": record.get("velocity_error", record.get("loss"))} for record in records]
     loss_curve(curve, reference and (reference["name"], reference["loss"]), directory.images / LOSS)
     draw_samples(model, samples, directory.images / GRID)
-    # Noise is keyed by index, so these are the first samples of each class again.
-    way = model.sample(1, trajectory=True)
-    names = list(model.by_class(way)) if way.condition is None or way.condition.ndim > 1 else way.condition.tolist()
-    trajectory_gif(way.trajectory, way.times, [str(name) for name in names], directory.images / TRAJECTORY)
+    draw_trajectory(directory, model)
+
+
+def draw_trajectory(directory: RunDir, model: Model) -> None:
+    """Draw the way of one sample of each class, or of many points, whatever the shape of the data asks for."""
+    points = len(model.spec.shape) == 1
+    # Noise is keyed by index, so the first are the first samples of each class again.
+    way = model.sample(_paths_per_class(model) if points else 1, trajectory=True)
+    labels = way.condition.tolist() if isinstance(model.spec.condition, Labels) and way.condition is not None else None
+    names = [str(label) for label in labels] if labels else [ALL] * len(way.x1)
+    if points:
+        trajectory_paths(way.trajectory, way.times, names, directory.images / PATHS)
+    else:
+        trajectory_gif(way.trajectory, way.times, names, directory.images / TRAJECTORY, look(model))
+
+
+def _paths_per_class(model: Model) -> int:
+    """Return how many points of each class are followed; where they start from held-out data, as many as are drawn."""
+    spec, classes = model.spec, model.recipe.sample.classes
+    if spec.paired or not (spec.condition is None or isinstance(spec.condition, Labels)):
+        return model.recipe.sample.per_class
+    count = len(classes) if classes else spec.condition.num_classes if isinstance(spec.condition, Labels) else 1
+    return max(1, NUM_PATHS // count)
 
 
 def write_page(directory: RunDir, recipe: Recipe) -> Path:
@@ -222,14 +251,21 @@ def _pictures(images: Path) -> list[Picture]:
             images / GRID,
             "Samples",
             "Real samples beside generated ones.",
-            "Real beside generated. Of images: channel 0 of the first real sample of each class on top, generated ones "
-            "below; of points: the first two coordinates.",
+            "Real beside generated. Of images: the first real sample of each class on top, generated ones below; of "
+            "points: the first two coordinates.",
         ),
         Picture(
             images / TRAJECTORY,
             "From noise to sample",
             "An animation of one sample of each class as t goes from 0 to 1.",
             "The sampler's state at every step, from noise at t = 0 to a sample at t = 1.",
+        ),
+        Picture(
+            images / PATHS,
+            "From noise to sample",
+            "The paths of points from noise to samples.",
+            "The sampler's path from noise at t = 0, in grey, to samples at t = 1, in color: of points (the first two "
+            "coordinates), or of numbers over t.",
         ),
         Picture(
             images / LOSS,

@@ -1,6 +1,7 @@
 """Pictures and the HTML page of a run. It takes plain data (arrays, numbers, text) and knows nothing of the rest."""
 
 from gentoolkit.report.animation import trajectory_gif
+from gentoolkit.report.looks import Look
 from gentoolkit.report.page import (
     Figure,
     MetricTable,
@@ -11,10 +12,11 @@ from gentoolkit.report.page import (
     plus_minus,
     write_report,
 )
-from gentoolkit.report.pictures import loss_curve, sample_grid
+from gentoolkit.report.pictures import loss_curve, sample_grid, trajectory_paths
 
 __all__ = [
     "Figure",
+    "Look",
     "MetricTable",
     "Picture",
     "ReferenceLoss",
@@ -24,5 +26,6 @@ __all__ = [
     "plus_minus",
     "sample_grid",
     "trajectory_gif",
+    "trajectory_paths",
     "write_report",
 ]

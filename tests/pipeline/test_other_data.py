@@ -59,7 +59,8 @@ def test_every_kind_of_data_and_sampler_runs_samples_and_reports(plugins, tmp_pa
     assert all(set(metric["per_class"]) == ({"0", "1"} if classes == 2 else set()) for metric in evaluation["metrics"])
     assert all(metric["pooled"]["value"] > 0 for metric in evaluation["metrics"])
     assert evaluation["step"] == 8
-    assert (run.directory.images / "samples.png").exists()
+    assert {file.name for file in run.directory.images.iterdir()} == {"loss.png", "samples.png", "trajectory.png"}
+    assert run.directory.report.read_text().count("data:image/png") == 3
     assert run.directory.report.exists()
     model = gt.load_model(run.path, plugins=plugins)
     torch.testing.assert_close(model.sample(3, seed=1).x1, samples.x1)

@@ -7,17 +7,21 @@ import torch
 from matplotlib import colormaps
 from PIL import Image
 
+from gentoolkit.report.looks import Look
 from gentoolkit.report.pictures import (
     CELL,
+    CLASSES,
     GAP,
     LEFT,
     MARK,
     MAX_CLASSES,
     MAX_GENERATED,
+    NOISE,
     TOP,
     loss_curve,
     moving_mean,
     sample_grid,
+    trajectory_paths,
 )
 
 
@@ -66,7 +70,7 @@ def test_columns_show_a_real_sample_above_generated_ones(tmp_path):
 
 def test_a_single_class_is_a_row(tmp_path):
     real, generated = sets(["all"], n=2, shape=(1, 6, 10))
-    assert sample_grid(real, generated, tmp_path / "grid.png")
+    assert sample_grid(real, generated, tmp_path / "grid.png", Look("viridis"))
     picture = pixels(tmp_path / "grid.png")
     assert picture.shape == (TOP + 6 * 19 + GAP, LEFT + 3 * (10 * 19 + GAP), 3)  # 19 = round(CELL / 10)
     assert_panel(picture, 0, 0, expected_colours(real["all"][0], real["all"][0]))
@@ -103,6 +107,59 @@ def test_samples_without_numbers_and_odd_names_are_drawn(tmp_path):
     real["$x^{$ & <b>"][:] = 1.0
     assert sample_grid(real, generated, tmp_path / "grid.png")
     assert sample_grid(*sets(["$x^{$"], shape=(2,)), tmp_path / "points.png")
+
+
+def first_tile(path, height, width):
+    scale = CELL // max(height, width)
+    return pixels(path)[TOP : TOP + height * scale : scale, LEFT : LEFT + width * scale : scale]
+
+
+def test_images_of_one_channel_are_grey_and_of_three_in_color_over_the_declared_range(tmp_path):
+    ramp = torch.linspace(-1.5, 1.5, 16).reshape(4, 4)
+    for channels in ([ramp], [ramp, ramp.T, -ramp]):
+        image = {"0": torch.stack(channels)[None]}
+        assert sample_grid(image, image, tmp_path / "grid.png", Look(value_range=(-1.0, 1.0)))
+        exact = ((torch.stack(channels * 3)[:3] + 1) / 2).clamp(0, 1).permute(1, 2, 0) * 255
+        assert np.abs(first_tile(tmp_path / "grid.png", 4, 4) - exact.numpy()).max() <= 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_data_with_a_colormap_is_no_image_whatever_its_channels(tmp_path, channels):
+    real, generated = sets(["0"], shape=(channels, 4, 4))
+    assert sample_grid(real, generated, tmp_path / "grid.png", Look("viridis", (-1.0, 1.0)))
+    assert_panel(pixels(tmp_path / "grid.png"), 0, 0, expected_colours(real["0"][0], real["0"][0]))
+
+
+def test_images_without_a_range_take_that_of_a_real_sample(tmp_path):
+    real, generated = sets(["0"], shape=(3, 4, 4))
+    assert sample_grid(real, generated, tmp_path / "grid.png")
+    image = real["0"][0]
+    exact = ((image - image.min()) / (image.max() - image.min())).permute(1, 2, 0) * 255
+    assert np.abs(first_tile(tmp_path / "grid.png", 4, 4) - exact.numpy()).max() <= 1
+
+
+def ways(n=6, steps=5, dims=2):
+    start = np.random.default_rng(1).normal(size=(n, dims))
+    return np.stack([(1 - t) * start + 2 * t for t in np.linspace(0, 1, steps)])
+
+
+@pytest.mark.parametrize("dims", [1, 2, 5])
+def test_the_paths_of_points_are_drawn_in_the_colors_of_their_classes(tmp_path, dims):
+    labels = ["0", "1"] * 3
+    assert trajectory_paths(ways(dims=dims), np.linspace(0, 1, 5), labels, tmp_path / "a.png")
+    assert all(has_colour(tmp_path / "a.png", color) for color in (NOISE, *CLASSES[:2]))
+    assert not has_colour(tmp_path / "a.png", CLASSES[2])
+    trajectory_paths(ways(dims=dims), np.linspace(0, 1, 5), labels, tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_paths_without_numbers_are_drawn_and_other_shapes_are_not(tmp_path):
+    bad = ways()
+    bad[2:, 0] = np.nan
+    assert trajectory_paths(bad, np.linspace(0, 1, 5), ["$x^{$"] * 6, tmp_path / "a.png")
+    for shape in ((3, 2), (3, 2, 1, 4, 4), (0, 2, 2), (3, 0, 2)):
+        assert not trajectory_paths(np.zeros(shape), np.zeros(shape[0]), ["all"] * shape[1], tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
 
 
 def curve(path, reference=None, *, validations=(), extra=(), losses=(2.0, 1.0, 0.5, 0.4)):
