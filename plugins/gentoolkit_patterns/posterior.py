@@ -12,7 +12,7 @@ P_i is the probability of [-1, 1] under N(mu_i, tau²), the posterior of x1_i wi
 that normal truncated to [-1, 1] is E[x1_i | m, i ≠ j]. (The probability of [-1, 1] before x_t is seen cancels: it
 divides the truncated density and multiplies the density of m.) The sum over j is exact. The integral over m is a
 trapezoidal sum, which converges exponentially for smooth integrands that vanish at both ends. With the numbers below
-the mean squared error is within 1e-5 of the smallest, relatively, as finer sums show.
+the loss is within 1e-5 of the smallest, relatively, at the default settings, as finer sums show.
 """
 
 from __future__ import annotations
@@ -76,9 +76,8 @@ class Posterior:
         weight = _log_likelihood(far_x, far_c, alpha / m, variance) + seen.sum(-1) + reached.logsumexp((0, 3))
         weight = weight.softmax(dim=1)
         mean = torch.empty_like(x)
-        mean[:, ~self.edge] = (weight * gain).sum(1, True) * far_x + (weight * (1 - gain * alpha) / m).sum(
-            1, True
-        ) * far_c
+        of_x, of_c = (weight * gain).sum(1, True), (weight * (1 - gain * alpha) / m).sum(1, True)
+        mean[:, ~self.edge] = of_x * far_x + of_c * far_c
         plus, minus = (reached - reached.logsumexp((0, 3), keepdim=True)).exp()
         mean[:, self.edge] = (weight[..., None] * ((1 - plus - minus) * inside + plus - minus)).sum(1)
         return mean
