@@ -115,7 +115,7 @@ def first_real(model: Model) -> dict[str, Any]:
 def draw_pictures(directory: RunDir, model: Model, samples: Samples, evaluations: Sequence[Mapping[str, Any]]) -> None:
     """Draw the loss curve, real beside generated samples, and the way of one sample of each class."""
     records = directory.records()
-    validations = [evaluation["validation"] for evaluation in evaluations]
+    validations = [evaluation["validation"] for evaluation in evaluations if is_current(evaluation)]
     reference = validations[-1]["reference"] if validations else None
     steps = [record["step"] for record in records if record["event"] == "step"]
     if validations and steps:
@@ -149,10 +149,15 @@ def _paths_per_class(model: Model) -> int:
     return max(1, NUM_PATHS // count)
 
 
+def is_current(evaluation: Mapping[str, Any]) -> bool:
+    """Return whether a record has what the page shows; `gentool resume` replaces one by an earlier version."""
+    return "reference" in evaluation
+
+
 def write_page(directory: RunDir, recipe: Recipe) -> Path:
     """Write `report.html` from what the run's directory holds, and return its path."""
     records = directory.records()
-    evaluations = [record for record in records if record["event"] == "evaluation"]
+    evaluations = [record for record in records if record["event"] == "evaluation" and is_current(record)]
     finished = [record for record in records if record["event"] == "finished"]
     steps = [record["step"] for record in records if record["event"] == "step"]
     evaluation = evaluations[-1] if evaluations else None

@@ -295,6 +295,18 @@ def test_the_report_can_be_drawn_again(finished):
     assert {file.name: file.read_bytes() for file in files[1::-1]} == before
 
 
+def test_an_evaluation_by_an_earlier_version_is_left_out_of_the_page(tmp_path):
+    run = gt.run(smoke("train.steps=2", "train.warmup_steps=0"), tmp_path)
+    records = [
+        {name: value for name, value in record.items() if record["event"] != "evaluation" or name != "reference"}
+        for record in run.records()
+    ]
+    run.directory.metrics.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert "Generated against real samples" not in run.report().read_text()
+    gt.resume(run.path)
+    assert "Generated against real samples" in run.directory.report.read_text()
+
+
 def test_ctrl_c_after_the_training_says_how_to_go_on(finished, tmp_path, monkeypatch):
     monkeypatch.setattr("gentoolkit.pipeline.work.draw_pictures", lambda *_: signal.raise_signal(signal.SIGINT))
     with pytest.raises(InterruptedRun, match="gentool resume") as stopped:
