@@ -43,7 +43,7 @@ class Outcome:
         train_seconds: Wall time of the training.
         command_seconds: Wall time of the whole command: start-up, training, samples, figures and page.
         loss: Validation loss, in fp32 at fixed stratified times and noise.
-        optimum: The smallest there is for this data.
+        optimum: That of the exact field, on the same samples, times and noise.
         rmse: RMSE of the class means.
         wasserstein: Sliced Wasserstein-2.
         exact_wasserstein: That of the exact field with the same sampler and noise.
@@ -92,10 +92,10 @@ def outcome(seed: int, command_seconds: float, directory: RunDir) -> Outcome:
         finished["seconds"]["train"],
         command_seconds,
         evaluation["validation"]["loss"],
-        evaluation["validation"]["optimum"],
+        evaluation["validation"]["reference"]["loss"],
         metrics["class_mean_rmse"]["value"],
         metrics["sliced_wasserstein"]["value"],
-        metrics["sliced_wasserstein"]["exact"],
+        metrics["sliced_wasserstein"]["reference"],
         metrics["residual_std_ratio"]["value"],
     )
 

@@ -102,7 +102,11 @@ class DataSpec:
         condition: `Labels`, `Vectors`, or None for unconditional data.
         value_range: The smallest and largest value a sample can have, or None where there is no bound.
         paired: Whether batches bring their own x0.
-        gaussian: Whether the samples of each class are about N(mean, std² I): the optimum of the loss is then known.
+        gaussian: Whether the samples of each class are about N(mean, std² I): the evaluation then holds the model
+            against the best field for a Gaussian model of each class. A dataset that knows its posterior
+            (`gentoolkit.protocols.KnownPosterior`) is held against the exact field without that.
+        colormap: The matplotlib colormap that pictures of samples (C, H, W) show channel 0 in. None for images: three
+            channels are shown in color, any other number as channel 0 in grey where it is one, else in viridis.
     """
 
     shape: tuple[int, ...]
@@ -110,6 +114,7 @@ class DataSpec:
     value_range: tuple[float, float] | None = None
     paired: bool = False
     gaussian: bool = False
+    colormap: str | None = None
 
     def with_droppable_condition(self) -> DataSpec:
         """Return the spec for a training that drops conditions; unconditional data stays as it is."""

@@ -7,7 +7,7 @@ Source: Lipman et al. 2023, arXiv:2210.02747, Sec. 4; Albergo et al. 2023, arXiv
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -58,6 +58,17 @@ class Path:
     """
 
     coefficients: Coefficients = Linear()
+
+    @property
+    def name(self) -> str:
+        """Return the class of the coefficients in lower case, with their parameters if they are a dataclass's fields.
+
+        Two paths with different names are different, so velocity errors along them do not compare.
+        """
+        c = self.coefficients
+        names: list[str] = [field.name for field in fields(c)] if is_dataclass(c) else []
+        values = ", ".join(f"{name}={getattr(c, name)!r}" for name in names)
+        return type(c).__name__.lower() + (f"({values})" if values else "")
 
     def _at(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         c, t = self.coefficients, expand(t, like)

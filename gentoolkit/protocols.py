@@ -59,9 +59,10 @@ class LossRecord:
     Attributes:
         loss: What is minimised, per sample, (B,), attached to the graph; its mean is the training loss.
         t: The time at which each sample was taken, (B,).
-        velocity_error: Mean squared error of the velocity per dimension, (B,), without any weighting, so that
-            objectives of different parametrisation and weighting can be compared in the log, by time, and held to the
-            closed form by the contracts; None means that it is `loss`.
+        velocity_error: Mean squared error of the velocity per dimension, (B,), without any weighting. It compares
+            objectives of different parametrization and weighting on the same path: the velocity, and so its error,
+            is another one on another path. The log shows it by time, and the contracts compare it with the closed
+            form. None means that it is `loss`.
     """
 
     loss: Tensor
@@ -97,6 +98,28 @@ class Dataset(Protocol):
 
     def batch(self, indices: np.ndarray) -> Batch:
         """Return the samples at `indices` (int64, any order), as CPU tensors; equal indices give equal samples."""
+        ...
+
+
+@runtime_checkable
+class KnownPosterior(Protocol):
+    """What else a dataset offers whose distribution is known in closed form: the best prediction from a noisy sample.
+
+    The evaluation makes a field of it (`gentoolkit.evaluation.exact`), whose validation loss is the smallest there is.
+    """
+
+    def denoised(self, x_t: Tensor, alpha: Tensor, sigma: Tensor, condition: Tensor | None) -> Tensor:
+        """Return E[x1 | alpha x1 + sigma x0 = x_t, condition] for x0 ~ N(0, I), on the CPU.
+
+        Args:
+            x_t: (B, *S) float64.
+            alpha: (B,) float64, in [0, 1].
+            sigma: (B,) float64, above 0.
+            condition: As in a batch.
+
+        Returns:
+            (B, *S) float64.
+        """
         ...
 
 

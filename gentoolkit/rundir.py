@@ -110,12 +110,13 @@ class RunDir:
         records = self.records()
         steps = [record["step"] for record in records if record["event"] == "step"]
         finished = any(record["event"] == "finished" for record in records)
-        evaluations = [record["validation"]["loss"] for record in records if record["event"] == "evaluation"]
+        evaluations = [record["validation"] for record in records if record["event"] == "evaluation"]
         return {
             "run": str(self.path),
             "state": "finished" if finished else "unfinished",
             "step": steps[-1] if steps else 0,
-            "validation_loss": evaluations[-1] if evaluations else None,
+            "validation_loss": evaluations[-1]["loss"] if evaluations else None,
+            "path": evaluations[-1].get("path") if evaluations else None,
             "started": self.resolved.stat().st_mtime,
         }
 

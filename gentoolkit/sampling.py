@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -29,7 +29,8 @@ class Samples:
         condition: What each was conditioned on, (N,) or (N, D), or None.
         times: The times of the trajectory's frames, from 0 to 1; empty without one.
         trajectory: The states at these times, (len(times), N, *S); empty without one.
-        seed: What the noise was keyed by.
+        seed: What the noise was keyed by, together with `rows`.
+        rows: The number of each sample, (N,) int64; see `sample_rows`.
     """
 
     x1: Tensor
@@ -37,6 +38,7 @@ class Samples:
     times: tuple[float, ...] = ()
     trajectory: Tensor = field(default_factory=lambda: torch.empty(0))
     seed: int = 0
+    rows: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def __repr__(self) -> str:
         frames = f", {len(self.times)} frames" if self.times else ""
@@ -110,7 +112,7 @@ def generate(
         chunks.append(_carry(cast_field, sampler, x0[part].to(device), c, rows[part], seed, trajectory))
     if trajectory:
         return chunks[0]
-    return Samples(torch.cat([chunk.x1 for chunk in chunks]), condition, seed=seed)
+    return Samples(torch.cat([chunk.x1 for chunk in chunks]), condition, seed=seed, rows=rows)
 
 
 def _carry(
@@ -136,7 +138,7 @@ def _carry(
     if not x1.isfinite().all():
         raise _not_finite(velocity, sampler, x0, condition, noise)
     condition = None if condition is None else condition.cpu()
-    return Samples(x1.cpu(), condition, *(frames.stacked() if trajectory else ((), torch.empty(0))), seed)
+    return Samples(x1.cpu(), condition, *(frames.stacked() if trajectory else ((), torch.empty(0))), seed, rows)
 
 
 class _Frames:
@@ -188,14 +190,16 @@ def _not_finite(
 ROWS_PER_CLASS = 2**40
 
 
-def sample_rows(labels: Sequence[int], per_class: int) -> np.ndarray:
-    """Return the number that keys each sample: class · 2^40 + index within the class, (per_class · len(labels),).
+def sample_rows(labels: np.ndarray) -> np.ndarray:
+    """Return the number that keys each sample, class · 2^40 + index within the class: (N,) for labels (N,).
 
-    Sample i has the label labels[i mod len(labels)]. So a sample is the same whichever other classes are drawn beside
-    it. Data without classes is one class, [0].
+    So a sample is the same whichever other classes are drawn beside it. Data without classes is one class, 0.
     """
-    indices = np.arange(per_class, dtype=np.int64)[:, None]
-    return (np.asarray(labels, dtype=np.int64) * ROWS_PER_CLASS + indices).ravel()
+    rows = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        (places,) = np.nonzero(labels == label)
+        rows[places] = label * ROWS_PER_CLASS + np.arange(len(places))
+    return rows
 
 
 def source_noise(seed: int, rows: np.ndarray, shape: tuple[int, ...]) -> Tensor:

@@ -100,9 +100,19 @@ class SampleSettings(Strict):
 
 
 class EvaluateSettings(Strict):
-    """How the trained model is measured, against held-out real samples."""
+    """How the trained model is evaluated, against held-out real samples."""
 
     per_class: int = Field(default=32, ge=2, le=2**40)
-    """Generated samples for each class, and twice as many real ones: half of them give the floor."""
+    """Generated samples for the metrics of each class, and twice as many real ones: half of them give the floor.
+
+    A class with fewer held-out samples is left out, with a note.
+    """
+    samples: Annotated[int, Field(ge=2, le=2**40)] | None = None
+    """Generated samples for the metrics of all classes together, each class as often as in the held-out data.
+
+    By default `per_class` times the number of classes, or half of the held-out samples where that is less.
+    """
+    resamples: int = Field(default=12, ge=0, le=10_000)
+    """Random halves of the samples that each metric is computed on again for its standard deviation; 0 for none."""
     validation_samples: Count = 400
     """Held-out samples for the validation loss, each at its own fixed time and with its own fixed noise."""

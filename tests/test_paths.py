@@ -1,13 +1,14 @@
 """Conversions along a path, against autograd, Monte Carlo and closed forms."""
 
 import math
+from dataclasses import dataclass
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gentoolkit.paths import LINEAR, Field, Path, expand, gaussian_velocity, gaussian_velocity_error
+from gentoolkit.paths import LINEAR, Field, Linear, Path, expand, gaussian_velocity, gaussian_velocity_error
 from testing_parts.objectives import Circle
 
 PATHS = pytest.mark.parametrize("path", [LINEAR, Path(Circle())], ids=["linear", "circle"])
@@ -84,3 +85,16 @@ def test_the_smallest_loss_integrates_to_half_pi_std(std):
     count = math.ceil(2000 / std) + 2000
     t = (torch.arange(count, dtype=torch.float64) + 0.5) / count
     assert gaussian_velocity_error(t, std).mean().item() == pytest.approx(math.pi / 2 * std, abs=1e-4)
+
+
+def test_a_path_is_named_by_its_coefficients_and_their_parameters():
+    @dataclass(frozen=True)
+    class Bent(Linear):
+        power: float = 2.0
+
+    class Odd:
+        pass
+
+    assert Path().name == "linear"
+    assert (Path(Bent()).name, Path(Bent(3.0)).name) == ("bent(power=2.0)", "bent(power=3.0)")
+    assert Path(Odd()).name == "odd"

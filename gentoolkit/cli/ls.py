@@ -27,11 +27,13 @@ def command(root: Path, as_json: bool) -> None:
 
 
 def show(runs: list[dict[str, Any]], root: Path) -> None:
-    """Print one line a run."""
+    """Print one line a run with the path: only losses on the same path compare."""
     if not runs:
         click.echo(f"no runs in {root}; `gentool run recipes/smoke.yaml` makes one", err=True)
     width = max((len(run["run"]) for run in runs), default=0)
     for run in runs:
         loss = "" if run["validation_loss"] is None else f"validation loss {run['validation_loss']:.4f}"
+        if loss and run["path"]:
+            loss += f" ({run['path']} path)"
         started = time.strftime("%Y-%m-%d %H:%M", time.localtime(run["started"]))
         click.echo(f"{run['run']:<{width}}  {run['state']:<10}  step {run['step']:<7}  {started}  {loss}".rstrip())

@@ -24,30 +24,45 @@ def show_results(run: Run) -> None:
 
 
 def show_evaluation(figures: dict[str, Any]) -> None:
-    """Print the validation loss beside its optimum, and each metric beside exact field and floor, class by class."""
-    validation = figures["validation"]
-    optimum = validation["optimum"]
-    beside = "" if optimum is None else f" (optimum {optimum:.4f}, exact for Gaussian classes)"
-    click.echo(f"validation loss {number(validation['loss'])}{beside}")
+    """Print the validation loss and each metric, group by group, beside what they can be compared with."""
+    from gentoolkit.pipeline.outputs import note
+    from gentoolkit.report import plus_minus
+
+    validation, reference = figures["validation"], figures["validation"]["reference"]
+    click.echo(f"validation loss {number(validation['loss'])}, {validation['path']} path")
+    if reference:
+        excess = plus_minus(reference["excess"], reference["excess_error"])
+        click.echo(f"  {reference['name']} {number(reference['loss'])} on the same samples; excess {excess}")
+        click.echo(f"  {reference['name']}: {reference['explanation']}")
     if not figures["metrics"]:
         return
+    Console(width=120, highlight=False).print(_table(figures))
+    click.echo(note(figures))
+    click.echo(
+        "floor: the same metric between two sets of real samples as large. A value below the floor is not better"
+    )
+    click.echo("than real: samples that vary too little score below it. ±: one standard deviation over other samples.")
+    if figures["reference"]:
+        click.echo(f"{figures['reference']['name']}: what that field scores with this sampler and the same noise.")
+
+
+def _table(figures: dict[str, Any]) -> Table:
+    from gentoolkit.pipeline.outputs import split_rows
+    from gentoolkit.report import plus_minus
+
+    columns = {"value": "generated", "reference": (figures["reference"] or {}).get("name"), "floor": "floor"}
+    shown = {key: name for key, name in columns.items() if name}
     table = Table(box=None, pad_edge=False)
     table.add_column("metric")
     table.add_column("class")
-    exact = any(metric.get("exact") is not None for metric in figures["metrics"])
-    for name in ("generated", *(["exact field"] if exact else []), "floor", "optimum"):
+    for name in (*shown.values(), "optimum"):
         table.add_column(name, justify="right")
     for metric in figures["metrics"]:
-        # Data without classes is one group, which is its own mean.
-        rows = metric["per_class"] | ({"mean": metric} if len(metric["per_class"]) > 1 else {})
-        for group, row in rows.items():
-            shown = [row["value"], *([row["exact"]] if exact else []), row["floor"]]
-            values = (*map(number, shown), f"{metric['optimum']:g}")
-            table.add_row(metric["name"] if group == next(iter(rows)) else "", group, *values)
-    Console(soft_wrap=True).print(table)
-    count = figures["samples_per_class"]
-    beside = "; exact field: what a perfect network would score with this sampler" if exact else ""
-    click.echo(f"{count} samples a class{beside}; floor: the same between two real sets of that many")
+        rows, totals = split_rows(metric)
+        for group, row in (rows | totals).items():
+            values = [plus_minus(row[key], row[f"{key}_std"]) for key in shown]
+            table.add_row(metric["name"] if group == next(iter(rows)) else "", group, *values, f"{metric['optimum']:g}")
+    return table
 
 
 def number(value: float | None) -> str:

@@ -1,19 +1,82 @@
-"""The best field for Gaussian classes: what a perfect network would score with the same sampler and its few steps."""
+"""Fields to hold a network against: the exact one where the data's distribution is known, or a Gaussian model's.
+
+The validation loss of the exact field is the optimum: no network has a smaller one, but for the chance of finitely
+many samples. That of a Gaussian model of each class is an upper bound of the optimum. The field mu + c(t) (x_t - t
+mu) errs by (1 - t c) (x1 - mu) - (1 + (1 - t) c) x0, whose mean square depends on the data through the mean squared
+deviation from mu only; with `gentoolkit.paths.gaussian_velocity`'s c it is std² / D(t), whatever else the data is
+like, and a better field exists where the classes are not N(mu, std² I).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gentoolkit.paths import LINEAR, Field, Path, gaussian_velocity
-from gentoolkit.protocols import Dataset
+from gentoolkit.protocols import Dataset, KnownPosterior
 from gentoolkit.randomness import Permutation
 
-#: Training samples for each class that means and deviations are taken from, where there are so many.
+#: Training samples for each class that means and standard deviations are taken from, where there are so many.
 FIT_SAMPLES = 500
+#: The exact field beyond this time is that at it: a field has a pole at t = 1 where the data fills no volume.
+LAST_TIME = 0.999
+
+
+class Reference(NamedTuple):
+    """A field to hold a network against.
+
+    Attributes:
+        name: What it is called.
+        explanation: What it is, in a sentence.
+        field: The field.
+    """
+
+    name: str
+    explanation: str
+    field: Field
+
+
+def reference_field(
+    dataset: Dataset, num_classes: int = 1, *, gaussian: bool, seed: int, path: Path = LINEAR
+) -> Reference | None:
+    """Return the exact field where the data knows it (`KnownPosterior`), else that of a Gaussian model of each class.
+
+    Args:
+        dataset: The training split: what is measured must not be what is fitted.
+        num_classes: How many labels there are; with one, the condition is ignored.
+        gaussian: Whether the classes are about Gaussian. Without that, and without an exact field, there is none.
+        seed: Keys the choice of the samples that the Gaussian model is fitted to.
+        path: The path of the field.
+    """
+    if isinstance(dataset, KnownPosterior):
+        text = (
+            "The best field there is, computed from the known distribution of the data: what a perfect network learns."
+        )
+        return Reference("exact field", text, exact_field(dataset, path))
+    classes = fit_gaussian_classes(dataset, num_classes, seed=seed) if gaussian else None
+    if classes is None:
+        return None
+    text = (
+        "The best field for a Gaussian model of each class, N(mean, std² I), fitted to training samples. Where the "
+        "classes are not exactly so, a better field exists, and its loss is an upper bound of the smallest one."
+    )
+    return Reference("Gaussian model", text, classes.field(path))
+
+
+def exact_field(data: KnownPosterior, path: Path = LINEAR) -> Field:
+    """Return the best velocity along the path: the one that belongs to E[x1 | x_t], in float64 on the CPU."""
+
+    def velocity(x: Tensor, t: Tensor, condition: Tensor | None) -> Tensor:
+        x_t, times = x.cpu().double(), t.cpu().double().clamp(max=LAST_TIME)
+        alpha, sigma = path.coefficients.alpha(times), path.coefficients.sigma(times)
+        x1 = data.denoised(x_t, alpha, sigma, None if condition is None else condition.cpu())
+        return path.velocity_from_denoised(x1, x_t, times).to(x)
+
+    return Field(velocity, path)
 
 
 @dataclass(frozen=True)
@@ -22,14 +85,14 @@ class GaussianClasses:
 
     Attributes:
         means: (K, *S) float32; K is 1 for data without labels.
-        stds: The deviation of each class, per dimension; K numbers.
+        stds: The standard deviation of each class, per dimension; K numbers.
     """
 
     means: Tensor
     stds: tuple[float, ...]
 
     def field(self, path: Path = LINEAR) -> Field:
-        """Return the optimal velocity of each class (`gentoolkit.paths.gaussian_velocity`); no network comes nearer.
+        """Return the best velocity for each class (`gentoolkit.paths.gaussian_velocity`).
 
         Its condition is labels (B,); of data with one class it is ignored.
         """
@@ -48,12 +111,12 @@ class GaussianClasses:
 def fit_gaussian_classes(
     dataset: Dataset, num_classes: int = 1, *, seed: int, chunk: int = 256
 ) -> GaussianClasses | None:
-    """Return mean and deviation of each class, from up to `FIT_SAMPLES` samples a class, drawn in a keyed order.
+    """Return mean and standard deviation of each class, from up to `FIT_SAMPLES` samples a class in a keyed order.
 
-    A mean of n samples misses the true one by N(0, std² / n) in each dimension, that is 4.5 % of the deviation for
-    n = 500, and samples drawn with it are off by as much. The deviation is the root of the unbiased variance, averaged
-    over the dimensions (as in `class_residual_std`), here each class its own: the mean of the classes' optima
-    (pi / 2) std is the optimum of the validation loss, and the field that reaches it takes each class at its own.
+    A mean of n samples misses the true one by N(0, std² / n) in each dimension, that is by 4.5 % of the standard
+    deviation for n = 500, which adds at most 1 / n to the relative loss. The standard deviation is the root of the
+    unbiased variance, averaged over the dimensions, for each class by itself: the loss is not linear in it at any one
+    time t, so a mean over the classes would not do.
 
     Args:
         dataset: The training split: what is measured must not be what is fitted.

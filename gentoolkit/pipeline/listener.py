@@ -42,6 +42,7 @@ class RunListener:
     ) -> None:
         self.directory, self.plugins, self.model, self.plan, self.progress = directory, plugins, model, plan, progress
         self.recipe_text = dump_recipe(model.recipe)
+        self.path = model.objective.field(model.backbone).path.name
         self.train_seconds = train_seconds
         self._stop: StopSignal | None = None
         self._append: Callable[[str, dict[str, Any]], None] = directory.append
@@ -62,9 +63,13 @@ class RunListener:
                 self.settle()
 
     def record(self, event: str, values: dict[str, Any]) -> None:
-        """Append a line to `metrics.jsonl`, and notify the observers of steps and validations."""
+        """Append a line to `metrics.jsonl`, and notify the observers of steps and validations.
+
+        A line with a velocity error names the path, without which such errors do not compare.
+        """
         self.settle(wait=False)
-        self._append(event, values)
+        path = {"path": self.path} if values.keys() & {"velocity_error", "velocity_error_by_t"} else {}
+        self._append(event, values | path)
         if event == "step":
             self.progress.advance(values["step"], f"loss {values['loss']:.4f}")
         if event in ("step", "validation"):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,14 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from gentoolkit import evaluation
-from gentoolkit.api import Config, DataSpec, Labels
+from gentoolkit.api import DataSpec, Labels
 from gentoolkit.devices import choose_device, choose_precision, keep_freed_memory
 from gentoolkit.errors import NonFiniteError, PluginError, UsageError, listing, raise_together
 from gentoolkit.paths import Field
 from gentoolkit.pipeline.blame import blame, blamed
+from gentoolkit.pipeline.evaluate import evaluate_model, held_out_groups, reference_field
 from gentoolkit.pipeline.memory import room_for_weights
 from gentoolkit.protocols import Dataset, Objective, Sampler
-from gentoolkit.randomness import forked, key
+from gentoolkit.randomness import forked
 from gentoolkit.recipe import Recipe
 from gentoolkit.sampling import Samples, generate, guided, sample_rows, source_noise
 from gentoolkit.training import Checkpoint, load_weights
@@ -95,6 +95,11 @@ class Model:
         """Return what the data is like."""
         return self.recipe.spec
 
+    @property
+    def sample_seed(self) -> int:
+        """Return the seed of the noise of samples."""
+        return self.recipe.seed if self.recipe.sample.seed is None else self.recipe.sample.seed
+
     def dataset(self, split: str) -> Dataset:
         """Return the data, split "train" or "held_out"."""
         with blame(self.recipe, "building"):
@@ -127,14 +132,29 @@ class Model:
             UsageError: There is no such class, or nothing to draw.
         """
         settings = self.recipe.sample
-        seed = next(given for given in (seed, settings.seed, self.recipe.seed) if given is not None)
+        seed = self.sample_seed if seed is None else seed
         count = settings.per_class if per_class is None else per_class
         if count < 1:
             raise UsageError(f"per_class is {count}; draw at least 1 sample")
         labels = self._labels(classes if classes is not None else settings.classes)
-        rows = sample_rows(labels or [0], count)
+        rows = sample_rows(np.tile(labels or [0], count))
         with blame(self.recipe, "sampling"):
             x0, condition = self._start(rows, labels, seed)
+        return self.draw(x0, condition, rows, seed, trajectory=trajectory, field=field)
+
+    def draw(
+        self,
+        x0: Tensor,
+        condition: Tensor | None,
+        rows: np.ndarray,
+        seed: int,
+        *,
+        trajectory: bool = False,
+        field: Field | None = None,
+    ) -> Samples:
+        """Carry x0 to samples as `sample` does; `seed` and `rows` key the noise of a stochastic sampler."""
+        settings = self.recipe.sample
+        with blame(self.recipe, "sampling"):
             return generate(
                 field or guided(self.field(), settings.guidance, self.spec.condition),
                 self.sampler,
@@ -182,8 +202,8 @@ class Model:
         labels = samples.condition
         return {str(label): samples.x1[labels == label] for label in labels.unique().tolist()}
 
-    def validate(self) -> evaluation.ValidationLoss:
-        """Return the validation loss on the held-out data, in fp32.
+    def validate(self, field: Field | None = None) -> evaluation.ValidationLoss:
+        """Return the validation loss on the held-out data, in fp32: the model's, or that of another field.
 
         Raises:
             NonFiniteError: It is infinite or not a number.
@@ -191,7 +211,7 @@ class Model:
         recipe = self.recipe
         with blame(recipe, "validation"):
             validation = evaluation.validation_loss(
-                self.field(),
+                field or self.field(),
                 self.dataset("held_out"),
                 recipe.evaluate.validation_samples,
                 seed=recipe.seed,
@@ -203,51 +223,17 @@ class Model:
             return validation
 
     @blamed("evaluating")
-    def evaluate(self) -> dict[str, Any]:
-        """Return validation loss, optimum and metrics against held-out data, as plain JSON data.
+    def evaluate(self, drawn: Samples | None = None) -> dict[str, Any]:
+        """Return validation loss and metrics as plain JSON data; see `gentoolkit.pipeline.evaluate`.
 
-        The generated samples have noise of their own: no picture shows what is measured. The exact field's samples,
-        where there is one, start from the same noise.
+        Args:
+            drawn: Samples of this model; those that the evaluation needs too are not drawn again.
         """
-        per_class, labels = self.recipe.evaluate.per_class, self._labels(None)
-        held_out = self.dataset("held_out")
-        real, reference = evaluation.real_halves(held_out, self._held_out_rows(held_out))
-        seed = key(self.recipe.seed, "evaluation") % 2**63
-        generated = self.by_class(self.sample(per_class, labels or None, seed))
-        field = self.exact_field()
-        exact = self.by_class(self.sample(per_class, labels or None, seed, field=field)) if field else None
-        results = evaluation.evaluate(self._metrics(), real, generated, reference, exact)
-        std = evaluation.class_residual_std({name: torch.cat([real[name], reference[name]]) for name in real})
-        known, path = self.spec.gaussian and not self.spec.paired, self.field().path
-        optimum = evaluation.gaussian_optimum(std, path) if known else None
-        by_t = evaluation.gaussian_optimum_by_t(std, path) if known else None
-        return {
-            "step": self.step,
-            "validation": {
-                **self.validate().to_dict(),
-                "optimum": optimum,
-                "optimum_by_t": by_t and list(by_t),
-                "samples": self.recipe.evaluate.validation_samples,
-            },
-            "metrics": [
-                {**result.to_dict(), "explanation": explanation(part.config)}
-                for result, part in zip(results, self.recipe.metrics, strict=True)
-            ],
-            "samples_per_class": per_class,
-            "sample_precision": choose_precision(self.recipe.sample.precision, self.device),
-        }
+        return evaluate_model(self, drawn)
 
-    def exact_field(self) -> Field | None:
-        """Return the best field there can be, fitted to the training data, where the classes are said to be Gaussian.
-
-        None for other data, for pairs, and under guidance, which aims at another distribution than that of the data.
-        """
-        spec = self.spec
-        if not spec.gaussian or spec.paired or (self.recipe.sample.guidance != 1 and spec.condition is not None):
-            return None
-        num_classes = max(1, len(self._labels(None)))
-        classes = evaluation.fit_gaussian_classes(self.dataset("train"), num_classes, seed=self.recipe.seed)
-        return classes.field(self.field().path) if classes else None
+    def reference_field(self) -> evaluation.Reference | None:
+        """Return the field that the evaluation holds the model against, where there is one for the data."""
+        return reference_field(self)
 
     def check_held_out(self) -> None:
         """Raise now, all at once, what sampling and evaluating would raise after the training.
@@ -257,27 +243,9 @@ class Model:
         """
         held_out, sample = self.dataset("held_out"), self.recipe.sample
         labels = self._labels(sample.classes)
-        rows = sample_rows(labels or [0], sample.per_class)
+        rows = sample_rows(np.tile(labels or [0], sample.per_class))
         raise_together(
-            lambda: self._held_out_rows(held_out),
+            lambda: held_out_groups(self, held_out),
             lambda: evaluation.require_samples(held_out, self.recipe.evaluate.validation_samples),
             lambda: self._start(rows, labels, self.recipe.seed),
         )
-
-    def _held_out_rows(self, held_out: Dataset) -> dict[str, np.ndarray]:
-        """Return the rows of each class that are measured: one half against the other gives the floor."""
-        twice = 2 * self.recipe.evaluate.per_class
-        return evaluation.group_by_class(held_out, twice, self._labels(None) or None, setting="evaluate.per_class")
-
-    def _metrics(self) -> Mapping[str, Any]:
-        def builder(entry: Any, config: Any) -> Any:
-            return lambda: entry.build(config)
-
-        names = [part.type for part in self.recipe.metrics]
-        unique = [name if names.count(name) == 1 else f"{name} {i + 1}" for i, name in enumerate(names)]
-        return {n: builder(part.entry, part.config) for n, part in zip(unique, self.recipe.metrics, strict=True)}
-
-
-def explanation(config: Config) -> str:
-    """Return the first paragraph of the config's docstring, in one line."""
-    return " ".join((inspect.getdoc(type(config)) or "").split("\n\n")[0].split())

@@ -11,26 +11,31 @@ import safetensors.torch
 
 from gentoolkit.api import Labels
 from gentoolkit.errors import UsageError, listing, writing_failed
-from gentoolkit.evaluation import group_by_class
+from gentoolkit.evaluation import ALL, group_by_class
 from gentoolkit.pipeline.blame import blame
 from gentoolkit.pipeline.model import Model
 from gentoolkit.recipe import Recipe, dump_recipe
 from gentoolkit.report import (
     Figure,
+    Look,
     MetricTable,
     Picture,
+    ReferenceLoss,
     ReportData,
     Validation,
     loss_curve,
     sample_grid,
     trajectory_gif,
+    trajectory_paths,
     write_report,
 )
 from gentoolkit.rundir import RunDir
 from gentoolkit.sampling import Samples
 from gentoolkit.training import is_checkpoint
 
-LOSS, GRID, TRAJECTORY = "loss.png", "samples.png", "trajectory.gif"
+LOSS, GRID, TRAJECTORY, PATHS = "loss.png", "samples.png", "trajectory.gif", "trajectory.png"
+#: About how many points the picture of their paths shows.
+NUM_PATHS = 300
 
 
 def choose_file(source: Path, out: Path | None) -> Path:
@@ -90,8 +95,14 @@ def draw_samples(model: Model, samples: Samples, file: Path) -> Path:
     by_class, real = model.by_class(samples), first_real(model)
     names = [name for name in real if name in by_class]
     if names:
-        sample_grid({name: real[name] for name in names}, {name: by_class[name] for name in names}, file)
+        real, by_class = ({name: groups[name] for name in names} for groups in (real, by_class))
+        sample_grid(real, by_class, file, look(model))
     return file
+
+
+def look(model: Model) -> Look:
+    """Return how pictures show the samples."""
+    return Look(model.spec.colormap, model.spec.value_range)
 
 
 def first_real(model: Model) -> dict[str, Any]:
@@ -106,25 +117,49 @@ def first_real(model: Model) -> dict[str, Any]:
 def draw_pictures(directory: RunDir, model: Model, samples: Samples, evaluations: Sequence[Mapping[str, Any]]) -> None:
     """Draw the loss curve, real beside generated samples, and the way of one sample of each class."""
     records = directory.records()
-    validations = [evaluation["validation"] for evaluation in evaluations]
-    optimum = validations[-1]["optimum"] if validations else None
+    validations = [evaluation["validation"] for evaluation in evaluations if is_current(evaluation)]
+    reference = validations[-1]["reference"] if validations else None
     steps = [record["step"] for record in records if record["event"] == "step"]
     if validations and steps:
         records.append({"event": "validation", "step": steps[-1], "loss": validations[-1]["loss"]})
-    # The validation and the optimum are velocity errors: so is the curve, whatever the objective minimises.
+    # The validation losses are velocity errors: so is the curve, whatever the objective minimizes.
     curve = [{**record, "loss": record.get("velocity_error", record.get("loss"))} for record in records]
-    loss_curve(curve, optimum, directory.images / LOSS)
+    loss_curve(curve, reference and (reference["name"], reference["loss"]), directory.images / LOSS)
     draw_samples(model, samples, directory.images / GRID)
-    # Noise is keyed by index, so these are the first samples of each class again.
-    way = model.sample(1, trajectory=True)
-    names = list(model.by_class(way)) if way.condition is None or way.condition.ndim > 1 else way.condition.tolist()
-    trajectory_gif(way.trajectory, way.times, [str(name) for name in names], directory.images / TRAJECTORY)
+    draw_trajectory(directory, model)
+
+
+def draw_trajectory(directory: RunDir, model: Model) -> None:
+    """Draw the way of one sample of each class, or of many points, whatever the shape of the data asks for."""
+    points = len(model.spec.shape) == 1
+    # Noise is keyed by index, so the first are the first samples of each class again.
+    way = model.sample(_paths_per_class(model) if points else 1, trajectory=True)
+    labels = way.condition.tolist() if isinstance(model.spec.condition, Labels) and way.condition is not None else None
+    names = [str(label) for label in labels] if labels else [ALL] * len(way.x1)
+    if points:
+        trajectory_paths(way.trajectory, way.times, names, directory.images / PATHS)
+    else:
+        trajectory_gif(way.trajectory, way.times, names, directory.images / TRAJECTORY, look(model))
+
+
+def _paths_per_class(model: Model) -> int:
+    """Return how many points of each class are followed; where they start from held-out data, as many as are drawn."""
+    spec, classes = model.spec, model.recipe.sample.classes
+    if spec.paired or not (spec.condition is None or isinstance(spec.condition, Labels)):
+        return model.recipe.sample.per_class
+    count = len(classes) if classes else spec.condition.num_classes if isinstance(spec.condition, Labels) else 1
+    return max(1, NUM_PATHS // count)
+
+
+def is_current(evaluation: Mapping[str, Any]) -> bool:
+    """Return whether a record has what the page shows; `gentool resume` replaces one by an earlier version."""
+    return "reference" in evaluation
 
 
 def write_page(directory: RunDir, recipe: Recipe) -> Path:
     """Write `report.html` from what the run's directory holds, and return its path."""
     records = directory.records()
-    evaluations = [record for record in records if record["event"] == "evaluation"]
+    evaluations = [record for record in records if record["event"] == "evaluation" and is_current(record)]
     finished = [record for record in records if record["event"] == "finished"]
     steps = [record["step"] for record in records if record["event"] == "step"]
     evaluation = evaluations[-1] if evaluations else None
@@ -132,7 +167,9 @@ def write_page(directory: RunDir, recipe: Recipe) -> Path:
         name=directory.path.name,
         status="finished" if finished else f"stopped at step {steps[-1] if steps else 0}",
         figures=headline(evaluation) if evaluation else (),
-        metrics=[_table(metric) for metric in evaluation["metrics"]] if evaluation else (),
+        metrics=_tables(evaluation) if evaluation else (),
+        note=note(evaluation) if evaluation else "",
+        reference=evaluation["reference"]["explanation"] if evaluation and evaluation["reference"] else "",
         validation=_validation(evaluation["validation"]) if evaluation else None,
         pictures=[picture for picture in _pictures(directory.images) if picture.path.exists()],
         recipe=dump_recipe(recipe),
@@ -145,33 +182,74 @@ def write_page(directory: RunDir, recipe: Recipe) -> Path:
 
 def headline(evaluation: Mapping[str, Any]) -> list[Figure]:
     """Return the numbers at the top of the page: the validation loss, then the mean of each metric."""
-    validation = evaluation["validation"]
+    validation, reference = evaluation["validation"], evaluation["validation"]["reference"]
     loss = Figure(
         "validation loss",
         validation["loss"],
-        "Mean squared error of the velocity per dimension on held-out data, at fixed times and noise.",
-        {"optimum": validation["optimum"]} if validation["optimum"] is not None else {},
+        f"Mean squared error of the velocity per dimension on held-out data, at fixed times and noise, on the "
+        f"{validation['path']} path.",
+        references={reference["name"]: (reference["loss"], None)} if reference else {},
     )
+    other = evaluation["reference"]
     metrics = [
-        Figure(metric["name"], metric["value"], metric["explanation"], _references(metric))
+        Figure(
+            metric["name"],
+            metric["value"],
+            metric["explanation"],
+            metric["value_std"],
+            ({other["name"]: (metric["reference"], metric["reference_std"])} if other else {})
+            | {"floor": (metric["floor"], metric["floor_std"])},
+        )
         for metric in evaluation["metrics"]
     ]
     return [loss, *metrics]
 
 
-def _references(metric: Mapping[str, Any]) -> dict[str, float | None]:
-    exact = {} if metric.get("exact") is None else {"exact field": metric["exact"]}
-    return exact | {"floor": metric["floor"]}
+def _tables(evaluation: Mapping[str, Any]) -> list[MetricTable]:
+    reference = evaluation["reference"] and evaluation["reference"]["name"]
+    return [
+        MetricTable(
+            metric["name"],
+            metric["optimum"],
+            *split_rows(metric),
+            explanation=metric["explanation"],
+            reference=reference,
+        )
+        for metric in evaluation["metrics"]
+    ]
 
 
-def _table(metric: Mapping[str, Any]) -> MetricTable:
-    names = ("name", "optimum", "value", "floor", "per_class", "explanation")
-    return MetricTable(**{name: metric[name] for name in names}, exact=metric.get("exact"))
+def split_rows(metric: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a metric's comparisons as rows of a table, each class, and as its totals: their mean, and all pooled."""
+    classes = metric["per_class"]
+    if not classes:
+        return {ALL: metric["pooled"]}, {}
+    return classes, ({"mean": metric} if len(classes) > 1 else {}) | {"pooled": metric["pooled"]}
+
+
+def note(evaluation: Mapping[str, Any]) -> str:
+    """Return how many samples the metrics took, and which classes were left out."""
+    per_class, left_out = evaluation["samples_per_class"], evaluation["left_out"]
+    if per_class is None:
+        return f"{evaluation['samples']} generated samples."
+    text = (
+        f"{per_class} generated samples of each class; pooled: {evaluation['samples']} of all classes, "
+        "each as often as it is in the held-out data."
+    )
+    if left_out:
+        few = ", ".join(f"{label} ({count})" for label, count in left_out.items())
+        text += f" Only pooled, because they have fewer than {2 * per_class} held-out samples: class {few}."
+    return text
 
 
 def _validation(validation: Mapping[str, Any]) -> Validation:
-    names = ("loss", "loss_by_t", "optimum", "optimum_by_t")
-    return Validation(**{name: validation[name] for name in names})
+    reference = validation["reference"]
+    return Validation(
+        validation["loss"],
+        validation["loss_by_t"],
+        validation["path"],
+        ReferenceLoss(**reference) if reference else None,
+    )
 
 
 def _pictures(images: Path) -> list[Picture]:
@@ -180,8 +258,8 @@ def _pictures(images: Path) -> list[Picture]:
             images / GRID,
             "Samples",
             "Real samples beside generated ones.",
-            "Real beside generated. Of images: channel 0 of the first real sample of each class on top, generated ones "
-            "below; of points: the first two coordinates.",
+            "Real beside generated. Of images: the first real sample of each class on top, generated ones below; of "
+            "points: the first two coordinates.",
         ),
         Picture(
             images / TRAJECTORY,
@@ -190,9 +268,16 @@ def _pictures(images: Path) -> list[Picture]:
             "The sampler's state at every step, from noise at t = 0 to a sample at t = 1.",
         ),
         Picture(
+            images / PATHS,
+            "From noise to sample",
+            "The paths of points from noise to samples.",
+            "The sampler's path from noise at t = 0, in grey, to samples at t = 1, in color: of points (the first two "
+            "coordinates), or of numbers over t.",
+        ),
+        Picture(
             images / LOSS,
             "Loss",
-            "The velocity error over the steps, with the validation loss and its optimum.",
+            "The velocity error over the steps, with the validation loss.",
             "The mean squared velocity error: in training at random times, in validation at fixed ones.",
         ),
     ]

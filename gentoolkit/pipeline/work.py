@@ -133,7 +133,7 @@ class Work:
         listener.notify("gentoolkit_samples", file=str(files["samples"]))
         times.append(time.monotonic())
         listener.say("measuring ...")
-        figures = model.evaluate()
+        figures = model.evaluate(samples)
         listener.record("evaluation", figures)
         times.append(time.monotonic())
         listener.say("drawing ...")

@@ -1,17 +1,31 @@
 """Pictures and the HTML page of a run. It takes plain data (arrays, numbers, text) and knows nothing of the rest."""
 
 from gentoolkit.report.animation import trajectory_gif
-from gentoolkit.report.page import Figure, MetricTable, Picture, ReportData, Validation, write_report
-from gentoolkit.report.pictures import loss_curve, sample_grid
+from gentoolkit.report.looks import Look
+from gentoolkit.report.page import (
+    Figure,
+    MetricTable,
+    Picture,
+    ReferenceLoss,
+    ReportData,
+    Validation,
+    plus_minus,
+    write_report,
+)
+from gentoolkit.report.pictures import loss_curve, sample_grid, trajectory_paths
 
 __all__ = [
     "Figure",
+    "Look",
     "MetricTable",
     "Picture",
+    "ReferenceLoss",
     "ReportData",
     "Validation",
     "loss_curve",
+    "plus_minus",
     "sample_grid",
     "trajectory_gif",
+    "trajectory_paths",
     "write_report",
 ]

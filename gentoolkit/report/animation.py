@@ -8,28 +8,37 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gentoolkit.report.looks import IMAGES, Look
 from gentoolkit.report.pictures import heading
 
-#: The palette: viridis, then greys from white to dark for the text.
-VIRIDIS, GREYS = 240, 16
-WHITE = VIRIDIS
+#: The palette: colors of samples, then greys from white to dark for the text.
+COLORS, GREYS = 240, 16
+WHITE = COLORS
 #: Pixels: of a sample's longer side (about), between samples, and of a line of text.
 CELL, GAP, LINE = 128, 8, 22
 COLUMNS, MAX_FRAMES = 8, 60
 FRAME_MS, LAST_FRAME_MS = 90, 1200
 
 
-def trajectory_gif(frames: ArrayLike, times: Sequence[float], labels: Sequence[str], path: Path) -> bool:
-    """Write samples on their way from noise to data, channel 0 in viridis, with t in the lower left corner.
+def trajectory_gif(
+    frames: ArrayLike,
+    times: Sequence[float],
+    labels: Sequence[str],
+    path: Path,
+    look: Look = IMAGES,
+) -> bool:
+    """Write samples on their way from noise to data, with t in the lower left corner.
 
-    The colours of a sample span the values of its last frame. Of long trajectories at most `MAX_FRAMES` frames are
-    shown, evenly chosen, with the first and the last; the last stays for `LAST_FRAME_MS`, then the GIF starts again.
+    Where the look has no value range, the colors of a sample span the values of its last frame. Of long trajectories
+    at most `MAX_FRAMES` frames are shown, evenly chosen, with the first and the last; the last stays for
+    `LAST_FRAME_MS`, then the GIF starts again.
 
     Args:
         frames: The states, (T, N, C, H, W).
         times: Their times, (T,).
         labels: What each of the N samples is called, e.g. its class.
         path: The GIF file to write.
+        look: How samples become colors.
 
     Returns:
         False where the states are not (T, N, C, H, W).
@@ -38,20 +47,31 @@ def trajectory_gif(frames: ArrayLike, times: Sequence[float], labels: Sequence[s
     if states.ndim != 5 or 0 in states.shape:
         return False
     shown = np.linspace(0, len(states) - 1, min(len(states), MAX_FRAMES)).round().astype(int)
-    tiles = _tiles(states[:, :, 0])[shown]
     names = [heading(label) for label in labels]
-    _write([_page(frame, names, f"t = {times[k]:.2f}") for k, frame in zip(shown, tiles, strict=True)], path)
+    scale = max(1, round(CELL / max(states.shape[3:])))
+    tiles, palettes = _indexed(states[shown], look)
+    tiles = tiles.repeat(scale, axis=2).repeat(scale, axis=3)
+    pages = [_page(frame, names, f"t = {times[k]:.2f}") for k, frame in zip(shown, tiles, strict=True)]
+    _write(pages, palettes, path)
     return True
 
 
-def _tiles(states: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return palette indices for states (T, N, H, W), upscaled by whole pixels; what is no number is the lowest."""
-    low, high = states[-1].min(axis=(1, 2), keepdims=True), states[-1].max(axis=(1, 2), keepdims=True)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        fraction = np.nan_to_num((states - low) / (high - low), nan=0.0).clip(0, 1)
-    scale = max(1, round(CELL / max(states.shape[2:])))
-    levels = (fraction * (VIRIDIS - 1)).round().astype(np.uint8)
-    return levels.repeat(scale, axis=2).repeat(scale, axis=3)
+def _indexed(states: NDArray[np.float64], look: Look) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return indices (T, N, H, W) into each frame's palette, and the palettes (T, COLORS, 3), of (T, N, C, H, W).
+
+    With a colormap every palette is the colormap. In color it is made for the frame.
+    """
+    from matplotlib import colormaps
+    from PIL import Image
+
+    if not look.is_color(states):
+        levels = (look.fractions(states, states[-1])[:, :, 0] * (COLORS - 1)).round().astype(np.uint8)
+        colormap = colormaps[look.map_name(states)](np.linspace(0, 1, COLORS), bytes=True)[:, :3]
+        return levels, np.broadcast_to(colormap, (len(states), COLORS, 3))
+    pixels = look.pixels(states, states[-1])  # (T, N, H, W, 3)
+    images = [Image.fromarray(frame.reshape(-1, frame.shape[-2], 3)).quantize(COLORS) for frame in pixels]
+    palettes = [np.resize(np.array(image.getpalette(), np.uint8), (COLORS, 3)) for image in images]
+    return np.stack([np.asarray(image) for image in images]).reshape(pixels.shape[:-1]), np.stack(palettes)
 
 
 def _page(tiles: NDArray[np.uint8], names: Sequence[str], corner: str) -> NDArray[np.uint8]:
@@ -77,19 +97,12 @@ def _text(text: str, width: int) -> NDArray[np.uint8]:
     return (WHITE + (np.asarray(line) / 255 * (GREYS - 1)).round()).astype(np.uint8)
 
 
-def _palette() -> list[int]:
-    from matplotlib import colormaps
-
-    viridis = colormaps["viridis"](np.linspace(0, 1, VIRIDIS), bytes=True)[:, :3]
-    greys = np.linspace(255, 40, GREYS).round().astype(int)[:, None].repeat(3, axis=1)
-    return [int(value) for value in np.concatenate([viridis, greys]).ravel()]
-
-
-def _write(pages: Sequence[NDArray[np.uint8]], path: Path) -> None:
+def _write(pages: Sequence[NDArray[np.uint8]], palettes: NDArray[np.uint8], path: Path) -> None:
     from PIL import Image
 
-    palette, images = _palette(), [Image.fromarray(page) for page in pages]
-    for image in images:
-        image.putpalette(palette)
+    greys = np.linspace(255, 40, GREYS).round().astype(int)[:, None].repeat(3, axis=1)
+    images = [Image.fromarray(page) for page in pages]
+    for image, palette in zip(images, palettes, strict=True):
+        image.putpalette([int(value) for value in np.concatenate([palette, greys]).ravel()])
     durations = [FRAME_MS] * (len(images) - 1) + [LAST_FRAME_MS]
     images[0].save(path, format="GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)

@@ -22,37 +22,58 @@ class Figure:
         name: What it is called.
         value: The number or text; None for one that is not finite.
         explanation: One sentence: what it is, and what would be perfect.
-        references: What to compare it with, by name: "optimum", "floor".
+        std: The standard deviation of the value; None where it is not known.
+        references: What to compare it with, by name: "exact field", "floor"; each a value and its standard deviation.
     """
 
     name: str
     value: float | str | None
     explanation: str = ""
-    references: Mapping[str, float | None] = field(default_factory=dict)
+    std: float | None = None
+    references: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class MetricTable:
-    """One metric, class by class; the fields are those of a metric result's plain form.
+    """One metric, group by group.
 
     Attributes:
         name: The metric's name.
-        optimum: What a perfect model scores with infinitely many samples.
-        value: The mean over the classes, generated against real; None where it is not finite.
-        floor: The mean over the classes, real against real.
-        per_class: Class name -> {"value": ..., "floor": ..., "exact": ...}; the last where it is known.
+        optimum: The value for equal distributions as the number of samples grows.
+        rows: Group name -> {"value": ..., "value_std": ..., "floor": ..., "floor_std": ..., "reference": ...,
+            "reference_std": ...}: generated against real, real against real, and the reference field's samples.
+        totals: The same for the mean over the classes and for all classes together, where there are several.
         explanation: One sentence on what it measures.
-        exact: The mean over the classes, of what the exact field draws with the same sampler; None where it is not
-            known.
+        reference: The name of the reference field, or None where there is none.
     """
 
     name: str
     optimum: float
-    value: float | None
-    floor: float | None
-    per_class: Mapping[str, Mapping[str, float | None]]
+    rows: Mapping[str, Mapping[str, float | None]]
+    totals: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     explanation: str = ""
-    exact: float | None = None
+    reference: str | None = None
+
+
+@dataclass(frozen=True)
+class ReferenceLoss:
+    """The validation loss of a reference field on the same samples, times and noise.
+
+    Attributes:
+        name: What the field is called.
+        explanation: What it is, in a sentence.
+        loss: Its loss.
+        loss_by_t: Its loss in each part of time.
+        excess: How much larger the model's loss is.
+        excess_error: The standard error of the excess.
+    """
+
+    name: str
+    explanation: str
+    loss: float | None
+    loss_by_t: Sequence[float | None]
+    excess: float | None
+    excess_error: float | None
 
 
 @dataclass(frozen=True)
@@ -62,14 +83,14 @@ class Validation:
     Attributes:
         loss: Mean squared velocity error per dimension; None where it is not finite.
         loss_by_t: The same in each part of [0, 1]; None where there are no samples.
-        optimum: The smallest loss to be expected, or None where it is not known.
-        optimum_by_t: The same in each part.
+        path: The name of the path that the velocity belongs to.
+        reference: The same of a reference field, where there is one.
     """
 
     loss: float | None
     loss_by_t: Sequence[float | None]
-    optimum: float | None = None
-    optimum_by_t: Sequence[float] | None = None
+    path: str = "linear"
+    reference: ReferenceLoss | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +119,8 @@ class ReportData:
         status: "finished", or how far it came.
         figures: The numbers at the top.
         metrics: Generated against real samples.
+        note: What is special about the metrics, such as classes that were left out.
+        reference: What the reference field is that the metrics compare with, in a sentence.
         validation: The last validation loss.
         pictures: Samples, trajectory, loss curve, in this order of showing.
         recipe: The resolved recipe as text.
@@ -109,6 +132,8 @@ class ReportData:
     status: str
     figures: Sequence[Figure] = ()
     metrics: Sequence[MetricTable] = ()
+    note: str = ""
+    reference: str = ""
     validation: Validation | None = None
     pictures: Sequence[Picture] = ()
     recipe: str = ""
@@ -126,6 +151,7 @@ def write_report(path: Path, data: ReportData) -> None:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "duration": duration, "data_uri": data_uri, "share": share}
+    environment.globals["plus_minus"] = plus_minus
     template = environment.get_template("template.html")
     page = template.render(data=data, provenance=flatten(data.provenance), bars=time_bars(data.validation))
     path.write_text(page, encoding="utf-8")
@@ -140,6 +166,15 @@ def number(value: float | str | None, digits: int = 4) -> str:
     if value == round(value) and abs(value) < 1e15:
         return f"{round(value):,}"
     return f"{value:#.{digits}g}".rstrip(".")
+
+
+def plus_minus(value: float | str | None, std: float | None) -> str:
+    """Return "0.0190 ± 0.0002": the standard deviation to one digit (two from 1 to 2), the value to the same place."""
+    if isinstance(value, str) or value is None or not math.isfinite(value) or not std:
+        return number(value)
+    power = math.floor(math.log10(std))
+    places = max(0, (1 if std < 1.95 * 10.0**power else 0) - power)
+    return f"{value:.{places}f} ± {std:.{places}f}"
 
 
 def duration(seconds: float) -> str:
@@ -168,22 +203,22 @@ def share(value: float | None, largest: float) -> str:
 
 @dataclass(frozen=True)
 class TimeBar:
-    """One part of time: its ends, the loss and the optimum there."""
+    """One part of time: its ends, the loss there, and the reference field's."""
 
     start: float
     end: float
     loss: float | None
-    optimum: float | None
+    reference: float | None
 
 
 def time_bars(validation: Validation | None) -> list[TimeBar]:
-    """Return the parts of time with their loss and optimum."""
+    """Return the parts of time with their losses."""
     if validation is None:
         return []
     count = len(validation.loss_by_t)
-    optimum: Sequence[float | None] = validation.optimum_by_t or [None] * count
-    pairs = zip(validation.loss_by_t, optimum, strict=True)
-    return [TimeBar(k / count, (k + 1) / count, loss, best) for k, (loss, best) in enumerate(pairs)]
+    others = validation.reference.loss_by_t if validation.reference else [None] * count
+    pairs = zip(validation.loss_by_t, others, strict=True)
+    return [TimeBar(k / count, (k + 1) / count, loss, other) for k, (loss, other) in enumerate(pairs)]
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -14,13 +14,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gentoolkit.report.looks import IMAGES, Look
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 DPI = 200
-#: Colours of text, real data, generated data and means, single steps, and validation.
+#: Colors of text, real data, generated data and means, single steps, and validation.
 INK, REAL, GENERATED, LIGHT, MARK = "#333333", "#9a9a9a", "#2a6f97", "#a9c9dd", "#d1495b"
+#: Colors of classes, and of noise.
+CLASSES = (GENERATED, MARK, "#e09f3e", "#4f9d69", "#7d5ba6", "#17a2b8", "#9c6644", "#e07a9f", "#7f8c2d", "#4a4e69")
+NOISE = "#c3ccd4"
 #: How many classes and how many generated samples of each a grid shows at most.
 MAX_CLASSES, MAX_GENERATED = 10, 3
 #: Pixels: of a sample's longer side (about), between samples, and around them for the headings.
@@ -29,13 +34,13 @@ CELL, GAP, LEFT, TOP = 192, 12, 140, 44
 Samples = Mapping[str, ArrayLike]
 
 
-def loss_curve(records: Iterable[Mapping[str, Any]], optimum: float | None, path: Path) -> bool:
+def loss_curve(records: Iterable[Mapping[str, Any]], reference: tuple[str, float | None] | None, path: Path) -> bool:
     """Draw the loss over the steps, on a logarithmic axis.
 
     Args:
         records: Lines of a run's log. Those with `event` "step" or "validation" and numbers `step` and `loss` are
             drawn; the others, and losses that are not positive and finite, are left out.
-        optimum: The smallest validation loss to be expected, a dashed line; None for no line.
+        reference: Name and validation loss of a reference field, a dashed line; None for no line.
         path: The PNG file to write.
 
     Returns:
@@ -54,8 +59,9 @@ def loss_curve(records: Iterable[Mapping[str, Any]], optimum: float | None, path
     axes.plot(steps, moving_mean(losses), color=GENERATED, linewidth=1.6, label="training loss, moving mean")
     last = f" ({validations[-1]:.4g} at the end)" if validated.size else ""
     axes.plot(validated, validations, "o", color=MARK, markersize=5, zorder=3, label=f"validation loss{last}")
-    if optimum is not None and optimum > 0:
-        axes.axhline(optimum, color=INK, linewidth=1, linestyle=(0, (4, 3)), label=f"optimum ({optimum:.4g})")
+    name, best = reference or ("", None)
+    if best is not None and best > 0:
+        axes.axhline(best, color=INK, linewidth=1, linestyle=(0, (4, 3)), label=f"{name} ({best:.4g})")
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 10 * low else AutoLocator())
@@ -92,17 +98,18 @@ def _series(records: Sequence[Mapping[str, Any]], event: str) -> tuple[NDArray[n
     return steps[drawable], losses[drawable]
 
 
-def sample_grid(real: Samples, generated: Samples, path: Path) -> bool:
+def sample_grid(real: Samples, generated: Samples, path: Path, look: Look = IMAGES) -> bool:
     """Draw real beside generated samples, one column per class (the first `MAX_CLASSES`).
 
-    Samples (C, H, W): channel 0 of the first real one on top, of the first `MAX_GENERATED` generated ones below, in
-    viridis. The colours of a class span the values of its real sample, so they compare within a column. A single class
-    becomes a row. Samples (D,): the first two coordinates, or for D = 1 a histogram.
+    Samples (C, H, W): the first real one on top, the first `MAX_GENERATED` generated ones below. Where the look has no
+    value range, the colors of a class span the values of its real sample, so they compare within a column. A single
+    class becomes a row. Samples (D,): the first two coordinates, or for D = 1 a histogram.
 
     Args:
         real: Class name -> samples, (N, *S).
         generated: The same names -> samples, (M, *S).
         path: The PNG file to write.
+        look: How samples (C, H, W) become colors.
 
     Returns:
         False where there is no picture for samples of that shape.
@@ -111,7 +118,7 @@ def sample_grid(real: Samples, generated: Samples, path: Path) -> bool:
     pairs = {name: (np.asarray(real[name], np.float64), np.asarray(generated[name], np.float64)) for name in names}
     rank = {array.ndim for pair in pairs.values() for array in pair}
     if rank == {4}:
-        figure = _image_grid(pairs)
+        figure = _image_grid(pairs, look)
     elif rank == {2}:
         figure = _point_panels(pairs)
     else:
@@ -125,11 +132,14 @@ def heading(name: str) -> str:
     return f"class {name}" if name.isdecimal() else name
 
 
-def _image_grid(pairs: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]) -> Figure:
-    columns = [[real[0, 0], *generated[:MAX_GENERATED, 0]] for real, generated in pairs.values()]
+def _image_grid(pairs: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]], look: Look) -> Figure:
+    columns = [
+        look.pixels(np.concatenate([real[:1], generated[:MAX_GENERATED]]), real[0])
+        for real, generated in pairs.values()
+    ]
     down, across = max(map(len, columns)), len(columns)
     one_class = across == 1
-    height, width = columns[0][0].shape
+    height, width = columns[0].shape[1:3]
     scale = max(1, round(CELL / max(height, width)))
     height, width = height * scale, width * scale
     rows, cols = (across, down) if one_class else (down, across)
@@ -138,14 +148,7 @@ def _image_grid(pairs: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float6
         for i, image in enumerate(column):
             row, col = (k, i) if one_class else (i, k)
             axes = _pixel_axes(figure, LEFT + col * (width + GAP), TOP + row * (height + GAP), width, height)
-            axes.imshow(
-                image,
-                cmap="viridis",
-                vmin=column[0].min(),
-                vmax=column[0].max(),
-                interpolation="nearest",
-                aspect="auto",
-            )
+            axes.imshow(image, interpolation="nearest", aspect="auto")
     classes, kinds = [heading(name) for name in pairs], ["real", "generated"]
     for col, text in zip(range(cols), kinds if one_class else classes, strict=False):
         _text(figure, LEFT + col * (width + GAP) + width / 2, TOP / 2, text, "center")
@@ -176,6 +179,57 @@ def _point_panels(pairs: Mapping[str, tuple[NDArray[np.float64], NDArray[np.floa
         _plain(axes)
     figure.axes[0].legend(frameon=False, fontsize=7, labelcolor=INK, loc="upper right")
     return figure
+
+
+def trajectory_paths(frames: ArrayLike, times: Sequence[float], labels: Sequence[str], path: Path) -> bool:
+    """Draw the ways of points from noise, in grey, to samples, in the color of their class.
+
+    Points (D,): the first two coordinates, or for D = 1 the point over t. The first ten classes have their own colors.
+
+    Args:
+        frames: The states, (T, N, D); values that are no numbers are left out.
+        times: Their times, (T,).
+        labels: The class of each of the N points, or one name for all.
+        path: The PNG file to write.
+
+    Returns:
+        False where the states are not (T, N, D).
+    """
+    from matplotlib.colors import to_rgb
+
+    states = np.asarray(frames, dtype=np.float64)
+    if states.ndim != 3 or 0 in states.shape:
+        return False
+    t = np.asarray(times)
+    if states.shape[2] == 1:
+        states = np.concatenate([np.broadcast_to(t[:, None, None], states.shape), states], axis=2)
+    names = list(dict.fromkeys(labels))
+    figure = _figure(1200, 1200)
+    axes = figure.add_axes((0.07, 0.06, 0.9, 0.86))
+    axes.plot(*states[0].T[:2], ".", color=NOISE, markersize=3, label="noise, t = 0")
+    for k, name in enumerate(names):
+        ways, color = states[:, [label == name for label in labels], :2], CLASSES[k % len(CLASSES)]
+        # Each piece has the color of its end's time, from that of noise to that of the class.
+        shades = np.linspace(0, 1, len(t))[1:, None] if len(t) < 2 else t[1:, None]
+        colors = (1 - shades) * np.array(to_rgb(NOISE)) + shades * np.array(to_rgb(color))
+        pieces = np.stack([ways[:-1], ways[1:]], axis=2)  # (T - 1, n, 2 ends, 2)
+        _lines(axes, pieces.reshape(-1, 2, 2), colors.repeat(ways.shape[1], axis=0))
+        text = "sample, t = 1" if len(names) == 1 else heading(name)
+        axes.plot(*ways[-1].T, "o", color=color, label=text, markersize=5, markeredgewidth=0.4, markeredgecolor="white")
+    if np.asarray(frames).shape[2] > 1:
+        axes.set_aspect("equal", adjustable="datalim")
+    else:
+        axes.set_xlabel("t")
+    _plain(axes)
+    axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="lower left", bbox_to_anchor=(0, 1), ncols=6)
+    _save(figure, path)
+    return True
+
+
+def _lines(axes: Axes, pieces: NDArray[np.float64], colors: NDArray[np.float64]) -> None:
+    from matplotlib.collections import LineCollection
+
+    axes.add_collection(LineCollection(list(pieces), colors=colors, linewidths=0.7, alpha=0.45, zorder=2))
 
 
 def _figure(width: int, height: int) -> Figure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -27,6 +28,13 @@ def squared_wasserstein(a: Tensor, b: Tensor) -> Tensor:
     return ((ends - starts).to(gaps) / (n * m)) @ gaps.square()
 
 
+@lru_cache(maxsize=4)  # an evaluation makes an object for each class and comparison, all with the same directions
+def _directions(seed: int, count: int, num_dims: int) -> Tensor:
+    generator = torch_generator(seed, "sliced_wasserstein", num_dims)
+    draws = torch.randn(count, num_dims, generator=generator, dtype=torch.float64)
+    return draws / draws.norm(dim=1, keepdim=True)
+
+
 class SlicedWasserstein:
     """sqrt(mean over directions of W2²) between real and generated samples projected on unit directions.
 
@@ -47,9 +55,7 @@ class SlicedWasserstein:
 
     def directions(self, num_dims: int) -> Tensor:
         """Return the unit directions, (L, D) float64; they depend on the config and D alone."""
-        generator = torch_generator(self._config.seed, "sliced_wasserstein", num_dims)
-        draws = torch.randn(self._config.num_projections, num_dims, generator=generator, dtype=torch.float64)
-        return draws / draws.norm(dim=1, keepdim=True)
+        return _directions(self._config.seed, self._config.num_projections, num_dims)
 
     def spread(self, num_samples: int, num_dims: int) -> float:
         """Return a bound on the value for two sets of n standard normal vectors that fails with P < 2e-8.

@@ -1,4 +1,4 @@
-"""Synthetic patterns in four classes: small enough for a CPU, and with a known optimum."""
+"""Synthetic patterns in four classes: small enough for a CPU, and with a known exact field."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PatternsConfig(DatasetConfig):
     def spec(self) -> DataSpec:
         """Return (channels, image_size, image_size) with 4 labels, values in [-1, 1]."""
         shape = (self.channels, self.image_size, self.image_size)
-        return DataSpec(shape, Labels(NUM_CLASSES), (-1.0, 1.0), gaussian=True)
+        return DataSpec(shape, Labels(NUM_CLASSES), (-1.0, 1.0), colormap="viridis")
 
 
 @hookimpl

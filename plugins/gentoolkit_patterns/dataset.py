@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from gentoolkit.protocols import Batch
 from gentoolkit.randomness import numpy_generator
 
 from . import NUM_CLASSES, PatternsConfig
+from .posterior import Posterior
 
 
 def patterns(image_size: int) -> NDArray[np.float64]:
@@ -61,3 +65,18 @@ class Patterns:
             )
             row /= np.abs(row).max()
         return Batch(torch.from_numpy(x1.astype(np.float32)), torch.from_numpy(labels))
+
+    def denoised(self, x_t: Tensor, alpha: Tensor, sigma: Tensor, condition: Tensor | None) -> Tensor:
+        """Return E[x1 | alpha x1 + sigma x0 = x_t, label], (B, C, H, W) float64; see `posterior.py`."""
+        assert condition is not None
+        mean = torch.empty_like(x_t)
+        for label in condition.unique().tolist():
+            rows = condition == label
+            x = x_t[rows].flatten(1)
+            mean[rows] = self._posteriors[label](x, alpha[rows], sigma[rows]).view_as(x_t[rows])
+        return mean
+
+    @cached_property
+    def _posteriors(self) -> list[Posterior]:
+        clean = torch.from_numpy(self.clean).flatten(1)
+        return [Posterior(pattern, self.config.noise_level) for pattern in clean]

@@ -1,27 +1,16 @@
 import json
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 
-from gentoolkit.errors import GentoolError, UsageError
-from gentoolkit.evaluation import ALL, Comparison, MetricResult, evaluate, group_by_class, real_halves
-from gentoolkit.protocols import Batch
-
-
-class Labelled:
-    """Sample i is the number i, labelled by `labels[i]`; remembers how far it was read."""
-
-    def __init__(self, labels):
-        self.labels, self.read = torch.tensor(labels), 0
-
-    def __len__(self):
-        return len(self.labels)
-
-    def batch(self, indices):
-        self.read = max(self.read, indices.max() + 1)
-        return Batch(torch.from_numpy(indices).float()[:, None], self.labels[indices])
+from gentoolkit.errors import GentoolError
+from gentoolkit.evaluation import Comparison, Estimate, Groups, MetricResult, evaluate
+from gentoolkit_metrics import ClassMeanRmseConfig, ResidualStdRatioConfig, SlicedWassersteinConfig
+from gentoolkit_metrics.distances import SlicedWasserstein
+from gentoolkit_metrics.moments import ClassMeanRmse, ResidualStdRatio
 
 
 class MeanGap:
@@ -38,114 +27,144 @@ class MeanGap:
         return self.gap
 
 
-def test_the_first_samples_of_each_class_are_found_in_any_order_of_labels():
-    dataset = Labelled([2, 0, 0, 1, 0, 1, 2, 2, 1, 0])
-    groups = group_by_class(dataset, 2, classes=[1, 0, 2], chunk=3)
-    assert {name: indices.tolist() for name, indices in groups.items()} == {"1": [3, 5], "0": [1, 2], "2": [0, 6]}
-    assert list(groups) == ["1", "0", "2"]
-    assert all(indices.dtype == np.int64 for indices in groups.values())
+def groups(*sizes, pooled=None):
+    """Classes 0, 1, ... of these sizes, one after another; of each, the first `pooled` stand for it in the pool."""
+    starts = np.cumsum([0, *sizes])
+    rows = [np.arange(a, b) for a, b in pairwise(starts)]
+    pool = [part[:count] for part, count in zip(rows, pooled or sizes, strict=True)]
+    return Groups(
+        np.arange(sum(sizes)), np.arange(sum(sizes)), tuple(pool), {str(k): r for k, r in enumerate(rows)}, {}
+    )
 
 
-def test_reading_stops_when_enough_is_found():
-    dataset = Labelled([0, 1] * 50)
-    group_by_class(dataset, 3, classes=[0, 1], chunk=4)
-    assert dataset.read == 8
+def constant(*values, each=2):
+    return torch.tensor(values).repeat_interleave(each)[:, None].expand(-1, 3).float()
 
 
-def test_data_without_classes_is_one_group():
-    assert group_by_class(Labelled([0] * 5), 3)[ALL].tolist() == [0, 1, 2]
-    assert group_by_class(Labelled([0] * 5), 6)[ALL].tolist() == [0, 1, 2, 3, 4]
-    with pytest.raises(UsageError, match=r"some\.setting needs 6 held-out samples, there are 5; lower it"):
-        group_by_class(Labelled([0] * 5), 6, setting="some.setting")
+def test_each_class_and_the_pool_get_a_value_a_floor_and_a_reference():
+    real, generated, floor = constant(0.0, 1.0), constant(5.0, 4.0), constant(0.5, 1.25)
+    where = groups(2, 2, pooled=(2, 1))
+    (result,) = evaluate({"gap": MeanGap}, where, real, generated, floor, constant(0.25, 1.5))
+    first = Comparison(Estimate(5.0), Estimate(0.5), Estimate(0.25))
+    second = Comparison(Estimate(3.0), Estimate(0.25), Estimate(0.5))
+    assert result.per_class == {"0": first, "1": second}
+    assert result.mean == Comparison(Estimate(4.0), Estimate(0.375), Estimate(0.375))
+    # (5 + 5 + 4) / 3 - (0 + 0 + 1) / 3, and so on
+    assert [round(e.value, 6) for e in result.pooled] == [round(13 / 3, 6), round(1.25 / 3, 6), round(1 / 3, 6)]
 
 
-def test_too_few_of_a_class_are_counted():
-    data = Labelled([0, 1, 0, 1, 0, 2, 2, 2])
-    with pytest.raises(
-        UsageError, match="needs 3 held-out samples of each class, there are 2 of class 1, 0 of class 7;"
-    ):
-        group_by_class(data, 3, classes=[0, 1, 2, 7], setting="some.setting")
-    rows = group_by_class(data, 3, classes=[0, 1, 2, 7])
-    assert {name: found.tolist() for name, found in rows.items()} == {"0": [0, 2, 4], "1": [1, 3], "2": [5, 6, 7]}
-
-
-def test_data_without_labels_can_not_be_grouped_by_label():
-    dataset = Labelled([0, 1])
-    for condition in (None, torch.zeros(2, 3)):
-        dataset.batch = lambda indices, c=condition: Batch(torch.zeros(2, 1), c)
-        with pytest.raises(GentoolError, match="no class labels"):
-            group_by_class(dataset, 1, classes=[0])
-
-
-def test_halves_are_disjoint_and_equally_large():
-    groups = {"a": np.array([4, 1, 3, 0]), "b": np.array([2, 5, 7])}
-    real, reference = real_halves(Labelled([0] * 8), groups)
-    assert {name: half.flatten().tolist() for name, half in real.items()} == {"a": [4, 1], "b": [2]}
-    assert {name: half.flatten().tolist() for name, half in reference.items()} == {"a": [3, 0], "b": [5]}
-
-
-def test_each_class_gets_its_own_value_and_floor():
-    real = {"0": torch.zeros(2, 3), "1": torch.ones(2, 3)}
-    generated = {"0": torch.full((2, 3), 5.0), "1": torch.full((2, 3), 4.0)}
-    reference = {"0": torch.full((2, 3), 0.5), "1": torch.full((2, 3), 1.25)}
-    (result,) = evaluate({"gap": MeanGap}, real, generated, reference)
-    assert result == MetricResult("gap", 0.0, {"0": Comparison(5.0, 0.5), "1": Comparison(3.0, 0.25)})
-    assert (result.value, result.floor) == (4.0, 0.375)
-    assert result.to_dict() == {
+def test_the_record_has_the_mean_the_pool_and_the_classes():
+    one = Comparison(Estimate(5.0, 3.0), Estimate(0.5, 0.75), Estimate(0.25, 0.5))
+    two = Comparison(Estimate(3.0, 4.0), Estimate(0.25, 1.0), Estimate(0.75, 1.2))
+    pooled = Comparison(Estimate(1.0, 0.1), Estimate(2.0, None))
+    record = MetricResult("gap", 0.0, pooled, {"0": one, "1": two}).to_dict()
+    assert record == {
         "name": "gap",
         "optimum": 0.0,
+        # of independent classes: hypot(3, 4) / 2, ...
         "value": 4.0,
+        "value_std": 2.5,
         "floor": 0.375,
-        "exact": None,
-        "per_class": {
-            "0": {"value": 5.0, "floor": 0.5, "exact": None},
-            "1": {"value": 3.0, "floor": 0.25, "exact": None},
+        "floor_std": 0.625,
+        "reference": 0.5,
+        "reference_std": 0.65,
+        "pooled": {
+            "value": 1.0,
+            "value_std": 0.1,
+            "floor": 2.0,
+            "floor_std": None,
+            "reference": None,
+            "reference_std": None,
         },
+        "per_class": {"0": one.to_dict(), "1": two.to_dict()},
     }
 
 
-def test_the_exact_field_is_measured_against_the_same_real_samples():
-    real = {"0": torch.zeros(2, 3), "1": torch.ones(2, 3)}
-    exact = {"0": torch.full((2, 3), 0.25), "1": torch.full((2, 3), 1.5)}
-    (result,) = evaluate({"gap": MeanGap}, real, real, real, exact)
-    assert result == MetricResult("gap", 0.0, {"0": Comparison(0.0, 0.0, 0.25), "1": Comparison(0.0, 0.0, 0.5)})
-    assert result.exact == 0.375
-    assert result.to_dict()["exact"] == 0.375
-    assert result.to_dict()["per_class"]["1"] == {"value": 0.0, "floor": 0.0, "exact": 0.5}
+def test_data_without_classes_has_the_pool_alone():
+    where = Groups(np.arange(2), np.arange(2), (np.arange(2),), {}, {})
+    (result,) = evaluate({"gap": MeanGap}, where, constant(0.0), constant(2.0), constant(1.0))
+    assert result.mean == result.pooled == Comparison(Estimate(2.0), Estimate(1.0))
+    assert result.to_dict()["per_class"] == {}
 
 
 def test_results_keep_the_order_of_the_metrics():
-    sets = {"0": torch.zeros(2, 1)}
-    assert [r.name for r in evaluate({"b": MeanGap, "a": MeanGap}, sets, sets, sets)] == ["b", "a"]
+    sets = torch.zeros(2, 1)
+    assert [r.name for r in evaluate({"b": MeanGap, "a": MeanGap}, groups(2), sets, sets, sets)] == ["b", "a"]
 
 
 def test_a_number_that_is_not_finite_is_still_json():
-    result = MetricResult("gap", 0.0, {"0": Comparison(math.nan, 1.0), "1": Comparison(1.0, math.inf)})
-    text = json.dumps(result.to_dict(), allow_nan=False)
-    assert json.loads(text)["per_class"] == {
-        "0": {"value": None, "floor": 1.0, "exact": None},
-        "1": {"value": 1.0, "floor": None, "exact": None},
-    }
-    assert (json.loads(text)["value"], json.loads(text)["floor"]) == (None, None)
+    bad = Comparison(Estimate(math.nan, math.inf), Estimate(1.0))
+    record = json.loads(json.dumps(MetricResult("gap", 0.0, bad, {"0": bad}).to_dict(), allow_nan=False))
+    assert (record["value"], record["value_std"], record["floor"]) == (None, None, 1.0)
+    assert record["pooled"]["value"] is None
 
 
-@pytest.mark.parametrize(
-    ("generated", "reference"),
-    [({"0": 3}, {"0": 2}), ({"0": 2}, {"0": 1}), ({"1": 2}, {"0": 2}), ({"0": 2, "1": 2}, {"0": 2})],
-)
-def test_values_and_floors_from_unequal_sets_are_refused(generated, reference):
-    sets = [{name: torch.zeros(n, 1) for name, n in side.items()} for side in ({"0": 2}, generated, reference)]
-    with pytest.raises(GentoolError, match="equally many samples of each class; got real"):
-        evaluate({"gap": MeanGap}, *sets)
-
-
-def test_an_exact_field_drawn_another_number_of_times_is_refused():
-    sets = {"0": torch.zeros(2, 1)}
-    with pytest.raises(GentoolError, match=r"exact \{'0': 3\}"):
-        evaluate({"gap": MeanGap}, sets, sets, sets, {"0": torch.zeros(3, 1)})
+@pytest.mark.parametrize("wrong", ["generated", "floor", "reference"])
+def test_sets_of_other_sizes_are_refused(wrong):
+    sets = {name: torch.zeros(3 if name == wrong else 2, 1) for name in ("real", "generated", "floor", "reference")}
+    with pytest.raises(GentoolError, match=r"equally many samples; got real 2, .* 3"):
+        evaluate({"gap": MeanGap}, groups(2), **sets)
 
 
 def test_a_metric_that_refuses_is_named_with_the_class():
-    sets = {"0": torch.zeros(2, 1), "3": torch.zeros(1, 1)}
-    with pytest.raises(GentoolError, match="metric 'gap', class 3: needs at least 2 samples"):
-        evaluate({"gap": MeanGap}, sets, sets, sets)
+    sets = torch.zeros(3, 1)
+    with pytest.raises(GentoolError, match="metric 'gap', class 1: needs at least 2 samples"):
+        evaluate({"gap": MeanGap}, groups(2, 1), sets, sets, sets)
+
+
+def test_without_enough_samples_for_halves_there_is_no_deviation():
+    class Needy(MeanGap):
+        def update(self, real, other):
+            if len(real) < 5:
+                raise ValueError("needs at least 5 samples")
+            super().update(real, other)
+
+    real = torch.randn(6, 2, generator=torch.Generator().manual_seed(0))
+    (result,) = evaluate({"gap": Needy}, groups(6), real, real + 1, real, resamples=8)
+    assert result.pooled.value == Estimate(pytest.approx(1.0), None)
+    (small,) = evaluate({"gap": MeanGap}, groups(3), real[:3], real[:3], real[:3], resamples=8)
+    assert small.pooled.value.std is None
+
+
+def test_halves_keep_the_share_of_each_class_on_both_sides():
+    seen = []
+
+    class Shares(MeanGap):
+        def update(self, real, other):
+            seen.append(tuple(sorted(side[:, 0].int().tolist()) for side in (real, other)))
+            super().update(real, other)
+
+    sets = constant(0.0, 1.0, each=5)
+    evaluate({"gap": Shares}, groups(5, 5, pooled=(5, 4)), sets, sets, sets, resamples=20)
+    pooled = [pair for pair in seen if 0 in pair[0] and 1 in pair[0]]
+    halves = [pair for pair in pooled if len(pair[0]) < 9]
+    assert len(halves) == 2 * 20
+    assert all(first == second for first, second in halves)
+    assert {first.count(1) for first, _ in halves} == {2}
+    assert {first.count(0) for first, _ in halves} == {2, 3}
+
+
+METRICS = {
+    "wasserstein": lambda: SlicedWasserstein(SlicedWassersteinConfig(num_projections=16)),
+    "rmse": lambda: ClassMeanRmse(ClassMeanRmseConfig()),
+    "ratio": lambda: ResidualStdRatio(ResidualStdRatioConfig()),
+}
+
+
+def test_the_deviation_from_halves_is_that_over_other_samples():
+    """Against the truth: the deviation over 200 independent pairs of sets, which is itself known to 5 %."""
+    n, dims, trials = 32, 20, 200
+    generator = torch.Generator().manual_seed(3)
+    values, stds = {}, {}
+    for _ in range(trials):
+        real, floor = (torch.randn(n, dims, generator=generator) for _ in range(2))
+        generated = 0.3 + 0.7 * torch.randn(n, dims, generator=generator)
+        for result in evaluate(METRICS, groups(n), real, generated, floor, resamples=12):
+            for side in ("value", "floor"):
+                found = getattr(result.pooled, side)
+                values.setdefault((result.name, side), []).append(found.value)
+                stds.setdefault((result.name, side), []).append(found.std)
+    for what, found in values.items():
+        ratio = np.sqrt(np.mean(np.square(stds[what]))) / np.std(found)
+        # 5 % each for the two sides of the ratio, three times; for the floor of a distance up to 0.866 / 0.707 more.
+        assert 0.8 < ratio < 1.45, (what, ratio)

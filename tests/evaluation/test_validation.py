@@ -6,14 +6,7 @@ import pytest
 import torch
 
 from gentoolkit.errors import GentoolError
-from gentoolkit.evaluation import (
-    TIME_BINS,
-    ValidationLoss,
-    class_residual_std,
-    gaussian_optimum,
-    gaussian_optimum_by_t,
-    validation_loss,
-)
+from gentoolkit.evaluation import TIME_BINS, ValidationLoss, validation_loss
 from gentoolkit.paths import Field, Path, gaussian_velocity, gaussian_velocity_error
 from gentoolkit.protocols import Batch
 from gentoolkit.randomness import normal_rows
@@ -58,20 +51,20 @@ def test_the_exact_field_reaches_the_optimum(data):
     # The midpoint rule over t: |error| <= max|f''| / (24 n²). With w = (t - 1 / (1 + s²)) (1 + s²) / s, f = s²/D is
     # (1 + s²) / (1 + w²), and |(1 / (1 + w²))''| <= 2, so max|f''| <= 2 (1 + s²)³ / s².
     midpoint = 2 * (1 + STD**2) ** 3 / STD**2 / (24 * len(data) ** 2)
-    assert abs(errors.mean().item() - gaussian_optimum(STD)) <= midpoint
+    assert abs(errors.mean().item() - math.pi / 2 * STD) <= midpoint
     # Given x_t, the residual is N(0, (s²/D) I): a sample's loss is (s²/D) χ²(d) / d, with the variance 2 (s²/D)² / d.
     deviation = math.sqrt(2 / DIMS * errors.square().mean().item() / len(data))
     loss = validation_loss(Field(exact), data, len(data), seed=1).loss
-    assert abs(loss - gaussian_optimum(STD)) <= midpoint + 6 * deviation
+    assert abs(loss - math.pi / 2 * STD) <= midpoint + 6 * deviation
 
 
 def test_each_part_of_time_reaches_its_optimum(data):
     loss = validation_loss(Field(exact), data, len(data), seed=1)
     parts = conditional_errors(len(data)).reshape(TIME_BINS, -1)
-    for measured, optimum, errors in zip(loss.loss_by_t, gaussian_optimum_by_t(STD), parts, strict=True):
+    for measured, errors in zip(loss.loss_by_t, parts, strict=True):
         # As above, within a part; 6.5 standard errors for ten questions at once.
         deviation = math.sqrt(2 / DIMS * errors.square().mean().item() / len(errors))
-        assert abs(measured - optimum) <= 6.5 * deviation + abs(errors.mean().item() - optimum)
+        assert abs(measured - errors.mean().item()) <= 6.5 * deviation
 
 
 @pytest.mark.parametrize(
@@ -175,8 +168,6 @@ def test_another_path_is_followed(data):
     field = Field(lambda x, t, c: path.velocity_from_denoised(MEANS[3], x, t), path)
     # All is known but float32 rounding of x_t (some 2**-22), divided by sigma >= cos(pi/2 39/40) = 0.04, and squared.
     assert validation_loss(field, OnePoint(20), 20, seed=1).loss < 1e-9
-    assert gaussian_optimum(STD, path) is None
-    assert gaussian_optimum_by_t(STD, path) is None
 
 
 def test_no_gradient_and_no_autocast_reach_the_field(data):
@@ -207,18 +198,45 @@ def test_too_few_samples_are_refused():
 
 
 def test_the_record_is_json():
-    record = ValidationLoss(math.inf, (0.5, None, math.nan)).to_dict()
-    assert json.loads(json.dumps(record, allow_nan=False)) == {"loss": None, "loss_by_t": [0.5, None, None]}
+    record = ValidationLoss(np.array([0.5, math.nan]), "linear").to_dict()
+    parts = [None, None, 0.5, *[None] * 7]
+    assert json.loads(json.dumps(record, allow_nan=False)) == {"loss": None, "loss_by_t": parts, "path": "linear"}
 
 
-@pytest.mark.parametrize("std", [0.0, 0.0376, 0.5, 3.0])
-def test_the_parts_of_the_optimum_average_to_the_whole(std):
-    parts = gaussian_optimum_by_t(std)
-    assert math.fsum(parts) / TIME_BINS == pytest.approx(gaussian_optimum(std), rel=1e-12)
-    assert gaussian_optimum(std) == math.pi / 2 * std
+def test_the_excess_over_a_better_field_and_its_standard_error(data):
+    """The excess of a field that errs by f is |f|² on average, and its error is known from the closed form."""
+    n, fault = 1000, 0.1
+    best = validation_loss(Field(exact), data, n, seed=1)
+    shifted = validation_loss(Field(lambda x, t, c: exact(x, t, c) + fault), data, n, seed=1)
+    excess, error = shifted.excess_over(best)
+    assert excess == pytest.approx(shifted.loss - best.loss, abs=1e-6)
+    # (e + f)² - e² = f² + 2 e f, averaged over the dimensions, where e ~ N(0, (s² / D) I).
+    true_error = math.sqrt(4 * fault**2 / DIMS * conditional_errors(n).mean().item() / n)
+    assert abs(excess - fault**2) <= 6 * true_error
+    assert error == pytest.approx(true_error, rel=0.3)  # of a sum of 1,000 squares with heavy tails: about 6 % each
 
 
-def test_the_optimum_bounds_that_of_other_data():
+def test_a_smooth_excess_over_time_is_no_chance():
+    t = (np.arange(400) + 0.5) / 400
+    excess, error = ValidationLoss(1 + t, "linear").excess_over(ValidationLoss(np.ones(400), "linear"))
+    assert excess == pytest.approx(0.5)
+    assert error == pytest.approx(1 / 400 / math.sqrt(2 * 400))
+
+
+def test_losses_on_different_paths_do_not_compare():
+    one, other = ValidationLoss(np.ones(4), "linear"), ValidationLoss(np.ones(4), "circle")
+    with pytest.raises(GentoolError, match=r"path linear does not compare with .* path circle"):
+        one.excess_over(other)
+    with pytest.raises(GentoolError, match=r"4 samples .* does not compare with one on 5 samples"):
+        one.excess_over(ValidationLoss(np.ones(5), "linear"))
+
+
+def test_the_path_of_the_field_is_recorded(data):
+    assert validation_loss(Field(exact), data, 4, seed=0).path == "linear"
+    assert validation_loss(Field(exact, Path(Circle())), data, 4, seed=0).path == "circle"
+
+
+def test_a_gaussian_model_bounds_the_optimum_of_other_data():
     # Data ±s in each dimension has the deviation s, and a field that knows the two points does better than (pi/2) s.
     s, n = 0.5, 4000
 
@@ -240,20 +258,5 @@ def test_the_optimum_bounds_that_of_other_data():
     )
     # The affine field reaches (pi/2) s on these data too. A sample's loss is at most of order (|v| / sqrt(d))² ~ 1.25
     # with a deviation below 1: 6 standard errors.
-    assert abs(scalar - gaussian_optimum(s)) <= 6 / math.sqrt(n)
-    assert knowing < gaussian_optimum(s) - 6 / math.sqrt(n)
-
-
-def test_residual_std_is_the_mean_over_classes_of_the_pooled_deviation():
-    one = torch.tensor([[0.0, 10.0], [2.0, 10.0]])  # variances 2 and 0, pooled 1
-    two = torch.tensor([[-3.0, 1.0], [3.0, 1.0], [0.0, 1.0]])  # variances 9 and 0, pooled 4.5
-    assert class_residual_std({"0": one, "1": two}) == pytest.approx((1 + math.sqrt(4.5)) / 2)
-    with pytest.raises(GentoolError, match="class 1 has fewer"):
-        class_residual_std({"0": one, "1": one[:1]})
-
-
-def test_residual_std_estimates_that_of_the_classes():
-    data, n = GaussianClasses(4 * 500), 500
-    groups = {str(c): data.batch(np.arange(c, 4 * n, 4)).x1 for c in range(4)}
-    # The pooled std of k = d (n - 1) degrees of freedom has the relative deviation 1 / sqrt(2 k); four are averaged.
-    assert class_residual_std(groups) == pytest.approx(STD, rel=6 / math.sqrt(2 * DIMS * (n - 1) * 4))
+    assert abs(scalar - math.pi / 2 * s) <= 6 / math.sqrt(n)
+    assert knowing < math.pi / 2 * s - 6 / math.sqrt(n)

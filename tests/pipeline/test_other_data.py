@@ -38,11 +38,14 @@ def test_every_kind_of_data_and_sampler_runs_samples_and_reports(plugins, tmp_pa
     assert samples.x1.shape == (3 * classes, 2)
     assert samples.x1.isfinite().all()
     evaluation = run.summary()["evaluation"]
-    known = {evaluation["validation"]["optimum"] is not None, *(m["exact"] is not None for m in evaluation["metrics"])}
-    assert known == {mode == "labels"}
-    assert ("exact field" in run.directory.report.read_text()) == (mode == "labels")
+    named = [part["name"] for part in (evaluation["validation"]["reference"], evaluation["reference"]) if part]
+    assert named == (["Gaussian model"] * 2 if mode == "labels" else [])
+    assert ("Gaussian model" in run.directory.report.read_text()) == (mode == "labels")
+    assert all(set(metric["per_class"]) == ({"0", "1"} if classes == 2 else set()) for metric in evaluation["metrics"])
+    assert all(metric["pooled"]["value"] > 0 for metric in evaluation["metrics"])
     assert evaluation["step"] == 8
-    assert (run.directory.images / "samples.png").exists()
+    assert {file.name for file in run.directory.images.iterdir()} == {"loss.png", "samples.png", "trajectory.png"}
+    assert run.directory.report.read_text().count("data:image/png") == 3
     assert run.directory.report.exists()
     model = gt.load_model(run.path, plugins=plugins)
     torch.testing.assert_close(model.sample(3, seed=1).x1, samples.x1)
@@ -66,7 +69,7 @@ def test_observers_hear_what_happens(plugins, tmp_path):
     assert [event for event in heard if event[0] != "checkpoint"] == [
         ("started", "step"),
         *[(k, step) for k in range(1, 5)],
-        ("validation", 4, {"loss", "loss_by_t"}),
+        ("validation", 4, {"loss", "loss_by_t", "path"}),
         *[(k, step) for k in range(5, 9)],
         ("samples", str(run.directory.samples / "samples.safetensors")),
         ("finished", 8),
@@ -140,7 +143,7 @@ def test_an_objective_that_gives_no_record_per_sample_is_named(plugins, tmp_path
     ("mode", "override", "words"),
     [
         ("vectors", "sample.per_class=201", "sample.per_class needs 201 held-out samples, there are 200"),
-        ("labels", "evaluate.per_class=60", "evaluate.per_class needs 120 held-out samples of each class"),
+        ("labels", "evaluate.per_class=80", "evaluate.per_class needs 160 held-out samples of a class"),
         ("none", "train.optimizer=muon", "names no matrices for optimizer=muon"),
     ],
 )
@@ -148,3 +151,14 @@ def test_what_would_fail_after_the_training_is_told_before(plugins, tmp_path, mo
     with pytest.raises(UsageError, match=words):
         go(plugins, tmp_path / "runs", mode, "euler", 0.0, override)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_rare_class_is_left_out_of_the_classes_but_not_of_the_whole(plugins, tmp_path):
+    # Three in ten of 200 held-out points have label 1: less than 2 * 40.
+    run = go(plugins, tmp_path, "labels", "euler", 0.0, "evaluate.per_class=40")
+    evaluation = run.summary()["evaluation"]
+    assert set(evaluation["left_out"]) == {"1"}
+    assert all(set(metric["per_class"]) == {"0"} for metric in evaluation["metrics"])
+    assert evaluation["samples"] == pytest.approx(80, abs=1)
+    few = f"class 1 ({evaluation['left_out']['1']})"
+    assert f"fewer than 80 held-out samples: {few}" in run.directory.report.read_text()

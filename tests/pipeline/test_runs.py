@@ -12,9 +12,7 @@ import torch
 
 import gentoolkit as gt
 from gentoolkit.errors import InterruptedRun, NoCheckpointError, UsageError
-from gentoolkit.evaluation import class_residual_std
 from gentoolkit.interrupts import StopSignal
-from gentoolkit.randomness import key
 from gentoolkit.rundir import RunDir
 from gentoolkit.sampling import sample_rows, source_noise
 from gentoolkit.training import load_checkpoint, newest_checkpoint, train
@@ -81,40 +79,67 @@ def test_records_have_steps_epochs_validations_and_figures(finished):
         "residual_std_ratio",
     ]
     assert all(metric["per_class"].keys() == {"0", "1", "2", "3"} for metric in evaluation["metrics"])
-    assert evaluation["validation"]["loss"] > evaluation["validation"]["optimum"] > 0
+    assert evaluation["validation"]["loss"] > evaluation["validation"]["reference"]["loss"] > 0
+    assert all(metric["pooled"]["value"] > 0 for metric in evaluation["metrics"])
+    assert (evaluation["samples"], evaluation["samples_per_class"], evaluation["left_out"]) == (16, 4, {})
+    assert all(
+        row["value_std"] > 0 for m in evaluation["metrics"] for row in (m, m["pooled"], *m["per_class"].values())
+    )
+
+
+def test_the_evaluation_takes_the_samples_that_are_at_hand(finished):
+    model = finished.model()
+    drawn = model.sample(per_class=3)
+    drawn.x1.mul_(100)
+    far, near = model.evaluate(drawn)["metrics"][0], model.evaluate()["metrics"][0]
+    assert far["value"] > 10 * near["value"]
+    assert far["reference"] == near["reference"]
+    other_seed = model.sample(per_class=3, seed=5)
+    other_seed.x1.mul_(100)
+    assert model.evaluate(other_seed)["metrics"][0] == near
 
 
 def test_a_network_that_is_the_exact_field_scores_what_the_exact_field_scores(finished, monkeypatch):
     model = finished.model()
-    exact = model.exact_field()
+    exact = model.reference_field().field
     monkeypatch.setattr(type(model), "field", lambda self: exact)
-    metrics = model.evaluate()["metrics"]
-    assert all(metric["value"] == metric["exact"] for metric in metrics)
-    assert all(row["value"] == row["exact"] for metric in metrics for row in metric["per_class"].values())
+    figures = model.evaluate()
+    rows = [row for m in figures["metrics"] for row in (m, m["pooled"], *m["per_class"].values())]
+    assert all((row["value"], row["value_std"]) == (row["reference"], row["reference_std"]) for row in rows)
+    reference = figures["validation"]["reference"]
+    assert reference["loss"] == figures["validation"]["loss"]
+    assert (reference["excess"], reference["excess_error"]) == (0, 0)
 
 
-def test_the_exact_field_is_fitted_to_training_data_and_drawn_with_the_recipes_sampler(finished):
-    # By hand: n Euler steps with the exact field give mean + factor x0, see tests/evaluation/test_exact.py.
+def test_the_exact_field_draws_with_the_recipes_sampler_from_the_noise_of_the_samples(finished):
     figures = {m["name"]: m["per_class"] for m in finished.summary()["evaluation"]["metrics"]}
     model = finished.model()
-    everything = model.dataset("train").batch(np.arange(64))
+    field, labels = model.reference_field().field, torch.arange(4).repeat_interleave(4)
+    x = source_noise(0, sample_rows(labels.numpy()), (1, 8, 8))
+    for k in range(4):  # Euler, by hand
+        x = x + field(x, torch.full((16,), k / 4), labels) / 4
     held_out = model.dataset("held_out").batch(np.arange(16))
-    x0 = source_noise(key(0, "evaluation") % 2**63, sample_rows(range(4), 4), (1, 8, 8))
     for label in range(4):
-        fitted, real = everything.x1[everything.condition == label], held_out.x1[label::4]
-        std = class_residual_std({"": fitted})
-        slopes = [(t * std**2 - (1 - t)) / (t**2 * std**2 + (1 - t) ** 2) for t in (0, 0.25, 0.5, 0.75)]
-        generated = fitted.mean(dim=0) + math.prod(1 + c / 4 for c in slopes) * x0[label::4]
-        ratio = class_residual_std({"": generated}) / class_residual_std({"": real})
+        generated, real = x[labels == label], held_out.x1[label::4]
+        ratio = (generated.var(dim=0).mean() / real.var(dim=0).mean()).sqrt().item()
         rmse = (generated.mean(dim=0) - real.mean(dim=0)).square().mean().sqrt().item()
         # float32 states of size 4, four steps: errors of some 1e-6, relative to deviations of 0.01 and more.
-        assert figures["residual_std_ratio"][str(label)]["exact"] == pytest.approx(ratio, rel=1e-3)
-        assert figures["class_mean_rmse"][str(label)]["exact"] == pytest.approx(rmse, rel=1e-3)
+        assert figures["residual_std_ratio"][str(label)]["reference"] == pytest.approx(ratio, rel=1e-3)
+        assert figures["class_mean_rmse"][str(label)]["reference"] == pytest.approx(rmse, rel=1e-3)
 
 
-def test_under_guidance_there_is_no_exact_field(finished):
+def test_under_guidance_only_the_validation_has_the_exact_field(finished):
     figures = gt.load_model(finished.path, ["sample.guidance=2.0"]).evaluate()
-    assert [metric["exact"] for metric in figures["metrics"]] == [None] * 3
+    assert figures["reference"] is None
+    assert [metric["reference"] for metric in figures["metrics"]] == [None] * 3
+    assert figures["validation"]["reference"]["name"] == "exact field"
+
+
+def test_what_compares_on_one_path_only_names_its_path(finished):
+    for event in ("step", "epoch", "validation"):
+        assert {record["path"] for record in finished.records(event)} == {"linear"}
+    assert finished.summary()["evaluation"]["validation"]["path"] == "linear"
+    assert finished.directory.status()["path"] == "linear"
 
 
 def test_a_class_has_the_same_samples_whichever_classes_are_drawn_beside_it(finished):
@@ -297,6 +322,18 @@ def test_the_report_can_be_drawn_again(finished):
     assert (directory.images / "samples.png").exists()
     assert (directory.images / "trajectory.gif").exists()
     assert {file.name: file.read_bytes() for file in files[1::-1]} == before
+
+
+def test_an_evaluation_by_an_earlier_version_is_left_out_of_the_page(tmp_path):
+    run = gt.run(smoke("train.steps=2", "train.warmup_steps=0"), tmp_path)
+    records = [
+        {name: value for name, value in record.items() if record["event"] != "evaluation" or name != "reference"}
+        for record in run.records()
+    ]
+    run.directory.metrics.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert "Generated against real samples" not in run.report().read_text()
+    gt.resume(run.path)
+    assert "Generated against real samples" in run.directory.report.read_text()
 
 
 def test_ctrl_c_after_the_training_says_how_to_go_on(finished, tmp_path, monkeypatch):

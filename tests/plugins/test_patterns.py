@@ -95,4 +95,5 @@ def test_another_number_of_classes_is_an_error():
 def test_defaults_are_the_stated_ones():
     spec = PatternsConfig().spec()
     assert (spec.shape, spec.condition, spec.value_range) == ((4, 32, 32), Labels(4), (-1.0, 1.0))
+    assert spec.colormap == "viridis"
     assert (PatternsConfig().num_samples, PatternsConfig().noise_level) == (2000, 0.05)

@@ -5,15 +5,16 @@ from PIL import Image
 
 from gentoolkit.report.animation import (
     CELL,
+    COLORS,
     COLUMNS,
     FRAME_MS,
     GAP,
     LAST_FRAME_MS,
     LINE,
     MAX_FRAMES,
-    VIRIDIS,
     trajectory_gif,
 )
+from gentoolkit.report.looks import Look
 
 
 def states(steps, n=4, shape=(4, 32, 32)):
@@ -30,9 +31,9 @@ def frames(path):
             yield np.asarray(gif.convert("RGB")).astype(int), gif.info
 
 
-def draw(path, array, labels=None):
+def draw(path, array, labels=None, look=None):
     times = np.linspace(0, 1, len(array)).tolist()
-    return trajectory_gif(array, times, labels or [str(k) for k in range(array.shape[1])], path)
+    return trajectory_gif(array, times, labels or [str(k) for k in range(array.shape[1])], path, look or Look())
 
 
 def test_every_state_is_a_frame_and_the_last_one_stays(tmp_path):
@@ -52,8 +53,8 @@ def test_tiles_show_channel_0_in_viridis_over_the_range_of_the_last_frame(tmp_pa
         assert picture.shape == (LINE + CELL + LINE + GAP // 2, GAP + 4 * (CELL + GAP), 3)
         for i in range(4):
             level = ((array[k, i, 0] - low[i]) / (high[i] - low[i])).clip(0, 1)
-            # The palette has VIRIDIS steps, so rounding to them is all that may differ.
-            exact = colormaps["viridis"]((level * (VIRIDIS - 1)).round() / (VIRIDIS - 1), bytes=True)[..., :3]
+            # The palette has COLORS steps, so rounding to them is all that may differ.
+            exact = colormaps["viridis"]((level * (COLORS - 1)).round() / (COLORS - 1), bytes=True)[..., :3]
             left = GAP + i * (CELL + GAP)
             tile = picture[LINE : LINE + CELL, left : left + CELL]
             assert (tile == exact.astype(int).repeat(scale, 0).repeat(scale, 1)).all()
@@ -101,3 +102,14 @@ def test_states_without_numbers_or_range_are_drawn(tmp_path, value):
 def test_other_shapes_give_no_gif(tmp_path, shape):
     assert not draw(tmp_path / "a.gif", np.zeros(shape))
     assert not (tmp_path / "a.gif").exists()
+
+
+def test_images_of_one_channel_are_grey_and_of_three_in_color_over_the_declared_range(tmp_path):
+    ramp = np.linspace(-1.5, 1.5, 16).reshape(4, 4)
+    for name, channels in {"grey": [ramp], "color": [ramp, ramp.T, -ramp]}.items():
+        array = np.stack([np.stack(channels)[None]] * 2)
+        draw(tmp_path / f"{name}.gif", array, look=Look(value_range=(-1.0, 1.0)))
+        picture, _ = next(frames(tmp_path / f"{name}.gif"))
+        exact = ((np.stack(channels * 3)[:3].transpose(1, 2, 0) + 1) / 2).clip(0, 1) * 255
+        tile = picture[LINE : LINE + CELL : CELL // 4, GAP : GAP + CELL : CELL // 4]
+        assert np.abs(tile - exact).max() <= 2  # steps of 255 / 239 between greys; each of the 16 colors is a palette's

@@ -10,11 +10,13 @@ from gentoolkit.report.page import (
     Figure,
     MetricTable,
     Picture,
+    ReferenceLoss,
     ReportData,
     Validation,
     duration,
     flatten,
     number,
+    plus_minus,
     time_bars,
     write_report,
 )
@@ -57,29 +59,46 @@ def picture(tmp_path):
     return path
 
 
+def row(value, floor, reference=None, std=0.001):
+    stds = {"value_std": std, "floor_std": None, "reference_std": std}
+    return {"value": value, "floor": floor, "reference": reference} | stds
+
+
 def full(picture: Path, word="calm"):
     """A page with everything on it, and a word in every place that takes text."""
     return ReportData(
         name=f"run {word}",
         status=f"stopped {word}",
         figures=(
-            Figure(f"figure {word}", 0.0612345, f"why {word}", {f"best {word}": 0.0590001, f"floor {word}": 0.01}),
+            Figure(
+                f"figure {word}",
+                0.0612345,
+                f"why {word}",
+                0.00031,
+                {f"best {word}": (0.0590001, 0.002), f"floor {word}": (0.01, None)},
+            ),
         ),
         metrics=(
             MetricTable(
                 f"metric {word}",
                 0.0,
-                0.0277,
-                0.0148,
                 {
-                    f"class {word}": {"value": 0.0254, "floor": 0.0139, "exact": 0.0203},
-                    "b": {"value": None, "floor": 0.0157, "exact": None},
+                    f"class {word}": row(0.0254, 0.0139, 0.0203),
+                    "b": row(None, 0.0157, None),
                 },
+                {"mean": row(0.0277, 0.0148, 0.0204), "pooled": row(0.02, 0.01, 0.015)},
                 f"measures {word}",
-                0.0204,
+                f"best {word}",
             ),
         ),
-        validation=Validation(0.0712, [0.25, None, 0.5], 0.0491, [0.2, 0.3, 0.4]),
+        note=f"note {word}",
+        reference=f"what best is, {word}",
+        validation=Validation(
+            0.0712,
+            [0.25, None, 0.5],
+            f"path {word}",
+            ReferenceLoss(f"best {word}", f"so {word}", 0.0491, [0.2, 0.3, 0.4], 0.0221, 0.0013),
+        ),
         pictures=(Picture(picture, f"title {word}", f"alt {word}", f"caption {word}"),),
         recipe=f"name: {word}\n  key: value",
         provenance={f"key {word}": f"value {word}", "versions": {"torch": "2.13"}},
@@ -127,21 +146,24 @@ def test_everything_is_on_the_page(tmp_path, picture):
     for words in [
         "run calm",
         "stopped calm",
-        "figure calm 0.06123 best calm 0.05900 floor calm 0.01000 why calm",
+        "figure calm 0.0612 ± 0.0003 best calm 0.059 ± 0.002 floor calm 0.01000 why calm",
         "title calm",
         "caption calm",
         "metric calm",
-        "measures calm The optimum, with ever more samples, is 0.",
-        "The exact field is what a perfect network would score here",
-        "class generated exact field floor",
-        "class calm 0.0254 0.0203 0.0139",
-        "b not finite not finite 0.0157",
-        "mean 0.0277 0.0204 0.0148",
-        "0.07120 , where 0.04910 is the optimum",
+        "measures calm Two equal distributions score 0, given enough samples.",
+        "A value below the floor does not mean better than real: a generator whose samples vary too little",
+        "Differences smaller than that mean nothing. note calm",
+        "best calm: what best is, calm",
+        "class generated best calm floor",
+        "class calm 0.0254 ± 0.0010 0.0203 ± 0.0010 0.01390",
+        "b not finite not finite 0.01570",
+        "mean 0.0277 ± 0.0010 0.0204 ± 0.0010 0.01480 pooled 0.0200 ± 0.0010 0.0150 ± 0.0010 0.01000",
+        "on the path calm path: 0.07120",
+        "best calm: so calm Its loss on the same samples, times and noise is 0.04910 ;",
+        "the network's is 0.0221 ± 0.0013 above it",
         "0.0 – 0.3 0.2500 0.2000 0.050",
         "0.7 – 1.0 0.5000 0.4000 0.10",
-        "(π/2)·s",
-        "few steps shrinks the deviation",
+        "few steps reduces the variation",
         "training calm 3 min 33 s",
         "key calm value calm",
         "versions.torch 2.13",
@@ -183,33 +205,52 @@ def test_what_is_not_known_is_left_out(tmp_path):
     assert parsed.text == "early · gentoolkit early stopped at step 3"
 
 
-def test_without_an_optimum_the_loss_stands_alone(tmp_path):
+def test_without_a_reference_the_loss_stands_alone(tmp_path):
     _, parsed = page(tmp_path, ReportData("a", "finished", validation=Validation(None, [0.5, None])))
     assert "not finite" in parsed.text
-    assert "optimum" not in parsed.text
+    assert "on the linear path" in parsed.text
+    assert "excess" not in parsed.text
     assert "None" not in parsed.text
 
 
-def test_without_an_exact_field_there_is_no_column(tmp_path):
-    rows = {"0": {"value": 0.5, "floor": 0.25, "exact": None}, "1": {"value": 0.125, "floor": 0.0625}}
-    _, parsed = page(tmp_path, ReportData("a", "finished", metrics=(MetricTable("m", 0.0, 0.3125, 0.156, rows),)))
-    assert "exact" not in parsed.text
-    assert "class generated floor 0 0.500 0.250 1 0.125 0.0625 mean 0.312 0.156" in parsed.text
+def test_without_a_reference_field_there_is_no_column(tmp_path):
+    rows, totals = {"0": row(0.5, 0.25, std=None), "1": row(0.125, 0.0625, std=None)}, {"mean": row(0.3125, 0.156)}
+    _, parsed = page(tmp_path, ReportData("a", "finished", metrics=(MetricTable("m", 0.0, rows, totals),)))
+    assert "perfect network" not in parsed.text
+    assert "class generated floor 0 0.5000 0.2500 1 0.1250 0.06250 mean 0.3125 ± 0.0010 0.1560" in parsed.text
 
 
 def test_a_diverged_run_still_has_a_page(tmp_path):
-    empty = {"all": {"value": None, "floor": None}}
     data = ReportData(
         "a",
         "stopped",
         figures=(Figure("loss", None),),
-        metrics=(MetricTable("m", 1.0, None, None, empty),),
-        validation=Validation(None, [None, None], 0.1, [0.1, 0.1]),
+        metrics=(MetricTable("m", 1.0, {"all": row(None, None)}),),
+        validation=Validation(None, [None, None], "linear", ReferenceLoss("b", "", 0.1, [0.1, 0.1], None, None)),
     )
     _, parsed = page(tmp_path, data)
     assert "loss not finite" in parsed.text
     assert "all not finite not finite" in parsed.text
-    assert parsed.all("tfoot") == []  # one class needs no mean
+    assert "not finite above it" in parsed.text
+    assert parsed.all("tfoot") == []  # one group needs no mean
+
+
+@pytest.mark.parametrize(
+    ("value", "std", "shown"),
+    [
+        (0.01904, 0.00021, "0.0190 ± 0.0002"),
+        (0.01904, 0.00018, "0.01904 ± 0.00018"),
+        (0.707, 0.0976, "0.71 ± 0.10"),
+        (17.4, 2.2, "17 ± 2"),
+        (17.4, 22.0, "17 ± 22"),
+        (0.5, 0.0, "0.5000"),
+        (0.5, None, "0.5000"),
+        (None, 0.1, "not finite"),
+        (math.inf, 0.1, "not finite"),
+    ],
+)
+def test_a_number_is_shown_as_far_as_it_is_known(value, std, shown):
+    assert plus_minus(value, std) == shown
 
 
 def test_a_picture_that_is_gone_is_named(tmp_path):
@@ -255,7 +296,7 @@ def test_nested_data_become_lines():
 
 def test_time_is_cut_into_equal_parts():
     bars = time_bars(Validation(1.0, [0.1, 0.2, None, 0.4]))
-    assert [(bar.start, bar.end, bar.loss, bar.optimum) for bar in bars] == [
+    assert [(bar.start, bar.end, bar.loss, bar.reference) for bar in bars] == [
         (0.0, 0.25, 0.1, None),
         (0.25, 0.5, 0.2, None),
         (0.5, 0.75, None, None),

@@ -7,17 +7,21 @@ import torch
 from matplotlib import colormaps
 from PIL import Image
 
+from gentoolkit.report.looks import Look
 from gentoolkit.report.pictures import (
     CELL,
+    CLASSES,
     GAP,
     LEFT,
     MARK,
     MAX_CLASSES,
     MAX_GENERATED,
+    NOISE,
     TOP,
     loss_curve,
     moving_mean,
     sample_grid,
+    trajectory_paths,
 )
 
 
@@ -66,7 +70,7 @@ def test_columns_show_a_real_sample_above_generated_ones(tmp_path):
 
 def test_a_single_class_is_a_row(tmp_path):
     real, generated = sets(["all"], n=2, shape=(1, 6, 10))
-    assert sample_grid(real, generated, tmp_path / "grid.png")
+    assert sample_grid(real, generated, tmp_path / "grid.png", Look("viridis"))
     picture = pixels(tmp_path / "grid.png")
     assert picture.shape == (TOP + 6 * 19 + GAP, LEFT + 3 * (10 * 19 + GAP), 3)  # 19 = round(CELL / 10)
     assert_panel(picture, 0, 0, expected_colours(real["all"][0], real["all"][0]))
@@ -105,21 +109,74 @@ def test_samples_without_numbers_and_odd_names_are_drawn(tmp_path):
     assert sample_grid(*sets(["$x^{$"], shape=(2,)), tmp_path / "points.png")
 
 
-def curve(path, optimum=None, *, validations=(), extra=(), losses=(2.0, 1.0, 0.5, 0.4)):
+def first_tile(path, height, width):
+    scale = CELL // max(height, width)
+    return pixels(path)[TOP : TOP + height * scale : scale, LEFT : LEFT + width * scale : scale]
+
+
+def test_images_of_one_channel_are_grey_and_of_three_in_color_over_the_declared_range(tmp_path):
+    ramp = torch.linspace(-1.5, 1.5, 16).reshape(4, 4)
+    for channels in ([ramp], [ramp, ramp.T, -ramp]):
+        image = {"0": torch.stack(channels)[None]}
+        assert sample_grid(image, image, tmp_path / "grid.png", Look(value_range=(-1.0, 1.0)))
+        exact = ((torch.stack(channels * 3)[:3] + 1) / 2).clamp(0, 1).permute(1, 2, 0) * 255
+        assert np.abs(first_tile(tmp_path / "grid.png", 4, 4) - exact.numpy()).max() <= 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_data_with_a_colormap_is_no_image_whatever_its_channels(tmp_path, channels):
+    real, generated = sets(["0"], shape=(channels, 4, 4))
+    assert sample_grid(real, generated, tmp_path / "grid.png", Look("viridis", (-1.0, 1.0)))
+    assert_panel(pixels(tmp_path / "grid.png"), 0, 0, expected_colours(real["0"][0], real["0"][0]))
+
+
+def test_images_without_a_range_take_that_of_a_real_sample(tmp_path):
+    real, generated = sets(["0"], shape=(3, 4, 4))
+    assert sample_grid(real, generated, tmp_path / "grid.png")
+    image = real["0"][0]
+    exact = ((image - image.min()) / (image.max() - image.min())).permute(1, 2, 0) * 255
+    assert np.abs(first_tile(tmp_path / "grid.png", 4, 4) - exact.numpy()).max() <= 1
+
+
+def ways(n=6, steps=5, dims=2):
+    start = np.random.default_rng(1).normal(size=(n, dims))
+    return np.stack([(1 - t) * start + 2 * t for t in np.linspace(0, 1, steps)])
+
+
+@pytest.mark.parametrize("dims", [1, 2, 5])
+def test_the_paths_of_points_are_drawn_in_the_colors_of_their_classes(tmp_path, dims):
+    labels = ["0", "1"] * 3
+    assert trajectory_paths(ways(dims=dims), np.linspace(0, 1, 5), labels, tmp_path / "a.png")
+    assert all(has_colour(tmp_path / "a.png", color) for color in (NOISE, *CLASSES[:2]))
+    assert not has_colour(tmp_path / "a.png", CLASSES[2])
+    trajectory_paths(ways(dims=dims), np.linspace(0, 1, 5), labels, tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_paths_without_numbers_are_drawn_and_other_shapes_are_not(tmp_path):
+    bad = ways()
+    bad[2:, 0] = np.nan
+    assert trajectory_paths(bad, np.linspace(0, 1, 5), ["$x^{$"] * 6, tmp_path / "a.png")
+    for shape in ((3, 2), (3, 2, 1, 4, 4), (0, 2, 2), (3, 0, 2)):
+        assert not trajectory_paths(np.zeros(shape), np.zeros(shape[0]), ["all"] * shape[1], tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
+
+
+def curve(path, reference=None, *, validations=(), extra=(), losses=(2.0, 1.0, 0.5, 0.4)):
     steps = [{"event": "step", "step": k + 1, "loss": loss} for k, loss in enumerate(losses)]
     validations = [{"event": "validation", "step": step, "loss": loss} for step, loss in validations]
-    return loss_curve([*extra, *steps, *validations], optimum, path)
+    return loss_curve([*extra, *steps, *validations], reference, path)
 
 
 def has_colour(path, colour):
     return (pixels(path) == [int(colour[i : i + 2], 16) for i in (1, 3, 5)]).all(axis=-1).any()
 
 
-def test_the_curve_shows_validations_and_the_optimum_where_there_are_any(tmp_path):
+def test_the_curve_shows_validations_and_the_reference_where_there_are_any(tmp_path):
     plain, validated, best = tmp_path / "plain.png", tmp_path / "validated.png", tmp_path / "best.png"
     assert curve(plain)
     assert curve(validated, validations=[(4, 0.45)])
-    assert curve(best, 0.3)
+    assert curve(best, ("exact field", 0.3))
     assert not has_colour(plain, MARK)
     assert has_colour(validated, MARK)
     assert plain.read_bytes() != best.read_bytes()
@@ -136,7 +193,7 @@ def test_what_can_not_be_drawn_is_left_out(tmp_path):
     curve(tmp_path / "a.png")
     curve(tmp_path / "b.png", extra=extra)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    assert not loss_curve(extra, 0.1, tmp_path / "none.png")
+    assert not loss_curve(extra, ("exact field", 0.1), tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
 
 
@@ -154,7 +211,7 @@ def test_the_moving_mean_of_a_line_follows_it_but_at_the_end():
 
 def test_equal_input_gives_equal_files_without_a_maker_or_a_date(tmp_path):
     for name in ("a", "b"):
-        curve(tmp_path / f"{name}-curve.png", 0.3)
+        curve(tmp_path / f"{name}-curve.png", ("exact field", 0.3))
         sample_grid(*sets(["0", "1"]), tmp_path / f"{name}-grid.png")
     for kind in ("curve", "grid"):
         assert (tmp_path / f"a-{kind}.png").read_bytes() == (tmp_path / f"b-{kind}.png").read_bytes()
@@ -166,7 +223,7 @@ def test_importing_is_cheap_and_drawing_needs_no_pyplot(tmp_path):
     code = f"""
 import sys, gentoolkit.report as report
 assert not {{"torch", "matplotlib", "PIL"}} & set(sys.modules), "imported at once"
-report.loss_curve([{{"event": "step", "step": 1, "loss": 1.0}}], 0.5, {str(tmp_path / "curve.png")!r})
+report.loss_curve([{{"event": "step", "step": 1, "loss": 1.0}}], ("exact field", 0.5), {str(tmp_path / "curve.png")!r})
 assert "matplotlib.pyplot" not in sys.modules, "pyplot"
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

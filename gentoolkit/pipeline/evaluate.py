@@ -1,0 +1,136 @@
+"""The evaluation of a trained model: validation loss and metrics, each beside what it can be compared with."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gentoolkit import evaluation
+from gentoolkit.api import Config, Labels
+from gentoolkit.devices import choose_precision
+from gentoolkit.evaluation import Groups, Reference
+from gentoolkit.evaluation.metrics import finite
+from gentoolkit.paths import Field
+from gentoolkit.protocols import Dataset, Metric
+from gentoolkit.sampling import Samples, sample_rows, source_noise
+
+if TYPE_CHECKING:
+    from gentoolkit.pipeline.model import Model
+
+
+def evaluate_model(model: Model, drawn: Samples | None = None) -> dict[str, Any]:
+    """Return validation loss and metrics against held-out data, beside floor and reference field, as plain JSON data.
+
+    The generated samples are those that `Model.sample` draws, as many of each class as are needed; of these, `drawn`
+    are at hand. The reference field's samples start from the same noise. Under guidance, which aims at another
+    distribution than that of the data, it draws none.
+    """
+    settings, guidance = model.recipe.evaluate, model.recipe.sample.guidance
+    held_out, reference = model.dataset("held_out"), reference_field(model)
+    groups = held_out_groups(model, held_out)
+    compared = reference if guidance == 1 or model.spec.condition is None else None
+    results = evaluation.evaluate(
+        _metrics(model),
+        groups,
+        held_out.batch(groups.real).x1,
+        _generate(model, held_out, groups, drawn=drawn),
+        held_out.batch(groups.floor).x1,
+        _generate(model, held_out, groups, compared.field) if compared else None,
+        resamples=settings.resamples,
+        seed=model.recipe.seed,
+    )
+    return {
+        "step": model.step,
+        "validation": _validation(model, reference),
+        "reference": compared and {"name": compared.name, "explanation": compared.explanation},
+        "metrics": [
+            {**result.to_dict(), "explanation": explanation(part.config)}
+            for result, part in zip(results, model.recipe.metrics, strict=True)
+        ],
+        "samples": sum(map(len, groups.pooled)),
+        "samples_per_class": settings.per_class if groups.per_class else None,
+        "left_out": dict(groups.left_out),
+        "sample_precision": choose_precision(model.recipe.sample.precision, model.device),
+    }
+
+
+def held_out_groups(model: Model, held_out: Dataset) -> Groups:
+    """Return the held-out samples that the metrics take; raise UsageError where there are too few."""
+    settings, condition = model.recipe.evaluate, model.spec.condition
+    classes = range(condition.num_classes) if isinstance(condition, Labels) else None
+    return evaluation.choose_groups(held_out, settings.per_class, settings.samples, classes, model.recipe.seed)
+
+
+def reference_field(model: Model) -> Reference | None:
+    """Return the field to hold the model against, where there is one; pairs have none."""
+    spec = model.spec
+    if spec.paired:
+        return None
+    num_classes = spec.condition.num_classes if isinstance(spec.condition, Labels) else 1
+    return evaluation.reference_field(
+        model.dataset("train"),
+        num_classes,
+        gaussian=spec.gaussian,
+        seed=model.recipe.seed,
+        path=model.field().path,
+    )
+
+
+def _generate(
+    model: Model, held_out: Dataset, groups: Groups, field: Field | None = None, drawn: Samples | None = None
+) -> Tensor:
+    """Return a sample for each row of `groups.real`, with its condition, and for pairs from its x0."""
+    batch, seed = held_out.batch(groups.real), model.sample_seed
+    labels = batch.condition if isinstance(model.spec.condition, Labels) else None
+    rows = sample_rows(np.zeros(len(batch), dtype=np.int64) if labels is None else labels.numpy())
+    x0 = source_noise(seed, rows, model.spec.shape) if batch.x0 is None else batch.x0
+    at_hand: dict[int, Tensor] = {}
+    # A row says which sample it is only where nothing else of it comes from the held-out data.
+    if drawn is not None and drawn.seed == seed and labels is batch.condition and batch.x0 is None:
+        at_hand = dict(zip(drawn.rows.tolist(), drawn.x1, strict=True))
+    missing = np.array([row not in at_hand for row in rows.tolist()])
+    if missing.any():
+        condition = None if batch.condition is None else batch.condition[missing]
+        fresh = model.draw(x0[missing], condition, rows[missing], seed, field=field)
+        at_hand |= dict(zip(fresh.rows.tolist(), fresh.x1, strict=True))
+    return torch.stack([at_hand[row] for row in rows.tolist()])
+
+
+def _validation(model: Model, reference: Reference | None) -> dict[str, Any]:
+    """Return the validation loss, and that of the reference field on the same samples, times and noise."""
+    found = model.validate()
+    values = {**found.to_dict(), "samples": len(found.errors), "reference": None}
+    if reference is None:
+        return values
+    best = model.validate(reference.field)
+    excess, error = found.excess_over(best)
+    return values | {
+        "reference": {
+            "name": reference.name,
+            "explanation": reference.explanation,
+            "loss": finite(best.loss),
+            "loss_by_t": [finite(loss) for loss in best.loss_by_t],
+            "excess": finite(excess),
+            "excess_error": finite(error),
+        }
+    }
+
+
+def _metrics(model: Model) -> Mapping[str, Callable[[], Metric]]:
+    def builder(entry: Any, config: Any) -> Callable[[], Metric]:
+        return lambda: entry.build(config)
+
+    parts = model.recipe.metrics
+    names = [part.type for part in parts]
+    unique = [name if names.count(name) == 1 else f"{name} {i + 1}" for i, name in enumerate(names)]
+    return {name: builder(part.entry, part.config) for name, part in zip(unique, parts, strict=True)}
+
+
+def explanation(config: Config) -> str:
+    """Return the first paragraph of the config's docstring, in one line."""
+    return " ".join((inspect.getdoc(type(config)) or "").split("\n\n")[0].split())
