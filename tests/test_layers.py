@@ -19,7 +19,19 @@ PLUGINS = ROOT / "plugins"
 #: From the bottom up. A module imports from lower layers; a row is a layer, whose modules don't know each other.
 #: Two exceptions: the ground floor (the first row), and a package's own modules.
 LAYERS = (
-    {"errors", "protocols", "paths", "settings", "randomness", "devices", "interrupts", "distributions", "verbs"},
+    {
+        "errors",
+        "protocols",
+        "paths",
+        "settings",
+        "randomness",
+        "devices",
+        "interrupts",
+        "distributions",
+        "verbs",
+        "safefiles",
+        "records",
+    },
     {"api"},
     {"registry", "rundir"},
     {"plugins", "provenance"},

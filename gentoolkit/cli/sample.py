@@ -36,10 +36,11 @@ def command(
     """
     labels = parse_classes(classes)
     from gentoolkit.pipeline import load_model
-    from gentoolkit.pipeline.outputs import choose_file, save_samples
+    from gentoolkit.pipeline.outputs import reserved_file, save_samples
 
-    model, file = load_model(run, overrides), choose_file(run, out)
-    files = save_samples(model, model.sample(per_class, labels, seed), file)
+    model = load_model(run, overrides)
+    with reserved_file(run, out) as file:
+        files = save_samples(model, model.sample(per_class, labels, seed), file)
     result = {name: str(file) for name, file in files.items()}
     write_result(result, as_json, lambda: click.echo("\n".join(result.values())))
 

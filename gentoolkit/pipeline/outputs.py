@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import safetensors.torch
 
 from gentoolkit.api import Labels
-from gentoolkit.errors import UsageError, listing, writing_failed
+from gentoolkit.errors import GentoolError, UsageError, listing, writing_failed
 from gentoolkit.evaluation import group_by_class
 from gentoolkit.pipeline.model import Model
 from gentoolkit.recipe import Recipe, dump_recipe
@@ -21,39 +25,76 @@ from gentoolkit.report import (
     ReportData,
     Validation,
     loss_curve,
+    report_page,
     sample_grid,
     trajectory_gif,
-    write_report,
 )
 from gentoolkit.rundir import RunDir
+from gentoolkit.safefiles import SafePath
 from gentoolkit.sampling import Samples
 from gentoolkit.training import is_checkpoint
 
 LOSS, GRID, TRAJECTORY = "loss.png", "samples.png", "trajectory.gif"
 
 
-def choose_file(source: Path, out: Path | None) -> Path:
-    """Return where samples of a run or checkpoint go: `out`, or the first free `samples/sample-N` of the run.
+@contextmanager
+def reserved_file(source: Path, out: Path | None) -> Iterator[SafePath]:
+    """Reserve where samples of a run or checkpoint go: `out`, or the first free `samples/sample-N` of the run.
+
+    The file is made at once, so that of several commands each has its own, and deleted where the block fails.
 
     Raises:
         UsageError: `out` is no `.safetensors` file, it or its picture exists, or there is no run to write into.
     """
-    if out is not None:
-        if out.suffix != ".safetensors":
-            raise UsageError(f"{str(out)!r} is no .safetensors file; the picture goes beside it")
-        if taken := [str(file) for file in (out, out.with_suffix(".png")) if file.exists()]:
+    file = _reserve(out) if out is not None else _reserve_in_run(source)
+    try:
+        yield file
+    except BaseException:
+        with suppress(OSError):
+            file.remove()
+        raise
+
+
+def _reserve(out: Path) -> SafePath:
+    if out.suffix != ".safetensors":
+        raise UsageError(f"{str(out)!r} is no .safetensors file; the picture goes beside it")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        file = SafePath(out.parent) / out.name
+        if taken := [str(found) for found in (file, _picture_of(file)) if found.exists()]:
             raise UsageError(f"{listing(taken)} exists; nothing is overwritten, choose another --out")
-        return out
+        file.create()
+    except FileExistsError:
+        raise UsageError(f"{str(out)!r} exists; nothing is overwritten, choose another --out") from None
+    except OSError as error:
+        raise writing_failed(error, f"can't write {str(out)!r}, choose another --out") from error
+    return file
+
+
+def _reserve_in_run(source: Path) -> SafePath:
     run = RunDir(source.absolute().parent.parent if is_checkpoint(source) else source)
-    if not run.resolved.is_file():
+    if not run.inside(run.resolved).is_file():
         raise UsageError(f"{str(source)!r} lies in no run; say with --out where the samples go")
-    number = 1
-    while (run.samples / f"sample-{number}.safetensors").exists():
-        number += 1
-    return run.samples / f"sample-{number}.safetensors"
+    samples = run.inside(run.samples)
+    try:
+        with suppress(FileExistsError):
+            samples.make_folder()
+        for number in count(1):
+            file = samples / f"sample-{number}.safetensors"
+            if not _picture_of(file).exists():
+                with suppress(FileExistsError):
+                    file.create()
+                    return file
+    except OSError as error:
+        raise writing_failed(error, f"can't write into {samples}, say with --out where the samples go") from error
+    raise AssertionError("the numbers never end")
 
 
-def save_samples(model: Model, samples: Samples, file: Path) -> dict[str, Path]:
+def _picture_of(file: SafePath) -> SafePath:
+    return file.sibling(f"{file.name.removesuffix('.safetensors')}.png")
+
+
+def save_samples(model: Model, samples: Samples, file: SafePath) -> dict[str, Path]:
     """Write x1, condition and where they come from (as metadata) to `file`, and a picture beside it if there is one.
 
     Returns:
@@ -75,21 +116,30 @@ def save_samples(model: Model, samples: Samples, file: Path) -> dict[str, Path]:
         "guidance": str(recipe.sample.guidance),
     }
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(safetensors.torch.save(tensors, origin))
+        file.write(safetensors.torch.save(tensors, origin))
+        picture = _picture_of(file)
+        drawn = draw_samples(model, samples, picture)
     except OSError as error:
         raise writing_failed(error, f"can't write {str(file)!r}, choose another --out") from error
-    picture = draw_samples(model, samples, file.with_suffix(".png"))
-    return {"samples": file} | ({"picture": picture} if picture.exists() else {})
+    return {"samples": file.path} | ({"picture": picture.path} if drawn else {})
 
 
-def draw_samples(model: Model, samples: Samples, file: Path) -> Path:
-    """Draw the samples below a real one of each class, where there is a picture for their shape; return `file`."""
+def draw_samples(model: Model, samples: Samples, file: SafePath) -> bool:
+    """Draw the samples below a real one of each class; return whether there is a picture for their shape."""
     by_class, real = model.by_class(samples), first_real(model)
     names = [name for name in real if name in by_class]
-    if names:
-        sample_grid({name: real[name] for name in names}, {name: by_class[name] for name in names}, file)
-    return file
+    if not names:
+        return False
+    chosen = {name: real[name] for name in names}, {name: by_class[name] for name in names}
+    return _drawn(file, lambda picture: sample_grid(*chosen, picture))
+
+
+def _drawn(file: SafePath, draw: Callable[[IO[bytes]], bool]) -> bool:
+    """Write a picture as a whole; return whether there was anything to draw."""
+    picture = BytesIO()
+    if drawn := draw(picture):
+        file.write(picture.getvalue())
+    return drawn
 
 
 def first_real(model: Model) -> dict[str, Any]:
@@ -111,12 +161,14 @@ def draw_pictures(directory: RunDir, model: Model, samples: Samples, evaluations
         records.append({"event": "validation", "step": steps[-1], "loss": validations[-1]["loss"]})
     # The validation and the optimum are velocity errors: so is the curve, whatever the objective minimises.
     curve = [{**record, "loss": record.get("velocity_error", record.get("loss"))} for record in records]
-    loss_curve(curve, optimum, directory.images / LOSS)
-    draw_samples(model, samples, directory.images / GRID)
+    images = directory.inside(directory.images)
+    _drawn(images / LOSS, lambda picture: loss_curve(curve, optimum, picture))
+    draw_samples(model, samples, images / GRID)
     # Noise is keyed by index, so these are the first samples of each class again.
     way = model.sample(1, trajectory=True)
     names = list(model.by_class(way)) if way.condition is None or way.condition.ndim > 1 else way.condition.tolist()
-    trajectory_gif(way.trajectory, way.times, [str(name) for name in names], directory.images / TRAJECTORY)
+    labels = [str(name) for name in names]
+    _drawn(images / TRAJECTORY, lambda picture: trajectory_gif(way.trajectory, way.times, labels, picture))
 
 
 def write_page(directory: RunDir, recipe: Recipe) -> Path:
@@ -132,13 +184,22 @@ def write_page(directory: RunDir, recipe: Recipe) -> Path:
         figures=headline(evaluation) if evaluation else (),
         metrics=[_table(metric) for metric in evaluation["metrics"]] if evaluation else (),
         validation=_validation(evaluation["validation"]) if evaluation else None,
-        pictures=[picture for picture in _pictures(directory.images) if picture.path.exists()],
+        pictures=[picture for picture in _pictures(directory.images) if directory.inside(picture.path).is_file()],
         recipe=dump_recipe(recipe),
-        provenance=json.loads(directory.provenance.read_text(encoding="utf-8")),
+        provenance=_origin(directory),
         timing=finished[-1]["seconds"] if finished else {},
     )
-    write_report(directory.report, data)
+    directory.inside(directory.report).write(report_page(data).encode())
     return directory.report
+
+
+def _origin(directory: RunDir) -> dict[str, Any]:
+    """Return the provenance; nothing, with a warning, where it can't be read."""
+    try:
+        return directory.origin()
+    except GentoolError as error:
+        warnings.warn(str(error), stacklevel=2)
+        return {}
 
 
 def headline(evaluation: Mapping[str, Any]) -> list[Figure]:

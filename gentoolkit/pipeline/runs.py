@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -10,14 +9,17 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from gentoolkit import provenance
-from gentoolkit.errors import UsageError
+from gentoolkit.errors import GentoolError, UsageError
 from gentoolkit.pipeline.model import Model
-from gentoolkit.pipeline.outputs import GRID, choose_file, draw_pictures, draw_samples, save_samples, write_page
+from gentoolkit.pipeline.outputs import GRID, draw_pictures, draw_samples, reserved_file, save_samples, write_page
 from gentoolkit.pipeline.progress import Progress, Silent
 from gentoolkit.pipeline.work import Work
 from gentoolkit.plugins import Plugins, load_plugins
-from gentoolkit.recipe import Recipe, dump_recipe, load_recipe, parse_recipe
+from gentoolkit.recipe import Recipe, dump_recipe, parse_recipe
+from gentoolkit.report import MAX_PICTURE
 from gentoolkit.rundir import RunDir
 from gentoolkit.sampling import Samples
 from gentoolkit.training import is_checkpoint, load_checkpoint, newest_checkpoint
@@ -61,7 +63,7 @@ class Run:
             NoCheckpointError: There is none.
         """
         return Model.build(self.recipe).load(
-            load_checkpoint(checkpoint or newest_checkpoint(self.directory.checkpoints))
+            load_checkpoint(checkpoint) if checkpoint else newest_checkpoint(self.directory.checkpoints)
         )
 
     def sample(
@@ -78,19 +80,21 @@ class Run:
         """
         from PIL import Image
 
-        file = self.directory.images / GRID
+        file = self.directory.inside(self.directory.images / GRID)
         if samples is not None:
-            file = draw_samples(self.model(), samples, self.directory.images / "shown.png")
-        if not file.exists():
+            file = file.sibling("shown.png")
+            draw_samples(self.model(), samples, file)
+        if not file.is_file():
             raise UsageError(
                 f"there is no picture: the run is unfinished, or has samples of shape {self.recipe.spec.shape}; "
                 "show(run.sample()) draws one of images and points"
             )
-        return Image.open(BytesIO(file.read_bytes()))
+        return Image.open(BytesIO(file.read(MAX_PICTURE)))
 
     def save(self, samples: Samples, out: Path | None = None) -> dict[str, Path]:
         """Write samples, and a picture of them, to `out` or into the run, and return the files; see `save_samples`."""
-        return save_samples(self.model(), samples, choose_file(self.path, out))
+        with reserved_file(self.path, out) as file:
+            return save_samples(self.model(), samples, file)
 
     def evaluate(self) -> dict[str, Any]:
         """Measure the newest weights again and return the figures; see `Model.evaluate`."""
@@ -164,11 +168,9 @@ def resume(
     refuse_many_processes()
     found = open_run(path, plugins=plugins)
     with found.directory.locked():
-        folder = newest_checkpoint(found.directory.checkpoints)
-        # What `auto` became when the run began holds for all of it, even on another machine.
-        begun = json.loads(found.directory.provenance.read_text(encoding="utf-8"))
-        work = Work.prepare(found.recipe, begun["precision"])
-        work.restore(folder, found.directory)
+        saved = newest_checkpoint(found.directory.checkpoints)
+        work = Work.prepare(found.recipe, begun_precision(found))
+        work.restore(saved, found.directory)
         origin = provenance.collect(
             found.recipe.text,
             found.recipe.seed,
@@ -182,6 +184,20 @@ def resume(
     return found
 
 
+def begun_precision(run: Run) -> str:
+    """Return what `train.precision` was when the run began: `auto` stays what it became, even on another machine.
+
+    Raises:
+        GentoolError: It was `auto`, and the run's provenance does not say what it became.
+    """
+    if run.recipe.train.precision != "auto":
+        return run.recipe.train.precision
+    precision = run.directory.origin().get("precision")
+    if precision not in ("fp32", "bf16"):
+        raise GentoolError(f"{run.directory.provenance}: precision is {precision!r}, expected 'fp32' or 'bf16'")
+    return str(precision)
+
+
 def open_run(path: os.PathLike[str] | str, *, plugins: Plugins | None = None) -> Run:
     """Return the run at `path`, e.g. `runs/dit_flow-1`.
 
@@ -190,7 +206,7 @@ def open_run(path: os.PathLike[str] | str, *, plugins: Plugins | None = None) ->
     """
     plugins = plugins or load_plugins()
     directory = RunDir.open(path)
-    recipe = load_recipe(directory.resolved, registry=plugins.registry)
+    recipe = parse_recipe(directory.resolved_text(), str(directory.resolved), registry=plugins.registry)
     return Run(directory, recipe, plugins)
 
 
@@ -210,9 +226,14 @@ def load_model(path: os.PathLike[str] | str, overrides: Sequence[str] = (), *, p
     for override in overrides:
         if override.split("=")[0].split(".")[0] not in CHANGEABLE:
             raise UsageError(f"{override!r} can't be changed after the training; what can: {', '.join(CHANGEABLE)}")
-    folder = path if is_checkpoint(path) else newest_checkpoint(RunDir.open(path).checkpoints)
-    checkpoint = load_checkpoint(folder)
-    recipe = parse_recipe(checkpoint.numbers["recipe"], f"{folder}", overrides, registry=plugins.registry)
+    if is_checkpoint(path):
+        checkpoint, source = load_checkpoint(path), path
+    else:
+        root = RunDir.open(path).checkpoints
+        checkpoint = newest_checkpoint(root)
+        source = root / f"step-{checkpoint.step}"
+    text = checkpoint.number("recipe", TypeAdapter(str).validate_python)
+    recipe = parse_recipe(text, str(source), overrides, registry=plugins.registry)
     return Model.build(recipe).load(checkpoint)
 
 

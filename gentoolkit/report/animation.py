@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +20,7 @@ COLUMNS, MAX_FRAMES = 8, 60
 FRAME_MS, LAST_FRAME_MS = 90, 1200
 
 
-def trajectory_gif(frames: ArrayLike, times: Sequence[float], labels: Sequence[str], path: Path) -> bool:
+def trajectory_gif(frames: ArrayLike, times: Sequence[float], labels: Sequence[str], path: Path | IO[bytes]) -> bool:
     """Write samples on their way from noise to data, channel 0 in viridis, with t in the lower left corner.
 
     The colours of a sample span the values of its last frame. Of long trajectories at most `MAX_FRAMES` frames are
@@ -29,7 +30,7 @@ def trajectory_gif(frames: ArrayLike, times: Sequence[float], labels: Sequence[s
         frames: The states, (T, N, C, H, W).
         times: Their times, (T,).
         labels: What each of the N samples is called, e.g. its class.
-        path: The GIF file to write.
+        path: The GIF file to write, or one that is open.
 
     Returns:
         False where the states are not (T, N, C, H, W).
@@ -85,7 +86,7 @@ def _palette() -> list[int]:
     return [int(value) for value in np.concatenate([viridis, greys]).ravel()]
 
 
-def _write(pages: Sequence[NDArray[np.uint8]], path: Path) -> None:
+def _write(pages: Sequence[NDArray[np.uint8]], path: Path | IO[bytes]) -> None:
     from PIL import Image
 
     palette, images = _palette(), [Image.fromarray(page) for page in pages]

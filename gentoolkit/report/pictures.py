@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,14 +29,14 @@ CELL, GAP, LEFT, TOP = 192, 12, 140, 44
 Samples = Mapping[str, ArrayLike]
 
 
-def loss_curve(records: Iterable[Mapping[str, Any]], optimum: float | None, path: Path) -> bool:
+def loss_curve(records: Iterable[Mapping[str, Any]], optimum: float | None, path: Path | IO[bytes]) -> bool:
     """Draw the loss over the steps, on a logarithmic axis.
 
     Args:
         records: Lines of a run's log. Those with `event` "step" or "validation" and numbers `step` and `loss` are
             drawn; the others, and losses that are not positive and finite, are left out.
         optimum: The smallest validation loss to be expected, a dashed line; None for no line.
-        path: The PNG file to write.
+        path: The PNG file to write, or one that is open.
 
     Returns:
         Whether there was anything to draw.
@@ -92,7 +92,7 @@ def _series(records: Sequence[Mapping[str, Any]], event: str) -> tuple[NDArray[n
     return steps[drawable], losses[drawable]
 
 
-def sample_grid(real: Samples, generated: Samples, path: Path) -> bool:
+def sample_grid(real: Samples, generated: Samples, path: Path | IO[bytes]) -> bool:
     """Draw real beside generated samples, one column per class (the first `MAX_CLASSES`).
 
     Samples (C, H, W): channel 0 of the first real one on top, of the first `MAX_GENERATED` generated ones below, in
@@ -102,7 +102,7 @@ def sample_grid(real: Samples, generated: Samples, path: Path) -> bool:
     Args:
         real: Class name -> samples, (N, *S).
         generated: The same names -> samples, (M, *S).
-        path: The PNG file to write.
+        path: The PNG file to write, or one that is open.
 
     Returns:
         False where there is no picture for samples of that shape.
@@ -209,5 +209,5 @@ def _plain(axes: Axes) -> None:
     axes.yaxis.label.set(fontsize=8, color=INK)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def _save(figure: Figure, path: Path | IO[bytes]) -> None:
     figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, TypeVar, cast
 
 import torch
+from pydantic import Field, TypeAdapter
 from torch import Tensor, nn
 
-from gentoolkit.errors import GentoolError, NonFiniteError
+from gentoolkit.errors import GentoolError, NoCheckpointError, NonFiniteError, listing
 from gentoolkit.protocols import Objective
 from gentoolkit.settings import TrainSettings
 from gentoolkit.training.checkpoints import Checkpoint
 from gentoolkit.training.optimisers import Optimisers
 
 NUM_TIME_BINS = 10
+_T = TypeVar("_T")
+_Bins = Annotated[list[_T], Field(min_length=NUM_TIME_BINS, max_length=NUM_TIME_BINS)]
 CURE = "lower train.learning_rate, set train.clip_norm, or use train.precision=fp32"
 
 
@@ -23,10 +26,10 @@ CURE = "lower train.learning_rate, set train.clip_norm, or use train.precision=f
 class EpochTotals:
     """Sums over the epoch under way, in float64: its loss, and its velocity error by time."""
 
-    steps: int = 0
+    steps: Annotated[int, Field(ge=0)] = 0
     loss: float = 0.0
-    error_by_t: list[float] = field(default_factory=lambda: [0.0] * NUM_TIME_BINS)
-    count_by_t: list[int] = field(default_factory=lambda: [0] * NUM_TIME_BINS)
+    error_by_t: _Bins[float] = field(default_factory=lambda: [0.0] * NUM_TIME_BINS)
+    count_by_t: _Bins[int] = field(default_factory=lambda: [0] * NUM_TIME_BINS)
 
     def add(self, loss: float, error_by_t: list[float], count_by_t: list[int]) -> None:
         """Take in one step: its mean loss, and the sums and counts of its velocity errors in each tenth of time."""
@@ -125,21 +128,39 @@ class TrainingState:
 
         Raises:
             GentoolError: Its weights are not those of this backbone and objective.
+            NoCheckpointError: It lacks something, or its numbers can't be right.
         """
+        needed = {"weights", "optimizer"} | ({"ema"} if self.ema is not None else set())
+        empty = {group for group in needed if not checkpoint.tensors.get(group)}
+        if missing := empty - (set() if checkpoint.step else {"optimizer"}):
+            raise NoCheckpointError(f"the checkpoint at step {checkpoint.step} has no tensors of {listing(missing)}")
         load_weights(self.weights, checkpoint.tensors["weights"])
         if self.ema is not None:
             load_weights(self.ema, checkpoint.tensors["ema"])
-        self.optimisers.restore(checkpoint.tensors["optimizer"], checkpoint.numbers["optimizer"])
-        self.totals = EpochTotals(**checkpoint.numbers["totals"])
+        numbers = checkpoint.number("optimizer", TypeAdapter(dict[str, Any]).validate_python)
+        self.optimisers.restore(checkpoint.tensors["optimizer"], numbers)
+        self.totals = checkpoint.number("totals", _read_totals)
         self.step = checkpoint.step
+
+
+def _read_totals(value: Any) -> EpochTotals:
+    if set(value) != {entry.name for entry in fields(EpochTotals)}:
+        raise ValueError(f"it has {listing(value)}")
+    totals: EpochTotals = TypeAdapter(EpochTotals).validate_python(value)
+    return totals
 
 
 def load_weights(module: nn.Module, tensors: dict[str, Tensor]) -> None:
     """Load a state dict.
 
     Raises:
-        GentoolError: Names or shapes differ: the network's code, or its config, is not what was trained.
+        GentoolError: Names, shapes or types differ: the network's code, or its config, is not what was trained.
     """
+    for name, own in module.state_dict().items():
+        if name in tensors and tensors[name].dtype != own.dtype:
+            raise GentoolError(
+                f"the weights are not those of this network: {name} is {tensors[name].dtype}, expected {own.dtype}"
+            )
     try:
         module.load_state_dict(tensors)
     except RuntimeError as error:

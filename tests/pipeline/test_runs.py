@@ -17,7 +17,7 @@ from gentoolkit.interrupts import StopSignal
 from gentoolkit.randomness import key
 from gentoolkit.rundir import RunDir
 from gentoolkit.sampling import source_noise
-from gentoolkit.training import load_checkpoint, newest_checkpoint, train
+from gentoolkit.training import newest_checkpoint, train
 
 SMOKE = Path(__file__).parents[2] / "recipes" / "smoke.yaml"
 
@@ -32,7 +32,7 @@ def finished(tmp_path_factory):
 
 
 def final_weights(run):
-    return load_checkpoint(newest_checkpoint(run.directory.checkpoints)).tensors
+    return newest_checkpoint(run.directory.checkpoints).tensors
 
 
 def assert_equal_tensors(a, b):
