@@ -73,6 +73,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run `gentool` and exit with the code that the design page lists."""
-    from gentoolkit.cli.failures import exit_code_of
+    from gentoolkit.cli.failures import exit_code_of, keep_streams
 
+    keep_streams()
     raise SystemExit(exit_code_of(cli))
