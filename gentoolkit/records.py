@@ -86,8 +86,11 @@ ROWS: dict[str, type[_Row]] = {
     "validation": _Validation,
     "evaluation": _Evaluation,
     "resumed": _Resumed,
+    "metrics_damaged": _Resumed,
     "finished": _Finished,
 }
+#: Events that follow the checkpoint of their step.
+AFTER = {"evaluation", "resumed", "metrics_damaged"}
 
 
 def parse_row(line: bytes) -> dict[str, Any] | None:
@@ -199,7 +202,7 @@ def cut_back(file: SafePath, step: int, size: int, sha256: str, logged: Iterable
 
     Returns:
         None where the file holds what it held then. Otherwise what is lost or damaged; what remains is kept, up to the
-        first row of a later step.
+        first row that was written after the checkpoint.
     """
     with file.writing() as descriptor:
         if size <= os.fstat(descriptor).st_size and _hash_of(descriptor, size).hexdigest() == sha256:
@@ -218,7 +221,7 @@ def _rows_until(file: SafePath, step: int) -> tuple[int, set[int], tuple[int, ..
         row = parse_row(line)
         if row is None:
             unreadable.append(number)
-        elif row["event"] in ROWS and row.get("step", 0) > step:
+        elif row["event"] in ROWS and row.get("step", 0) >= step + (row["event"] not in AFTER):
             break
         elif row["event"] == "step":
             seen.add(row["step"])

@@ -13,7 +13,7 @@ from gentoolkit.cli.options import json_option, overrides_argument, run_argument
 @run_argument
 @overrides_argument
 @click.option("--classes", help="Labels, e.g. 0,2; all by default.")
-@click.option("--per-class", type=click.IntRange(min=1), help="Samples of each class (in all, without classes).")
+@click.option("--per-class", type=click.IntRange(1, 10**9), help="Samples of each class (in total, without classes).")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the noise.")
 @click.option("--out", type=click.Path(path_type=Path), help="The file to write; RUN/samples/sample-N.safetensors.")
 @json_option

@@ -46,7 +46,7 @@ class Gate:
         self.begun.append(checkpoint.step)
         self.writing += 1
         self.most = max(self.most, self.writing)
-        assert self.open.wait(60)
+        assert self.open.wait(3600)
         folder = save_checkpoint(root, checkpoint, keep)
         self.writing -= 1
         return folder
@@ -98,7 +98,7 @@ def test_training_goes_on_while_a_checkpoint_is_written(listener, work, gate):
 def test_a_checkpoint_is_told_at_the_next_record_after_it_is_on_the_disk(listener, work):
     with listener.training(StopSignal(), 0):
         save_at(listener, work.state, 4)
-        listener._writing[1].result(60)
+        listener._writing[1].result(3600)
         assert listener.plugins.steps() == []
         listener.record("step", {"step": 5, "loss": 1.0})
         assert listener.plugins.steps() == [4]

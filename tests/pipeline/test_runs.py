@@ -303,6 +303,20 @@ def test_a_signal_just_after_the_last_step_is_heard(tmp_path, monkeypatch):
     assert stopped.value.exit_code == 143
 
 
+def test_two_signals_before_the_first_checkpoint_promise_nothing(tmp_path, monkeypatch):
+    class Twice(StopAt):
+        def advance(self, done, note=""):
+            if done == self.step:
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("gentoolkit.training.loop.FETCH_SECONDS", 0)
+    with pytest.raises(InterruptedRun, match=r"before the first checkpoint; nothing is saved.*gentool run .*resolved"):
+        gt.run(smoke(), tmp_path, progress=Twice(3, None))
+    with pytest.raises(InterruptedRun, match=r"step-5 is saved, continue with: gentool resume .*smoke-2"):
+        gt.run(smoke(), tmp_path, progress=Twice(8, None))
+
+
 def test_a_second_signal_acts_at_once():
     with StopSignal() as stop:
         signal.raise_signal(signal.SIGINT)
