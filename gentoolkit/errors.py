@@ -46,7 +46,7 @@ class NonFiniteError(GentoolError):
 
 
 class NoCheckpointError(GentoolError):
-    """No checkpoint passes its own checksums, or there is none."""
+    """There is no checkpoint, or none that passes its checksums and holds what it must."""
 
     exit_code = 4
 
@@ -58,7 +58,7 @@ class OutOfSpaceError(GentoolError):
 
 
 class InterruptedRun(GentoolError):  # noqa: N818 - an event that ends a run, not a fault
-    """The run stopped on a signal, after saving; `exit_code` is 128 plus the signal's number."""
+    """The run stopped on a signal; the message says what is saved. `exit_code` is 128 plus the signal's number."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         self.exit_code = 128 + signal_number
