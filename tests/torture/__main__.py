@@ -17,10 +17,9 @@ from pathlib import Path
 
 import torch
 
-# Everything that a run imports is imported here, once: the children are forks of this process.
 from gentoolkit.plugins import load_plugins
 from torture import damages, kills
-from torture.runs import Reference, TortureError
+from torture.runs import Reference, TortureError, preload
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,7 @@ def main() -> int:
 
 def torture(folder: Path, random_kills: int, limit: int | None, seed: int) -> int:
     """Do the rounds and return how many failed."""
+    preload(folder / "preloaded")
     reference = Reference.make(folder / "reference")
     todo = all_rounds(reference, folder, random_kills)
     if limit is not None:

@@ -6,12 +6,15 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import signal
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from gentoolkit.cli import cli
@@ -76,6 +79,22 @@ def in_child(action: Callable[[], int]) -> Outcome:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Outcome(os.waitstatus_to_exitcode(status), text, seconds)
+
+
+def preload(out: Path) -> None:
+    """Import in this process whatever a run imports, so that its forks need not."""
+    names = out / "names"
+
+    def action() -> int:
+        code = new_run(out)()
+        names.write_text("\n".join(sorted(sys.modules)))
+        return code
+
+    require_clean(in_child(action), {0})
+    for name in names.read_text().split():
+        with suppress(Exception):  # some can only be imported by others
+            import_module(name)
+    shutil.rmtree(out)
 
 
 def gentool(*arguments: object) -> Callable[[], int]:
