@@ -1,6 +1,7 @@
 """Run directories that somebody prepared, damaged or protected: nothing outside is touched, no verb has a traceback."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -246,6 +247,36 @@ def test_whatever_has_the_name_of_an_unfinished_checkpoint_is_removed(run, tmp_p
     assert code == 0, err
     assert sorted(file.name for file in (run / "checkpoints").iterdir()) == ["step-2", "step-4"]
     assert (outside / "mine").read_text() == "mine"
+
+
+def change_state(folder, text):
+    """Put another text in state.json, with its right size and checksum in the manifest."""
+    data = text.encode()
+    (folder / "state.json").write_bytes(data)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["state.json"] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("name", ["metrics_size", "metrics_sha256", "train_seconds", "optimizer", "totals", "recipe"])
+@pytest.mark.parametrize("value", ["[]", "-1", "1" + "0" * 30, "1e999", "NaN", "null", "absent"])
+def test_numbers_of_a_checkpoint_that_cannot_be_right(call, run, name, value):
+    for folder in (run / "checkpoints").iterdir():
+        numbers = json.loads((folder / "state.json").read_text())
+        del numbers[name]
+        text = json.dumps(numbers)
+        change_state(folder, text if value == "absent" else f'{text[:-1]}, "{name}": {value}}}')
+    before = contents(run)
+    if name != "recipe":
+        code, err = call("resume")
+        if (name, value) != ("train_seconds", "1" + "0" * 30):  # a long time, but a time
+            assert code == 4
+            assert f"{name!r}" in err
+            assert {**contents(run), Path(".lock"): b""} == {**before, Path(".lock"): b""}
+    else:
+        code, err = call("sample")
+        assert code == 4
+        assert "'recipe'" in err
 
 
 # -- Protected, and too long -------------------------------------------------------------------------------------------
