@@ -21,9 +21,10 @@ class _Silenced(io.FileIO):
 
     def write(self, data: Any) -> int:
         try:
-            return super().write(data) or 0
+            written = super().write(data)
         except OSError:
-            return len(data)
+            written = None
+        return len(data) if written is None else written  # FileIO returns None where it would have to wait
 
 
 def keep_streams() -> None:

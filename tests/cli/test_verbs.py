@@ -1,5 +1,6 @@
 """The command line: what each verb prints, what bad input gets, and what costs no torch."""
 
+import contextlib
 import json
 import os
 import re
@@ -377,16 +378,22 @@ def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="closed streams as on POSIX")
-@pytest.mark.parametrize("stderr", ["closed", "a pipe that nobody reads", "full"])
+@pytest.mark.parametrize("stderr", ["closed", "a pipe that nobody reads", "a full pipe", "a full disk"])
 def test_a_run_finishes_without_a_stderr(tmp_path, stderr):
     command = [sys.executable, "-m", "gentoolkit.cli", "run", SMOKE, "--out", str(tmp_path), "--json"]
     if stderr == "closed":
         options = {"preexec_fn": lambda: os.close(2)}
-    elif stderr == "full":
+    elif stderr == "a full disk":
         options = {"stderr": os.open("/dev/full", os.O_WRONLY)}
     else:
         reader, writer = os.pipe()
-        os.close(reader)
+        if stderr == "a full pipe":
+            os.set_blocking(writer, False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    os.write(writer, b"x")
+        else:
+            os.close(reader)
         options = {"stderr": writer}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, timeout=HANGS, **options)
     assert done.returncode == 0
