@@ -27,36 +27,38 @@ class Round:
     """One thing that is done to a run.
 
     Attributes:
-        number: Which of all rounds; with the seed, it decides what is random in this one.
         kind: What is done, in general.
-        what: What is done, in detail.
+        what: What is done, in detail; with the kind and the seed, it decides what is random.
         act: Does it and returns what became of the run.
     """
 
-    number: int
     kind: str
     what: str
     act: Callable[[random.Random], str]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.what}"
 
 
 def all_rounds(reference: Reference, folder: Path, random_kills: int) -> list[Round]:
     """Return all that can be done."""
     out = folder / "tried"
     total = kills.count_writes(folder / "counted")
-    acts = [("kill at random", "", partial(kills.at_random_moments, reference, out))] * random_kills
+    act: Callable[[random.Random], str] = partial(kills.at_random_moments, reference, out)
+    todo = [Round("kill at random", str(number), act) for number in range(random_kills)]
     for moment in range(2 * total):
         act = partial(kills.at_a_write, reference, out, moment=moment, total=total)
-        acts.append(("kill at a write", f"{moment} of {2 * total}", act))
+        todo.append(Round("kill at a write", f"{moment} of {2 * total}", act))
     for damage in damages.DAMAGES:
         kind = damage.__name__
         for name in damages.files_of_checkpoint(reference):
             # An exchange of their files damages both checkpoints at once.
             both = () if damage is damages.swap_with_older else (damages.of_both_checkpoints,)
             for damaged in (damages.of_checkpoint, *both):
-                acts.append((kind, name, partial(damaged, reference, out, name=name, damage=damage)))
+                todo.append(Round(kind, name, partial(damaged, reference, out, name=name, damage=damage)))
         for name in damages.files_of_run(reference):
-            acts.append((kind, name, partial(damages.of_run, reference, out, name=name, damage=damage)))
-    return [Round(number, *act) for number, act in enumerate(acts)]
+            todo.append(Round(kind, name, partial(damages.of_run, reference, out, name=name, damage=damage)))
+    return todo
 
 
 def main() -> int:
@@ -64,6 +66,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m torture", description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="how many runs are killed at random moments")
     parser.add_argument("--rounds", type=int, help="how many rounds in total, chosen by the seed; all by default")
+    parser.add_argument("--only", default="", help="only the rounds that begin so, such as 'flip weights.safetensors'")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32), help="decides what is random")
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
@@ -71,26 +74,26 @@ def main() -> int:
     load_plugins()
     with tempfile.TemporaryDirectory(prefix="torture-") as folder:
         os.chdir(folder)
-        failed = torture(Path(folder), arguments.kills, arguments.rounds, arguments.seed)
+        failed = torture(Path(folder), arguments.kills, arguments.rounds, arguments.seed, arguments.only)
     return 1 if failed else 0
 
 
-def torture(folder: Path, random_kills: int, limit: int | None, seed: int) -> int:
+def torture(folder: Path, random_kills: int, limit: int | None, seed: int, only: str = "") -> int:
     """Do the rounds and return how many failed."""
     preload(folder / "preloaded")
     reference = Reference.make(folder / "reference")
-    todo = all_rounds(reference, folder, random_kills)
+    todo = [round_ for round_ in all_rounds(reference, folder, random_kills) if str(round_).startswith(only)]
     if limit is not None:
         todo = spread(todo, limit, random.Random(seed))
     results: Counter[tuple[str, str]] = Counter()
     failed = 0
     for done, round_ in enumerate(todo, 1):
         try:
-            result = round_.act(random.Random(f"{seed}/{round_.number}"))
+            result = round_.act(random.Random(f"{seed} {round_}"))
         except TortureError as error:
             failed += 1
             result = "FAILED"
-            print(f"round {round_.number}, {round_.kind} {round_.what}: {error}", flush=True)
+            print(f"{round_}, with seed {seed}: {error}", flush=True)
         results[round_.kind, result] += 1
         if done % 50 == 0:
             print(f"{done} of {len(todo)} rounds, {failed} failed", flush=True)
@@ -105,8 +108,7 @@ def spread(todo: list[Round], limit: int, rng: random.Random) -> list[Round]:
     kinds: dict[str, list[Round]] = {}
     for round_ in rng.sample(todo, len(todo)):
         kinds.setdefault(round_.kind, []).append(round_)
-    turns = [round_ for turn in zip_longest(*kinds.values()) for round_ in turn if round_ is not None]
-    return sorted(turns[:limit], key=lambda round_: round_.number)
+    return [round_ for turn in zip_longest(*kinds.values()) for round_ in turn if round_ is not None][:limit]
 
 
 if __name__ == "__main__":

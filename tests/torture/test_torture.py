@@ -13,7 +13,7 @@ TESTS = Path(__file__).parents[1]
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_few_rounds():
-    """The seed is another one each time, and printed where a round fails: `--seed` repeats it."""
+    """The seed is another one each time. Where a round fails, `--seed` and `--only` with what it prints repeat it."""
     seed = secrets.randbelow(2**32)
     command = [sys.executable, "-m", "torture", "--rounds", "22", "--seed", str(seed)]
     done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, check=False, timeout=3600)
