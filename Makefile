@@ -1,5 +1,6 @@
 # make run    set up, then train, sample, measure and report recipes/dit_flow.yaml
 # make test   set up, then lint, types and the whole test suite
+# make torture  kill runs at 200 random moments and at every write, and damage every file of a run, in about half an hour
 # make bench  set up with the peers, then every comparison of speed, in under an hour; build/bench.json has the figures
 # make bench-quick  a guard against slower code: the ratios that matter most, in under three minutes, without the peers
 # make trials what each setting of recipes/dit_flow.yaml is worth, in about 40 minutes; build/trials.json has the figures
@@ -10,7 +11,7 @@ STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.bench-installed
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: setup run test lint bench bench-quick trials clean
+.PHONY: setup run test torture lint bench bench-quick trials clean
 
 setup: $(STAMP)
 
@@ -25,6 +26,10 @@ run: setup
 
 test: lint
 	$(BIN)/pytest
+
+# On a memory file system where there is one: every write is synced, and a disk would be most of the time.
+torture: setup
+	cd tests && TMPDIR=$$(test -w /dev/shm && echo /dev/shm || echo $${TMPDIR:-/tmp}) $(abspath $(BIN))/python -m torture
 
 lint: setup
 	$(BIN)/ruff check .

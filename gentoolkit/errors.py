@@ -55,7 +55,7 @@ class NonFiniteError(GentoolError):
 
 
 class NoCheckpointError(GentoolError):
-    """No checkpoint passes its own checksums, or there is none."""
+    """There is no checkpoint, or none that passes its checksums and holds what it must."""
 
     exit_code = 4
 
@@ -67,7 +67,7 @@ class OutOfSpaceError(GentoolError):
 
 
 class InterruptedRun(GentoolError):  # noqa: N818 - an event that ends a run, not a fault
-    """The run stopped on a signal, after saving; `exit_code` is 128 plus the signal's number."""
+    """The run stopped on a signal; the message says what is saved. `exit_code` is 128 plus the signal's number."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         self.exit_code = 128 + signal_number
@@ -99,7 +99,7 @@ def is_out_of_space(error: BaseException) -> bool:
         return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
     # torch.OutOfMemoryError by name, so that torch need not be imported; CPU and MPS raise a RuntimeError.
     names = {base.__name__ for base in type(error).__mro__}
-    words = ("can't allocate memory", "out of memory")
+    words = ("can't allocate memory", "out of memory", "Storage size calculation overflowed")
     return bool({"MemoryError", "OutOfMemoryError"} & names) or any(word in str(error) for word in words)
 
 

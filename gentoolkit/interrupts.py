@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a training between two steps, after a checkpoint."""
+"""Ctrl-C and SIGTERM end training between two steps, after a checkpoint."""
 
 from __future__ import annotations
 

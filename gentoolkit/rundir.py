@@ -1,27 +1,36 @@
-"""The directory of a run: where everything lies, and how its log of figures is written and cut back."""
+"""The directory of a run: where its files are, and how its records are written, read and cut back."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from gentoolkit.errors import GentoolError, UsageError, writing_failed
+from gentoolkit.records import MetricsLog, read_rows, row_line
+from gentoolkit.safefiles import SafePath, write_all
 
 try:
     import fcntl
 except ImportError:  # pragma: no cover - Windows has no advisory locks of this kind
     fcntl = None  # type: ignore[assignment]
 
+#: Bytes that are read of a run's recipe.
+MAX_RECIPE = 2**20
+
 
 @dataclass(frozen=True)
 class RunDir:
-    """`runs/<name>-<n>/` and the places in it."""
+    """`runs/<name>-<n>/` and the places in it.
+
+    Everything inside is opened through `inside`, so a directory that somebody prepared reaches nothing outside of it.
+    """
 
     path: Path
 
@@ -60,9 +69,16 @@ class RunDir:
             UsageError: There is no run at `path`.
         """
         run = cls(Path(path))
-        if not run.resolved.is_file():
-            raise UsageError(f"{str(path)!r} is not a run: it has no {run.resolved.name}; `gentool ls` lists the runs")
-        return run
+        try:
+            if run.inside(run.resolved).is_file():
+                return run
+        except OSError as error:
+            raise UsageError(f"can't open the run {str(path)!r}: {error.strerror}") from error
+        raise UsageError(f"{str(path)!r} is not a run: it has no {run.resolved.name}; `gentool ls` lists the runs")
+
+    def inside(self, path: Path) -> SafePath:
+        """Return one of the places here for reading and writing."""
+        return SafePath(self.path, path.relative_to(self.path).parts)
 
     recipe = property(lambda self: self.path / "recipe.yaml", doc="The recipe as written.")
     resolved = property(lambda self: self.path / "resolved.yaml", doc="The recipe with all defaults and overrides.")
@@ -78,22 +94,54 @@ class RunDir:
         """Write what is known when the run begins; it is on the disk when this returns."""
         texts = {
             self.recipe: recipe,
-            self.resolved: resolved,
             self.provenance: json.dumps(provenance, indent=2) + "\n",
+            self.resolved: resolved,  # the last: with it, it is a run
         }
         for path, text in texts.items():
-            with path.open("w", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+            self.inside(path).write(text.encode())
+
+    def resolved_text(self) -> str:
+        """Return the text of `resolved.yaml`.
+
+        Raises:
+            UsageError: It can't be read.
+        """
+        try:
+            return self.inside(self.resolved).read(MAX_RECIPE).decode()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"can't read {self.resolved}: {_reason(error)}") from error
+
+    def replace_resolved(self, text: str) -> None:
+        """Replace the text of `resolved.yaml`, so that it holds either the old one or the new one, whatever happens."""
+        if self.resolved_text() == text:
+            return
+        file = self.inside(self.resolved)
+        beside = file.sibling(f".{file.name}.new")
+        beside.write(text.encode())
+        beside.rename(file)
+        beside.folder.sync_folder()
+
+    def origin(self) -> dict[str, Any]:
+        """Return what `provenance.json` holds.
+
+        Raises:
+            GentoolError: It can't be read, or is no JSON object.
+        """
+        try:
+            origin = self.inside(self.provenance).read_json()
+        except (OSError, ValueError) as error:
+            raise GentoolError(f"can't read {self.provenance}: {_reason(error)}") from error
+        if not isinstance(origin, dict):
+            raise GentoolError(f"can't read {self.provenance}: it is no JSON object")
+        return origin
 
     def records(self, event: str | None = None) -> list[dict[str, Any]]:
-        """Return the lines of `metrics.jsonl`, of one event where named; lines torn by a power cut are left out."""
-        if not self.metrics.exists():
-            return []
-        lines = self.metrics.read_text(encoding="utf-8", errors="replace").splitlines()
-        records = [record for line in lines if (record := _parsed(line)) is not None]
-        return [record for record in records if event in (None, record["event"])]
+        """Return the rows of `metrics.jsonl`, of one event where named; with a warning where lines can't be read.
+
+        A last line without an end was torn by a kill, and is left out in silence.
+        """
+        rows = read_rows(self.inside(self.metrics))
+        return [row for row in rows if event in (None, row["event"])]
 
     def summary(self) -> dict[str, Any]:
         """Return where the run is and its last figures, as plain JSON data."""
@@ -107,81 +155,73 @@ class RunDir:
 
     def status(self) -> dict[str, Any]:
         """Return the run's state, last step and validation loss, as plain JSON data."""
-        records = self.records()
+        state, records = "unfinished", []
+        try:
+            records = self.records()
+        except OSError as error:
+            state = "unreadable"
+            warnings.warn(f"can't read {error.filename}: {error.strerror}", stacklevel=2)
         steps = [record["step"] for record in records if record["event"] == "step"]
-        finished = any(record["event"] == "finished" for record in records)
+        if any(record["event"] == "finished" for record in records):
+            state = "finished"
         evaluations = [record["validation"] for record in records if record["event"] == "evaluation"]
         return {
             "run": str(self.path),
-            "state": "finished" if finished else "unfinished",
+            "state": state,
             "step": steps[-1] if steps else 0,
             "validation_loss": evaluations[-1]["loss"] if evaluations else None,
-            "path": evaluations[-1].get("path") if evaluations else None,
-            "started": self.resolved.stat().st_mtime,
+            "path": evaluations[-1]["path"] if evaluations else None,
+            "started": self.started(),
         }
+
+    def started(self) -> float:
+        """Return when the run began, in seconds since 1970."""
+        return self.resolved.lstat().st_mtime
 
     def append(self, event: str, values: Mapping[str, Any]) -> None:
         """Add one line to `metrics.jsonl`."""
-        with self.appending() as append:
-            append(event, values)
+        with self.inside(self.metrics).writing() as descriptor:
+            write_all(descriptor, row_line(event, values))
 
     @contextmanager
-    def appending(self) -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
-        """Keep `metrics.jsonl` open, and hand out what adds a line to it; a line is the system's once it is added."""
-        with self.metrics.open("a", buffering=1, encoding="utf-8") as file:
-
-            def append(event: str, values: Mapping[str, Any]) -> None:
-                file.write(json.dumps(_plain({"event": event, **values}), allow_nan=False) + "\n")
-
-            yield append
-
-    def metrics_size(self) -> int:
-        """Return the size of `metrics.jsonl` in bytes, which a checkpoint remembers."""
-        return self.metrics.stat().st_size if self.metrics.exists() else 0
+    def appending(self) -> Iterator[MetricsLog]:
+        """Keep `metrics.jsonl` open to add lines to it."""
+        with self.inside(self.metrics).writing() as descriptor:
+            yield MetricsLog(descriptor)
 
     def sync_metrics(self) -> None:
         """Bring `metrics.jsonl` to the disk."""
-        with self.metrics.open("ab") as file:
-            os.fsync(file.fileno())
+        with self.inside(self.metrics).writing() as descriptor:
+            os.fsync(descriptor)
 
-    def truncate_metrics(self, size: int) -> None:
-        """Cut `metrics.jsonl` back to `size` bytes, as a checkpoint knew it, and to whole lines."""
-        if self.metrics.exists():
-            with self.metrics.open("rb") as file:
-                kept = file.read(size)
-            os.truncate(self.metrics, kept.rfind(b"\n") + 1)
+    def note(self, message: str) -> None:
+        """Add a line to `log.txt`."""
+        with self.inside(self.log).writing() as descriptor:
+            write_all(descriptor, f"{datetime.now():%Y-%m-%d %H:%M:%S} {message}\n".encode(errors="replace"))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the run for this process, so that two can't write it at once.
 
         Raises:
+            UsageError: It can't be written.
             GentoolError: Another process holds it.
         """
-        with (self.path / ".lock").open("w") as file:
+        with ExitStack() as stack:
+            try:
+                descriptor = stack.enter_context(self.inside(self.path / ".lock").writing())
+            except OSError as error:
+                raise writing_failed(error, f"can't write to the run {str(self.path)!r}") from error
             if fcntl is not None:
                 try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except OSError as error:
                     raise GentoolError(f"{self.path} is in use by another process; wait for it, or stop it") from error
             yield
 
 
-def _plain(value: Any) -> Any:
-    """Return the value with None for each number that is not finite: JSON has no word for these."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _parsed(line: str) -> dict[str, Any] | None:
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return None
-    return record if isinstance(record, dict) and "event" in record else None
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def list_runs(root: os.PathLike[str] | str = "runs") -> list[RunDir]:
@@ -191,12 +231,20 @@ def list_runs(root: os.PathLike[str] | str = "runs") -> list[RunDir]:
         UsageError: `root` is a file.
     """
     root = Path(root)
-    if root.exists() and not root.is_dir():
-        raise UsageError(f"{str(root)!r} is a file; give the folder that has the runs")
-    if not root.exists():
+    try:
+        found = [RunDir(path) for path in root.iterdir()]
+    except FileNotFoundError:
         return []
-    runs = [RunDir(path) for path in root.iterdir() if (path / "resolved.yaml").is_file()]
-    return sorted(runs, key=lambda run: run.resolved.stat().st_mtime)
+    except NotADirectoryError:
+        raise UsageError(f"{str(root)!r} is a file; give the folder that has the runs") from None
+    except OSError as error:
+        raise UsageError(f"can't list the runs in {str(root)!r}: {error.strerror}") from error
+    runs = []
+    for run in found:
+        with suppress(OSError):
+            if run.inside(run.resolved).is_file():
+                runs.append(run)
+    return sorted(runs, key=RunDir.started)
 
 
 def check_writable(root: Path) -> None:
@@ -205,7 +253,10 @@ def check_writable(root: Path) -> None:
     Raises:
         UsageError: `root`, or the nearest folder above it that exists, is no folder or can't be written.
     """
-    nearest = next(folder for folder in (root.absolute(), *root.absolute().parents) if folder.exists())
+    try:
+        nearest = next(folder for folder in (root.absolute(), *root.absolute().parents) if folder.exists())
+    except OSError as error:
+        raise writing_failed(error, f"can't make runs in {str(root)!r}, choose another --out") from error
     if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
         raise UsageError(
             f"can't make runs in {str(root)!r}: {nearest} is no folder that can be written; choose another --out"

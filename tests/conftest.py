@@ -4,12 +4,12 @@ import os
 
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # and so do the processes that tests start
-# Shared machines stall now and then: a deadline would test the machine.
-settings.register_profile("shared", deadline=None, derandomize=False)
+# Shared machines stall now and then: a deadline, or a limit on how long inputs take to draw, would test the machine.
+settings.register_profile("shared", deadline=None, derandomize=False, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
 
 

@@ -30,6 +30,8 @@ LAYERS = (
         "distributions",
         "verbs",
         "waiting",
+        "safefiles",
+        "records",
     },
     {"api"},
     {"registry", "rundir"},

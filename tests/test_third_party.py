@@ -24,7 +24,7 @@ def call(*command, cwd):
     kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTEST_ADDOPTS")}
     environment = {**kept, "OMP_NUM_THREADS": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     return subprocess.run(
-        list(map(str, command)), cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=300
+        list(map(str, command)), cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=3600
     )
 
 

@@ -77,9 +77,10 @@ def cli() -> None:
 
 def main() -> None:
     """Run `gentool` and exit with the code that the design page lists."""
-    from gentoolkit.cli.failures import exit_code_of
+    from gentoolkit.cli.failures import exit_code_of, keep_streams
 
     # How often a thread looks for the others before it sleeps, of GNU OpenMP's own 300,000: where other programs keep
-    # the cores busy, a step of a small network otherwise takes up to 20 times as long (`make bench` measures both).
+    # the cores busy, a step of a small network otherwise takes up to 20 times as long.
     os.environ.setdefault("GOMP_SPINCOUNT", "30000")
+    keep_streams()
     raise SystemExit(exit_code_of(cli))

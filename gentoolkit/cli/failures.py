@@ -1,10 +1,12 @@
-"""What becomes of an error: a message on stderr and an exit code."""
+"""What an error becomes: a message on stderr and an exit code."""
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
+from typing import Any
 
 import click
 
@@ -13,8 +15,36 @@ from gentoolkit.errors import GentoolError, InterruptedRun, OutOfSpaceError, is_
 INTERRUPTED = 130
 
 
+class _Silenced(io.FileIO):
+    """A stream that goes silent when its reader is gone or its terminal closed, instead of failing."""
+
+    def write(self, data: Any) -> int:
+        try:
+            written = super().write(data)
+        except OSError:
+            written = None
+        return len(data) if written is None else written  # FileIO returns None where it would have to wait
+
+
+def keep_streams() -> None:
+    """Make sure that the three standard streams are there, and that a failure to write to stderr ends nothing.
+
+    A stream that was closed before the start becomes the null device. Its number would otherwise go to the next file
+    that is opened, and what some library prints would end up in there.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+            setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))  # noqa: SIM115
+    raw = io.BufferedWriter(_Silenced(2, "w", closefd=False))
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+    sys.stderr = io.TextIOWrapper(raw, encoding=encoding, errors="backslashreplace", line_buffering=True)
+
+
 def exit_code_of(command: click.Command) -> int:
-    """Run the command with `sys.argv` and return its exit code; errors are told on stderr."""
+    """Run the command with `sys.argv` and return its exit code; errors are printed on stderr."""
     try:
         warnings.showwarning = show_warning
         code = command.main(standalone_mode=False)
@@ -41,7 +71,7 @@ def exit_code_of(command: click.Command) -> int:
 
 
 def show_warning(message: Warning | str, *place: object, **more: object) -> None:
-    """Tell a warning on stderr in one line, without the place in our code."""
+    """Print a warning on stderr in one line, without the place in our code."""
     click.echo(f"warning: {message}", err=True)
 
 
@@ -49,6 +79,9 @@ def _unexpected(error: Exception) -> int:
     if is_out_of_space(error):
         click.echo(f"error: out of disk or memory: {error}", err=True)
         return OutOfSpaceError.exit_code
+    if isinstance(error, OSError) and error.filename is not None:
+        click.echo(f"error: {error.filename}: {error.strerror}", err=True)
+        return GentoolError.exit_code
     import traceback  # here, so that `gentool --help` does not wait for it
 
     traceback.print_exception(error)

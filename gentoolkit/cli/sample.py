@@ -13,7 +13,7 @@ from gentoolkit.cli.options import json_option, overrides_argument, run_argument
 @run_argument
 @overrides_argument
 @click.option("--classes", help="Labels, e.g. 0,2; all by default.")
-@click.option("--per-class", type=click.IntRange(min=1), help="Samples of each class (in all, without classes).")
+@click.option("--per-class", type=click.IntRange(1, 10**9), help="Samples of each class (in total, without classes).")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the noise.")
 @click.option("--out", type=click.Path(path_type=Path), help="The file to write; RUN/samples/sample-N.safetensors.")
 @json_option
@@ -36,10 +36,11 @@ def command(
     """
     labels = parse_classes(classes)
     from gentoolkit.pipeline import load_model
-    from gentoolkit.pipeline.outputs import choose_file, save_samples
+    from gentoolkit.pipeline.outputs import reserved_file, save_samples
 
-    model, file = load_model(run, overrides), choose_file(run, out)
-    files = save_samples(model, model.sample(per_class, labels, seed), file)
+    model = load_model(run, overrides)
+    with reserved_file(run, out) as file:
+        files = save_samples(model, model.sample(per_class, labels, seed), file)
     result = {name: str(file) for name, file in files.items()}
     write_result(result, as_json, lambda: click.echo("\n".join(result.values())))
 

@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from gentoolkit.pipeline.model import Model
 from gentoolkit.pipeline.progress import Progress
 from gentoolkit.plugins import Plugins
 from gentoolkit.recipe import dump_recipe
+from gentoolkit.records import MetricsLog
 from gentoolkit.rundir import RunDir
 from gentoolkit.training import Checkpoint, Plan, TrainingState
 from gentoolkit.training.checkpoints import save_checkpoint
@@ -46,6 +46,7 @@ class RunListener:
         self.train_seconds = train_seconds
         self._stop: StopSignal | None = None
         self._append: Callable[[str, dict[str, Any]], None] = directory.append
+        self._metrics: MetricsLog  # while training
         self._clock = time.monotonic()
         self._writer: ThreadPoolExecutor  # while training
         self._writing: tuple[int, Future[Path]] | None = None
@@ -55,7 +56,8 @@ class RunListener:
         """Show the training's progress, end it when `stop` has a signal, and see its last checkpoint to the disk."""
         self._stop, self._clock = stop, time.monotonic()
         self.progress.start("training", self.plan.total_steps, first_step)
-        with ThreadPoolExecutor(1, "checkpoint") as self._writer, self.directory.appending() as self._append:
+        with ThreadPoolExecutor(1, "checkpoint") as self._writer, self.directory.appending() as self._metrics:
+            self._append = self._metrics
             try:
                 yield
             finally:
@@ -97,7 +99,7 @@ class RunListener:
         extra = {
             "recipe": self.recipe_text,
             "plugins": trained_plugins(self.model.recipe),
-            "metrics_size": self.directory.metrics_size(),
+            **self._metrics.mark(),
             "train_seconds": self.train_seconds,
         }
         self._writing = state.step, self._writer.submit(self._write, state.checkpoint(extra).copied())
@@ -143,5 +145,4 @@ class RunListener:
 
     def note(self, message: str) -> None:
         """Keep a line in `log.txt`."""
-        with self.directory.log.open("a", encoding="utf-8") as file:
-            file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {message}\n")
+        self.directory.note(message)

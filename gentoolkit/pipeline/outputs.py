@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import safetensors.torch
 
 from gentoolkit.api import Labels
-from gentoolkit.errors import UsageError, listing, writing_failed
+from gentoolkit.errors import GentoolError, UsageError, listing, writing_failed
 from gentoolkit.evaluation import ALL, group_by_class
 from gentoolkit.pipeline.blame import blame
 from gentoolkit.pipeline.model import Model
@@ -24,12 +28,13 @@ from gentoolkit.report import (
     ReportData,
     Validation,
     loss_curve,
+    report_page,
     sample_grid,
     trajectory_gif,
     trajectory_paths,
-    write_report,
 )
 from gentoolkit.rundir import RunDir
+from gentoolkit.safefiles import SafePath
 from gentoolkit.sampling import Samples
 from gentoolkit.training import is_checkpoint
 
@@ -38,28 +43,64 @@ LOSS, GRID, TRAJECTORY, PATHS = "loss.png", "samples.png", "trajectory.gif", "tr
 NUM_PATHS = 300
 
 
-def choose_file(source: Path, out: Path | None) -> Path:
-    """Return where samples of a run or checkpoint go: `out`, or the first free `samples/sample-N` of the run.
+@contextmanager
+def reserved_file(source: Path, out: Path | None) -> Iterator[SafePath]:
+    """Reserve where samples of a run or checkpoint go: `out`, or the first free `samples/sample-N` of the run.
+
+    The file is made at once, so that of several commands each has its own, and deleted where the block fails.
 
     Raises:
         UsageError: `out` is no `.safetensors` file, it or its picture exists, or there is no run to write into.
     """
-    if out is not None:
-        if out.suffix != ".safetensors":
-            raise UsageError(f"{str(out)!r} is no .safetensors file; the picture goes beside it")
-        if taken := [str(file) for file in (out, out.with_suffix(".png")) if file.exists()]:
+    file = _reserve(out) if out is not None else _reserve_in_run(source)
+    try:
+        yield file
+    except BaseException:
+        with suppress(OSError):
+            file.remove()
+        raise
+
+
+def _reserve(out: Path) -> SafePath:
+    if out.suffix != ".safetensors":
+        raise UsageError(f"{str(out)!r} is no .safetensors file; the picture goes beside it")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        file = SafePath(out.parent) / out.name
+        if taken := [str(found) for found in (file, _picture_of(file)) if found.exists()]:
             raise UsageError(f"{listing(taken)} exists; nothing is overwritten, choose another --out")
-        return out
+        file.create()
+    except FileExistsError:
+        raise UsageError(f"{str(out)!r} exists; nothing is overwritten, choose another --out") from None
+    except OSError as error:
+        raise writing_failed(error, f"can't write {str(out)!r}, choose another --out") from error
+    return file
+
+
+def _reserve_in_run(source: Path) -> SafePath:
     run = RunDir(source.absolute().parent.parent if is_checkpoint(source) else source)
-    if not run.resolved.is_file():
+    if not run.inside(run.resolved).is_file():
         raise UsageError(f"{str(source)!r} lies in no run; say with --out where the samples go")
-    number = 1
-    while (run.samples / f"sample-{number}.safetensors").exists():
-        number += 1
-    return run.samples / f"sample-{number}.safetensors"
+    samples = run.inside(run.samples)
+    try:
+        with suppress(FileExistsError):
+            samples.make_folder()
+        for number in count(1):
+            file = samples / f"sample-{number}.safetensors"
+            if not _picture_of(file).exists():
+                with suppress(FileExistsError):
+                    file.create()
+                    return file
+    except OSError as error:
+        raise writing_failed(error, f"can't write into {samples}, say with --out where the samples go") from error
+    raise AssertionError("the numbers never end")
 
 
-def save_samples(model: Model, samples: Samples, file: Path) -> dict[str, Path]:
+def _picture_of(file: SafePath) -> SafePath:
+    return file.sibling(f"{file.name.removesuffix('.safetensors')}.png")
+
+
+def save_samples(model: Model, samples: Samples, file: SafePath) -> dict[str, Path]:
     """Write x1, condition and where they come from (as metadata) to `file`, and a picture beside it if there is one.
 
     Returns:
@@ -81,23 +122,31 @@ def save_samples(model: Model, samples: Samples, file: Path) -> dict[str, Path]:
         "guidance": str(recipe.sample.guidance),
     }
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(safetensors.torch.save(tensors, origin))
+        file.write(safetensors.torch.save(tensors, origin))
+        picture = _picture_of(file)
+        with blame(recipe, "drawing"):
+            drawn = draw_samples(model, samples, picture)
     except OSError as error:
         raise writing_failed(error, f"can't write {str(file)!r}, choose another --out") from error
-    with blame(recipe, "drawing"):
-        picture = draw_samples(model, samples, file.with_suffix(".png"))
-    return {"samples": file} | ({"picture": picture} if picture.exists() else {})
+    return {"samples": file.path} | ({"picture": picture.path} if drawn else {})
 
 
-def draw_samples(model: Model, samples: Samples, file: Path) -> Path:
-    """Draw the samples below a real one of each class, where there is a picture for their shape; return `file`."""
+def draw_samples(model: Model, samples: Samples, file: SafePath) -> bool:
+    """Draw the samples below a real one of each class; return whether there is a picture for their shape."""
     by_class, real = model.by_class(samples), first_real(model)
     names = [name for name in real if name in by_class]
-    if names:
-        real, by_class = ({name: groups[name] for name in names} for groups in (real, by_class))
-        sample_grid(real, by_class, file, look(model))
-    return file
+    if not names:
+        return False
+    chosen = {name: real[name] for name in names}, {name: by_class[name] for name in names}
+    return _drawn(file, lambda picture: sample_grid(*chosen, picture, look(model)))
+
+
+def _drawn(file: SafePath, draw: Callable[[IO[bytes]], bool]) -> bool:
+    """Write a picture as a whole; return whether there was anything to draw."""
+    picture = BytesIO()
+    if drawn := draw(picture):
+        file.write(picture.getvalue())
+    return drawn
 
 
 def look(model: Model) -> Look:
@@ -117,29 +166,31 @@ def first_real(model: Model) -> dict[str, Any]:
 def draw_pictures(directory: RunDir, model: Model, samples: Samples, evaluations: Sequence[Mapping[str, Any]]) -> None:
     """Draw the loss curve, real beside generated samples, and the way of one sample of each class."""
     records = directory.records()
-    validations = [evaluation["validation"] for evaluation in evaluations if is_current(evaluation)]
+    validations = [evaluation["validation"] for evaluation in evaluations]
     reference = validations[-1]["reference"] if validations else None
     steps = [record["step"] for record in records if record["event"] == "step"]
     if validations and steps:
         records.append({"event": "validation", "step": steps[-1], "loss": validations[-1]["loss"]})
     # The validation losses are velocity errors: so is the curve, whatever the objective minimizes.
     curve = [{**record, "loss": record.get("velocity_error", record.get("loss"))} for record in records]
-    loss_curve(curve, reference and (reference["name"], reference["loss"]), directory.images / LOSS)
-    draw_samples(model, samples, directory.images / GRID)
-    draw_trajectory(directory, model)
+    images, dashed = directory.inside(directory.images), reference and (reference["name"], reference["loss"])
+    _drawn(images / LOSS, lambda picture: loss_curve(curve, dashed, picture))
+    draw_samples(model, samples, images / GRID)
+    draw_trajectory(images, model)
 
 
-def draw_trajectory(directory: RunDir, model: Model) -> None:
+def draw_trajectory(images: SafePath, model: Model) -> None:
     """Draw the way of one sample of each class, or of many points, whatever the shape of the data asks for."""
     points = len(model.spec.shape) == 1
     # Noise is keyed by index, so the first are the first samples of each class again.
     way = model.sample(_paths_per_class(model) if points else 1, trajectory=True)
     labels = way.condition.tolist() if isinstance(model.spec.condition, Labels) and way.condition is not None else None
     names = [str(label) for label in labels] if labels else [ALL] * len(way.x1)
+    states = way.trajectory, way.times, names
     if points:
-        trajectory_paths(way.trajectory, way.times, names, directory.images / PATHS)
+        _drawn(images / PATHS, lambda picture: trajectory_paths(*states, picture))
     else:
-        trajectory_gif(way.trajectory, way.times, names, directory.images / TRAJECTORY, look(model))
+        _drawn(images / TRAJECTORY, lambda picture: trajectory_gif(*states, picture, look(model)))
 
 
 def _paths_per_class(model: Model) -> int:
@@ -151,15 +202,10 @@ def _paths_per_class(model: Model) -> int:
     return max(1, NUM_PATHS // count)
 
 
-def is_current(evaluation: Mapping[str, Any]) -> bool:
-    """Return whether a record has what the page shows; `gentool resume` replaces one by an earlier version."""
-    return "reference" in evaluation
-
-
 def write_page(directory: RunDir, recipe: Recipe) -> Path:
     """Write `report.html` from what the run's directory holds, and return its path."""
     records = directory.records()
-    evaluations = [record for record in records if record["event"] == "evaluation" and is_current(record)]
+    evaluations = [record for record in records if record["event"] == "evaluation"]
     finished = [record for record in records if record["event"] == "finished"]
     steps = [record["step"] for record in records if record["event"] == "step"]
     evaluation = evaluations[-1] if evaluations else None
@@ -171,13 +217,22 @@ def write_page(directory: RunDir, recipe: Recipe) -> Path:
         note=note(evaluation) if evaluation else "",
         reference=evaluation["reference"]["explanation"] if evaluation and evaluation["reference"] else "",
         validation=_validation(evaluation["validation"]) if evaluation else None,
-        pictures=[picture for picture in _pictures(directory.images) if picture.path.exists()],
+        pictures=[picture for picture in _pictures(directory.images) if directory.inside(picture.path).is_file()],
         recipe=dump_recipe(recipe),
-        provenance=json.loads(directory.provenance.read_text(encoding="utf-8")),
+        provenance=_origin(directory),
         timing=finished[-1]["seconds"] if finished else {},
     )
-    write_report(directory.report, data)
+    directory.inside(directory.report).write(report_page(data).encode())
     return directory.report
+
+
+def _origin(directory: RunDir) -> dict[str, Any]:
+    """Return the provenance; nothing, with a warning, where it can't be read."""
+    try:
+        return directory.origin()
+    except GentoolError as error:
+        warnings.warn(str(error), stacklevel=2)
+        return {}
 
 
 def headline(evaluation: Mapping[str, Any]) -> list[Figure]:

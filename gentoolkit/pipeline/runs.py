@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -11,20 +9,22 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from gentoolkit import provenance
-from gentoolkit.errors import UsageError
+from gentoolkit.errors import GentoolError, UsageError
 from gentoolkit.pipeline.blame import blame
 from gentoolkit.pipeline.changes import CHANGEABLE, Changes, used_plugins
 from gentoolkit.pipeline.model import Model
-from gentoolkit.pipeline.outputs import GRID, choose_file, draw_pictures, draw_samples, save_samples, write_page
+from gentoolkit.pipeline.outputs import GRID, draw_pictures, draw_samples, reserved_file, save_samples, write_page
 from gentoolkit.pipeline.progress import Progress, Silent
 from gentoolkit.pipeline.work import Work
 from gentoolkit.plugins import Plugins, load_plugins
-from gentoolkit.recipe import Recipe, dump_recipe, load_recipe, parse_recipe
+from gentoolkit.recipe import Recipe, dump_recipe, parse_recipe
+from gentoolkit.report import MAX_PICTURE
 from gentoolkit.rundir import RunDir
 from gentoolkit.sampling import Samples
-from gentoolkit.training import is_checkpoint, load_checkpoint, newest_checkpoint
-from gentoolkit.training.checkpoints import MANIFEST
+from gentoolkit.training import Checkpoint, is_checkpoint, load_checkpoint, manifest_sha256, newest_checkpoint
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -62,7 +62,7 @@ class Run:
             NoCheckpointError: There is none.
         """
         return Model.build(self.recipe).load(
-            load_checkpoint(checkpoint or newest_checkpoint(self.directory.checkpoints))
+            load_checkpoint(checkpoint) if checkpoint else newest_checkpoint(self.directory.checkpoints)
         )
 
     def sample(
@@ -79,20 +79,22 @@ class Run:
         """
         from PIL import Image
 
-        file = self.directory.images / GRID
+        file = self.directory.inside(self.directory.images / GRID)
         if samples is not None:
+            file = file.sibling("shown.png")
             with blame(self.recipe, "drawing"):
-                file = draw_samples(self.model(), samples, self.directory.images / "shown.png")
-        if not file.exists():
+                draw_samples(self.model(), samples, file)
+        if not file.is_file():
             raise UsageError(
                 f"there is no picture: the run is unfinished, or has samples of shape {self.recipe.spec.shape}; "
                 "show(run.sample()) draws one of images and points"
             )
-        return Image.open(BytesIO(file.read_bytes()))
+        return Image.open(BytesIO(file.read(MAX_PICTURE)))
 
     def save(self, samples: Samples, out: Path | None = None) -> dict[str, Path]:
         """Write samples, and a picture of them, to `out` or into the run, and return the files; see `save_samples`."""
-        return save_samples(self.model(), samples, choose_file(self.path, out))
+        with reserved_file(self.path, out) as file:
+            return save_samples(self.model(), samples, file)
 
     def evaluate(self) -> dict[str, Any]:
         """Measure the newest weights again and return the figures; see `Model.evaluate`."""
@@ -143,13 +145,12 @@ def run(
     refuse_many_processes()
     plugins = plugins or load_plugins()
     # Prepared before the directory is made, so that a recipe that can't be trained leaves none behind.
-    folder = None if init_from is None else find_checkpoint(init_from)
-    work = Work.prepare(recipe, initial=None if folder is None else load_checkpoint(folder))
+    folder, initial = (None, None) if init_from is None else find_checkpoint(init_from)
+    work = Work.prepare(recipe, initial=initial)
     directory = RunDir.create(Path(root), recipe.name)
     origin = _origin(recipe, work, command)
     if folder is not None:
-        manifest = (folder / MANIFEST).read_bytes()
-        origin["init_from"] = {"checkpoint": str(folder), "manifest_sha256": hashlib.sha256(manifest).hexdigest()}
+        origin["init_from"] = {"checkpoint": str(folder), "manifest_sha256": manifest_sha256(folder)}
     directory.write(recipe.text, dump_recipe(recipe), origin)
     with directory.locked():
         current = Run(directory, recipe, plugins)
@@ -186,19 +187,17 @@ def resume(
     found = open_run(path, overrides, plugins=plugins)
     directory, recipe = found.directory, found.recipe
     with directory.locked():
-        saved = load_checkpoint(newest_checkpoint(directory.checkpoints))
+        saved = newest_checkpoint(directory.checkpoints)
         changes = Changes.between(saved, recipe)
         if not force:
             changes.require_allowed()
-        # What `auto` became when the run began holds for all of it, even on another machine.
-        begun = json.loads(directory.provenance.read_text(encoding="utf-8"))
-        work = Work.prepare(recipe, begun["precision"] if recipe.train.precision == "auto" else None)
+        work = Work.prepare(recipe, begun_precision(found))
         news = changes.lines(work.plan)
         work.restore(saved, directory)
         changed = {"changes": {field: list(values) for field, values in changes.fields.items()}}
         record = {"step": work.state.step, **_origin(recipe, work, command), **(changed if changes.fields else {})}
         directory.append("resumed", record)
-        replace_text(directory.resolved, dump_recipe(recipe))
+        directory.replace_resolved(dump_recipe(recipe))
         work.carry_out(directory, found.plugins, progress or Silent(), news)
     return found
 
@@ -209,16 +208,18 @@ def _origin(recipe: Recipe, work: Work, command: Sequence[str]) -> dict[str, Any
     )
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Replace the text of a file so that it holds either the old one or the new one, whatever happens."""
-    if path.read_text(encoding="utf-8") == text:
-        return
-    beside = path.with_name(f".{path.name}.new")
-    with beside.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+def begun_precision(run: Run) -> str:
+    """Return what `train.precision` was when the run began: `auto` stays what it became, even on another machine.
+
+    Raises:
+        GentoolError: It was `auto`, and the run's provenance does not say what it became.
+    """
+    if run.recipe.train.precision != "auto":
+        return run.recipe.train.precision
+    precision = run.directory.origin().get("precision")
+    if precision not in ("fp32", "bf16"):
+        raise GentoolError(f"{run.directory.provenance}: precision is {precision!r}, expected 'fp32' or 'bf16'")
+    return str(precision)
 
 
 def open_run(path: os.PathLike[str] | str, overrides: Sequence[str] = (), *, plugins: Plugins | None = None) -> Run:
@@ -229,19 +230,23 @@ def open_run(path: os.PathLike[str] | str, overrides: Sequence[str] = (), *, plu
     """
     plugins = plugins or load_plugins()
     directory = RunDir.open(path)
-    recipe = load_recipe(directory.resolved, overrides, registry=plugins.registry)
+    recipe = parse_recipe(directory.resolved_text(), str(directory.resolved), overrides, registry=plugins.registry)
     return Run(directory, recipe, plugins)
 
 
-def find_checkpoint(path: os.PathLike[str] | str) -> Path:
-    """Return the checkpoint folder at `path`, or the newest valid one of the run there.
+def find_checkpoint(path: os.PathLike[str] | str) -> tuple[Path, Checkpoint]:
+    """Return the checkpoint at `path`, or the newest valid one of the run there, with its folder.
 
     Raises:
         UsageError: There is neither.
         NoCheckpointError: No checkpoint of the run verifies.
     """
     path = Path(path)
-    return path if is_checkpoint(path) else newest_checkpoint(RunDir.open(path).checkpoints)
+    if is_checkpoint(path):
+        return path, load_checkpoint(path)
+    root = RunDir.open(path).checkpoints
+    checkpoint = newest_checkpoint(root)
+    return root / f"step-{checkpoint.step}", checkpoint
 
 
 def load_model(path: os.PathLike[str] | str, overrides: Sequence[str] = (), *, plugins: Plugins | None = None) -> Model:
@@ -260,8 +265,9 @@ def load_model(path: os.PathLike[str] | str, overrides: Sequence[str] = (), *, p
     for override in overrides:
         if override.split("=")[0].split(".")[0] not in CHANGEABLE:
             raise UsageError(f"{override!r} can't be changed after the training; what can: {', '.join(CHANGEABLE)}")
-    checkpoint = load_checkpoint(folder := find_checkpoint(path))
-    recipe = parse_recipe(checkpoint.numbers["recipe"], f"{folder}", overrides, registry=plugins.registry)
+    folder, checkpoint = find_checkpoint(path)
+    text = checkpoint.number("recipe", TypeAdapter(str).validate_python)
+    recipe = parse_recipe(text, str(folder), overrides, registry=plugins.registry)
     return Model.build(recipe).load(checkpoint)
 
 

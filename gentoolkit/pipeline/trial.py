@@ -22,6 +22,7 @@ from gentoolkit.pipeline.outputs import draw_samples
 from gentoolkit.protocols import Batch, Dataset, LossRecord, Metric, TrainingContext
 from gentoolkit.randomness import BatchGenerator, forked
 from gentoolkit.recipe import Part
+from gentoolkit.safefiles import SafePath
 from gentoolkit.sampling import Samples, generate, source_noise
 from gentoolkit.training import check_batch, check_record, expect
 
@@ -76,7 +77,7 @@ class Trial:
             for part in self.recipe.metrics:
                 self.metric(part)
             with blame(self.recipe, STAGE), tempfile.TemporaryDirectory() as folder:
-                draw_samples(self.model, samples, Path(folder) / "trial.png")
+                draw_samples(self.model, samples, SafePath(Path(folder), ("trial.png",)))
 
     @torch.no_grad()
     def backbone(self, batch: Batch) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import signal
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+
+from pydantic import TypeAdapter
 
 from gentoolkit.devices import choose_device, choose_precision, matrix_dtype
 from gentoolkit.errors import GentoolError, InterruptedRun, raise_together
@@ -22,8 +25,9 @@ from gentoolkit.plugins import Plugins
 from gentoolkit.protocols import Dataset
 from gentoolkit.provenance import peak_memory_mib
 from gentoolkit.recipe import Recipe
+from gentoolkit.records import Finite, Step, cut_back
 from gentoolkit.rundir import RunDir
-from gentoolkit.training import Checkpoint, Plan, TrainingState, train
+from gentoolkit.training import Checkpoint, Plan, TrainingState, list_checkpoints, train
 
 
 @dataclass
@@ -77,10 +81,22 @@ class Work:
         return cls(model, data, planned(), state, precision)
 
     def restore(self, saved: Checkpoint, directory: RunDir) -> None:
-        """Go back to a checkpoint, and cut the records back to it."""
+        """Go back to a checkpoint, and cut the records back to it; damaged records are reported, and no obstacle.
+
+        Raises:
+            NoCheckpointError: It lacks something, or holds what can't be right.
+        """
+        seconds = saved.number("train_seconds", TypeAdapter(Finite).validate_python)
+        size = saved.number("metrics_size", TypeAdapter(Step).validate_python)
+        sha256 = saved.number("metrics_sha256", TypeAdapter(str).validate_python)
         self.state.restore(saved)
-        directory.truncate_metrics(saved.numbers["metrics_size"])
-        self.train_seconds = saved.numbers["train_seconds"]
+        self.train_seconds = seconds
+        every = self.plan.settings.log_every
+        logged = range(every, saved.step + 1, every)
+        if damage := cut_back(directory.inside(directory.metrics), saved.step, size, sha256, logged):
+            warnings.warn(str(damage), stacklevel=2)
+            directory.note(f"warning: {damage}")
+            directory.append("metrics_damaged", damage.to_dict())
 
     def carry_out(self, directory: RunDir, plugins: Plugins, progress: Progress, news: Sequence[str] = ()) -> None:
         """Train from where the state is, then sample, evaluate and draw; `news` is said and logged first."""
@@ -94,7 +110,13 @@ class Work:
                 stop.act_at_once()
                 self._finish(listener)
         except KeyboardInterrupt:
-            message = f"stopped; what was saved is kept, continue with: gentool resume {directory.path}"
+            saved = list_checkpoints(directory.checkpoints)
+            message = (
+                f"stopped at once; {saved[0].name} is saved, continue with: gentool resume {directory.path}"
+                if saved
+                else "stopped at once, before the first checkpoint; nothing is saved, "
+                f"start again with: gentool run {directory.resolved}"
+            )
             listener.failed(message)
             raise InterruptedRun(message, stop.number or signal.SIGINT) from None
         except BaseException as error:
@@ -129,7 +151,7 @@ class Work:
         times = [time.monotonic()]
         listener.say("sampling ...")
         samples = model.sample()
-        files = save_samples(model, samples, directory.samples / "samples.safetensors")
+        files = save_samples(model, samples, directory.inside(directory.samples / "samples.safetensors"))
         listener.notify("gentoolkit_samples", file=str(files["samples"]))
         times.append(time.monotonic())
         listener.say("measuring ...")

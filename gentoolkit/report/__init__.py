@@ -3,6 +3,7 @@
 from gentoolkit.report.animation import trajectory_gif
 from gentoolkit.report.looks import Look
 from gentoolkit.report.page import (
+    MAX_PICTURE,
     Figure,
     MetricTable,
     Picture,
@@ -10,11 +11,12 @@ from gentoolkit.report.page import (
     ReportData,
     Validation,
     plus_minus,
-    write_report,
+    report_page,
 )
 from gentoolkit.report.pictures import loss_curve, sample_grid, trajectory_paths
 
 __all__ = [
+    "MAX_PICTURE",
     "Figure",
     "Look",
     "MetricTable",
@@ -24,8 +26,8 @@ __all__ = [
     "Validation",
     "loss_curve",
     "plus_minus",
+    "report_page",
     "sample_grid",
     "trajectory_gif",
     "trajectory_paths",
-    "write_report",
 ]

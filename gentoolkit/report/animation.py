@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,7 +25,7 @@ def trajectory_gif(
     frames: ArrayLike,
     times: Sequence[float],
     labels: Sequence[str],
-    path: Path,
+    path: Path | IO[bytes],
     look: Look = IMAGES,
 ) -> bool:
     """Write samples on their way from noise to data, with t in the lower left corner.
@@ -37,7 +38,7 @@ def trajectory_gif(
         frames: The states, (T, N, C, H, W).
         times: Their times, (T,).
         labels: What each of the N samples is called, e.g. its class.
-        path: The GIF file to write.
+        path: The GIF file to write, or one that is open.
         look: How samples become colors.
 
     Returns:
@@ -97,7 +98,7 @@ def _text(text: str, width: int) -> NDArray[np.uint8]:
     return (WHITE + (np.asarray(line) / 255 * (GREYS - 1)).round()).astype(np.uint8)
 
 
-def _write(pages: Sequence[NDArray[np.uint8]], palettes: NDArray[np.uint8], path: Path) -> None:
+def _write(pages: Sequence[NDArray[np.uint8]], palettes: NDArray[np.uint8], path: Path | IO[bytes]) -> None:
     from PIL import Image
 
     greys = np.linspace(255, 40, GREYS).round().astype(int)[:, None].repeat(3, axis=1)

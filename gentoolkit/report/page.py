@@ -11,6 +11,10 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from gentoolkit.safefiles import SafePath
+
+#: Bytes that are read of a picture.
+MAX_PICTURE = 2**28
 MIME_TYPES = {".png": "image/png", ".gif": "image/gif", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 
 
@@ -141,8 +145,8 @@ class ReportData:
     timing: Mapping[str, float] = field(default_factory=dict)
 
 
-def write_report(path: Path, data: ReportData) -> None:
-    """Write the page. It loads nothing from anywhere: pictures and style are inside, there is no script."""
+def report_page(data: ReportData) -> str:
+    """Return the page's text. It loads nothing from anywhere: pictures and style are inside, there is no script."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -153,8 +157,7 @@ def write_report(path: Path, data: ReportData) -> None:
     environment.filters |= {"number": number, "duration": duration, "data_uri": data_uri, "share": share}
     environment.globals["plus_minus"] = plus_minus
     template = environment.get_template("template.html")
-    page = template.render(data=data, provenance=flatten(data.provenance), bars=time_bars(data.validation))
-    path.write_text(page, encoding="utf-8")
+    return template.render(data=data, provenance=flatten(data.provenance), bars=time_bars(data.validation))
 
 
 def number(value: float | str | None, digits: int = 4) -> str:
@@ -190,10 +193,11 @@ def duration(seconds: float) -> str:
 
 
 def data_uri(path: Path) -> str | None:
-    """Return the picture as a data URI, or None where there is no such file."""
-    if not path.is_file():
+    """Return the picture as a data URI, or None where there is no such file, or a link in its place."""
+    file = SafePath(path.parent) / path.name
+    if not file.is_file():
         return None
-    return f"data:{MIME_TYPES[path.suffix.lower()]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return f"data:{MIME_TYPES[path.suffix.lower()]};base64,{base64.b64encode(file.read(MAX_PICTURE)).decode()}"
 
 
 def share(value: float | None, largest: float) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,14 +34,16 @@ CELL, GAP, LEFT, TOP = 192, 12, 140, 44
 Samples = Mapping[str, ArrayLike]
 
 
-def loss_curve(records: Iterable[Mapping[str, Any]], reference: tuple[str, float | None] | None, path: Path) -> bool:
+def loss_curve(
+    records: Iterable[Mapping[str, Any]], reference: tuple[str, float | None] | None, path: Path | IO[bytes]
+) -> bool:
     """Draw the loss over the steps, on a logarithmic axis.
 
     Args:
         records: Lines of a run's log. Those with `event` "step" or "validation" and numbers `step` and `loss` are
             drawn; the others, and losses that are not positive and finite, are left out.
         reference: Name and validation loss of a reference field, a dashed line; None for no line.
-        path: The PNG file to write.
+        path: The PNG file to write, or one that is open.
 
     Returns:
         Whether there was anything to draw.
@@ -98,7 +100,7 @@ def _series(records: Sequence[Mapping[str, Any]], event: str) -> tuple[NDArray[n
     return steps[drawable], losses[drawable]
 
 
-def sample_grid(real: Samples, generated: Samples, path: Path, look: Look = IMAGES) -> bool:
+def sample_grid(real: Samples, generated: Samples, path: Path | IO[bytes], look: Look = IMAGES) -> bool:
     """Draw real beside generated samples, one column per class (the first `MAX_CLASSES`).
 
     Samples (C, H, W): the first real one on top, the first `MAX_GENERATED` generated ones below. Where the look has no
@@ -108,7 +110,7 @@ def sample_grid(real: Samples, generated: Samples, path: Path, look: Look = IMAG
     Args:
         real: Class name -> samples, (N, *S).
         generated: The same names -> samples, (M, *S).
-        path: The PNG file to write.
+        path: The PNG file to write, or one that is open.
         look: How samples (C, H, W) become colors.
 
     Returns:
@@ -181,7 +183,7 @@ def _point_panels(pairs: Mapping[str, tuple[NDArray[np.float64], NDArray[np.floa
     return figure
 
 
-def trajectory_paths(frames: ArrayLike, times: Sequence[float], labels: Sequence[str], path: Path) -> bool:
+def trajectory_paths(frames: ArrayLike, times: Sequence[float], labels: Sequence[str], path: Path | IO[bytes]) -> bool:
     """Draw the ways of points from noise, in grey, to samples, in the color of their class.
 
     Points (D,): the first two coordinates, or for D = 1 the point over t. The first ten classes have their own colors.
@@ -190,7 +192,7 @@ def trajectory_paths(frames: ArrayLike, times: Sequence[float], labels: Sequence
         frames: The states, (T, N, D); values that are no numbers are left out.
         times: Their times, (T,).
         labels: The class of each of the N points, or one name for all.
-        path: The PNG file to write.
+        path: The PNG file to write, or one that is open.
 
     Returns:
         False where the states are not (T, N, D).
@@ -263,5 +265,5 @@ def _plain(axes: Axes) -> None:
     axes.yaxis.label.set(fontsize=8, color=INK)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def _save(figure: Figure, path: Path | IO[bytes]) -> None:
     figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})

@@ -5,6 +5,7 @@ from gentoolkit.training.checkpoints import (
     is_checkpoint,
     list_checkpoints,
     load_checkpoint,
+    manifest_sha256,
     newest_checkpoint,
 )
 from gentoolkit.training.loop import Listener, train
@@ -24,6 +25,7 @@ __all__ = [
     "list_checkpoints",
     "load_checkpoint",
     "load_weights",
+    "manifest_sha256",
     "newest_checkpoint",
     "train",
 ]

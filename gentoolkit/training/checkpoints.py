@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors.torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from gentoolkit.errors import NoCheckpointError, writing_failed
+from gentoolkit.safefiles import MAX_JSON, SafePath, parse_json
+from gentoolkit.training.manifest import FORMAT, MANIFEST, NUMBERS, Fault, described, read_manifest, verified_files
 
-MANIFEST = "manifest.json"
-NUMBERS = "state.json"
-WEIGHTS = "weights.safetensors"
+_NAME = re.compile(r"step-(0|[1-9][0-9]{0,17})", re.ASCII)
+_PARTIAL = ".partial-"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Checkpoint:
     """The state of a run after a step.
 
     Attributes:
-        step: Optimiser steps taken.
+        step: Optimizer steps taken.
         tensors: File name without ending -> name -> tensor.
         numbers: Plain JSON data.
     """
@@ -48,129 +51,177 @@ class Checkpoint:
         }
         return Checkpoint(self.step, tensors, self.numbers)
 
+    def number(self, name: str, check: Callable[[Any], T]) -> T:
+        """Return one of the numbers.
+
+        Args:
+            name: Its name.
+            check: Returns the value, or raises ValueError or TypeError where it can't be right.
+
+        Raises:
+            NoCheckpointError: It is missing or wrong.
+        """
+        if name not in self.numbers:
+            raise NoCheckpointError(f"the checkpoint at step {self.step} can't be used: {NUMBERS} has no {name!r}")
+        try:
+            return check(self.numbers[name])
+        except (ValueError, TypeError) as error:
+            reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+            raise NoCheckpointError(
+                f"the checkpoint at step {self.step} can't be used: {NUMBERS}, {name!r}: {reason}"
+            ) from error
+
 
 def save_checkpoint(root: Path, checkpoint: Checkpoint, keep: int) -> Path:
     """Write `root/step-N` so that it is either whole or absent, then delete all but the newest `keep` valid ones.
 
     Args:
-        root: Where the checkpoints lie.
+        root: Where the checkpoints lie; not a link.
         checkpoint: A `copied` one: safetensors refuses tensors that share memory.
         keep: How many are kept.
 
     Raises:
         OutOfSpaceError: The disk is full; earlier checkpoints stay as they are.
     """
-    target = root / f"step-{checkpoint.step}"
-    partial = root / f".partial-step-{checkpoint.step}"
-    for leftover in root.glob(".partial-*"):
-        shutil.rmtree(leftover)
+    folder = _inside(root)
+    target = folder / f"step-{checkpoint.step}"
+    draft = folder / f"{_PARTIAL}step-{checkpoint.step}"
     try:
-        _write_files(partial, checkpoint)
+        for name in folder.names():
+            if name.startswith(_PARTIAL):
+                (folder / name).remove()
+        _write_files(draft, checkpoint)
         if target.exists():
-            shutil.rmtree(target)
-        partial.rename(target)
-        _sync_directory(root)
+            target.remove()
+        draft.rename(target)
+        folder.sync_folder()
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
+        if draft.exists():
+            draft.remove()
         raise writing_failed(error, f"no checkpoint at step {checkpoint.step}, those before it are kept") from error
-    if (fault := find_fault(target)) is not None:
+    if (fault := _fault(target, checkpoint.step)) is not None:
         raise NoCheckpointError(f"the checkpoint just written, {target}, does not verify: {fault}")
-    _prune(root, keep, target)
-    return target
+    _prune(folder, keep, checkpoint.step)
+    return target.path
 
 
-def _write_files(folder: Path, checkpoint: Checkpoint) -> None:
-    folder.mkdir(parents=True)
+def _inside(root: Path) -> SafePath:
+    """Return the folder of checkpoints. The one above it may be a link, it may not."""
+    return SafePath(root.parent, (root.name,))
+
+
+def _write_files(folder: SafePath, checkpoint: Checkpoint) -> None:
+    folder.make_folder()
     files: dict[str, Callable[[], bytes]] = {
         f"{name}.safetensors": partial(safetensors.torch.save, tensors) for name, tensors in checkpoint.tensors.items()
     }
     files[NUMBERS] = lambda: json.dumps({"step": checkpoint.step, **checkpoint.numbers}, indent=1).encode()
-    manifest = {}
+    entries: dict[str, dict[str, Any]] = {}
     for name, content in files.items():
         data = content()
-        _write_synced(folder / name, data)
-        manifest[name] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    _write_synced(folder / MANIFEST, json.dumps({"step": checkpoint.step, "files": manifest}, indent=1).encode())
-    _sync_directory(folder)
+        (folder / name).create(data)
+        entries[name] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        if name != NUMBERS:
+            entries[name]["tensors"] = described(checkpoint.tensors[Path(name).stem])
+    manifest = {"format": FORMAT, "step": checkpoint.step, "files": entries}
+    (folder / MANIFEST).create(json.dumps(manifest, indent=1).encode())
+    folder.sync_folder()
 
 
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    if os.name == "posix":
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def find_fault(folder: Path) -> str | None:
-    """Return why the checkpoint in `folder` can't be trusted, or None where every size and checksum is right."""
+def _fault(folder: SafePath, step: int) -> str | None:
+    """Return why the checkpoint of a step can't be trusted, or None where every size and checksum is right."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        if missing := {NUMBERS, WEIGHTS} - manifest["files"].keys():
-            return f"its manifest names no {', '.join(sorted(missing))}"
-        for name, expected in manifest["files"].items():
-            data = (folder / name).read_bytes()
-            if len(data) != expected["size"] or hashlib.sha256(data).hexdigest() != expected["sha256"]:
-                return f"{name} is not what its manifest says"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"{type(error).__name__}: {error}"
+        for _ in verified_files(folder, read_manifest(folder, step)):
+            pass
+    except Fault as fault:
+        return str(fault)
     return None
+
+
+def _load(folder: SafePath, step: int | None) -> Checkpoint:
+    """Return a checkpoint, decoded from the bytes that were verified; raise Fault where it can't be trusted."""
+    manifest = read_manifest(folder, step)
+    tensors: dict[str, dict[str, Tensor]] = {}
+    numbers: Any = None
+    for name, data in verified_files(folder, manifest):
+        try:
+            if name == NUMBERS:
+                numbers = parse_json(data)
+            else:
+                tensors[Path(name).stem] = safetensors.torch.load(data)
+        except Exception as error:  # safetensors has its own, and passes on others
+            raise Fault(f"{name} can't be decoded: {error}") from error
+    if not isinstance(numbers, dict) or numbers.pop("step", None) != manifest.step:
+        raise Fault(f"{NUMBERS} is not of step {manifest.step}")
+    for group, named in tensors.items():
+        listed = manifest.files[f"{group}.safetensors"].tensors or {}
+        if described(named) != {name: entry.model_dump() for name, entry in listed.items()}:
+            raise Fault(f"{group}.safetensors has other tensors than its manifest lists")
+    return Checkpoint(manifest.step, tensors, numbers)
 
 
 def is_checkpoint(folder: Path) -> bool:
     """Return whether `folder` looks like a checkpoint, valid or not."""
-    return (folder / MANIFEST).is_file()
+    try:
+        return (SafePath(folder) / MANIFEST).is_file()
+    except OSError:
+        return False
 
 
 def list_checkpoints(root: Path) -> list[Path]:
     """Return the step-N folders in `root`, newest first, valid or not."""
-    folders = [path for path in root.glob("step-*") if path.name.removeprefix("step-").isdigit()]
-    return sorted(folders, key=lambda path: int(path.name.removeprefix("step-")), reverse=True)
+    return [root / f"step-{step}" for step in _steps(_inside(root))]
 
 
-def newest_checkpoint(root: Path) -> Path:
-    """Return the newest checkpoint in `root` that verifies, with a warning where there is a newer damaged one.
+def _steps(folder: SafePath) -> list[int]:
+    return sorted((int(found[1]) for name in folder.names() if (found := _NAME.fullmatch(name))), reverse=True)
+
+
+def newest_checkpoint(root: Path) -> Checkpoint:
+    """Return the newest checkpoint in `root` that verifies, with a warning for each newer one that does not.
 
     Raises:
-        NoCheckpointError: There is none; the message tells what is wrong with each.
+        NoCheckpointError: There is none; the message says what is wrong with each.
     """
     faults: list[str] = []
-    for folder in list_checkpoints(root):
-        if (fault := find_fault(folder)) is None:
-            if faults:
-                warnings.warn(f"using {folder}, because of newer ones {'; '.join(faults)}", stacklevel=2)
-            return folder
-        faults.append(f"{folder.name} is damaged: {fault}")
+    try:
+        for step in _steps(folder := _inside(root)):
+            try:
+                checkpoint = _load(folder / f"step-{step}", step)
+            except Fault as fault:
+                faults.append(f"step-{step} is damaged: {fault}")
+            else:
+                if faults:
+                    warnings.warn(f"using {root / f'step-{step}'}: {'; '.join(faults)}", stacklevel=2)
+                return checkpoint
+    except OSError as error:
+        faults.append(f"{error.filename}: {error.strerror}")
     again = f"start again with: gentool run {root.parent / 'resolved.yaml'}"
     raise NoCheckpointError("; ".join([f"no valid checkpoint in {root}", *faults, again]))
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Return the checkpoint in `folder`.
+    """Return the checkpoint in `folder`, whatever the folder's name.
 
     Raises:
         NoCheckpointError: It is not there, or does not verify.
     """
-    if (fault := find_fault(folder)) is not None:
-        raise NoCheckpointError(f"{folder} is no valid checkpoint: {fault}")
-    files = json.loads((folder / MANIFEST).read_bytes())["files"]
-    numbers = json.loads((folder / NUMBERS).read_bytes())
-    tensors = {Path(name).stem: safetensors.torch.load_file(folder / name) for name in files if name != NUMBERS}
-    return Checkpoint(numbers.pop("step"), tensors, numbers)
+    try:
+        return _load(SafePath(folder), None)
+    except Fault as fault:
+        raise NoCheckpointError(f"{folder} is no valid checkpoint: {fault}") from fault
 
 
-def _prune(root: Path, keep: int, verified: Path) -> None:
+def manifest_sha256(folder: Path) -> str:
+    """Return what identifies a checkpoint: the hash of its manifest, which holds those of its files."""
+    return hashlib.sha256((SafePath(folder) / MANIFEST).read(MAX_JSON)).hexdigest()
+
+
+def _prune(folder: SafePath, keep: int, verified: int) -> None:
     valid = 0
-    for folder in list_checkpoints(root):
+    for step in _steps(folder):
+        checkpoint = folder / f"step-{step}"
         if valid >= keep:
-            shutil.rmtree(folder)
-        elif folder == verified or find_fault(folder) is None:
+            checkpoint.remove()
+        elif step == verified or _fault(checkpoint, step) is None:
             valid += 1

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from gentoolkit.errors import UsageError
+from gentoolkit.errors import NoCheckpointError, UsageError
 from gentoolkit.settings import TrainSettings
 from gentoolkit.training.muon import Muon
 
@@ -90,13 +90,28 @@ class Optimisers:
         return tensors, numbers
 
     def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
-        """Take back what `state` gave; that of other optimizers, of a run that was forced to change them, is left."""
+        """Take back what `state` gave; that of other optimizers, of a run that was forced to change them, is left.
+
+        Raises:
+            NoCheckpointError: It is not the state of these optimizers.
+        """
         if {path.partition(".")[0] for path in (*tensors, *numbers)} != {*self.parts}:
             return
         states: dict[str, dict[int, dict[str, Any]]] = {name: {} for name in self.parts}
         for path, value in {**tensors, **numbers}.items():
-            name, index, key = path.split(".")
+            name, _, rest = path.partition(".")
+            index, _, key = rest.partition(".")
+            parameters = self.parts[name].param_groups[0]["params"] if name in self.parts else []
+            if not (index.isascii() and index.isdecimal() and int(index) < len(parameters)):
+                raise NoCheckpointError(f"the optimizer's state has {path!r}, which these optimizers don't have")
+            if isinstance(value, Tensor) and value.ndim and value.shape != parameters[int(index)].shape:
+                shape = tuple(parameters[int(index)].shape)
+                raise NoCheckpointError(f"the optimizer's {path!r} has shape {tuple(value.shape)}, expected {shape}")
             states[name].setdefault(int(index), {})[key] = value
+        for name, by_index in states.items():
+            # A parameter that never had a gradient has no state; those that have one have equal parts.
+            if (any(states.values()) and not by_index) or len({frozenset(s) for s in by_index.values()}) > 1:
+                raise NoCheckpointError(f"the state of the optimizer {name!r} is not complete")
         for name, part in self.parts.items():
             part.load_state_dict({"state": states[name], "param_groups": part.state_dict()["param_groups"]})
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, TypeVar, cast
 
 import torch
+from pydantic import Field, TypeAdapter
 from torch import Tensor, nn
 
-from gentoolkit.errors import NonFiniteError, UsageError
+from gentoolkit.errors import NoCheckpointError, NonFiniteError, UsageError, listing
 from gentoolkit.protocols import Objective
 from gentoolkit.settings import TrainSettings
 from gentoolkit.training.checkpoints import Checkpoint
 from gentoolkit.training.optimisers import Optimisers
 
 NUM_TIME_BINS = 10
+_T = TypeVar("_T")
+_Bins = Annotated[list[_T], Field(min_length=NUM_TIME_BINS, max_length=NUM_TIME_BINS)]
 CURE = "lower train.learning_rate, set train.clip_norm, or use train.precision=fp32"
 
 
@@ -23,10 +26,10 @@ CURE = "lower train.learning_rate, set train.clip_norm, or use train.precision=f
 class EpochTotals:
     """Sums over the epoch under way, in float64: its loss, and its velocity error by time."""
 
-    steps: int = 0
+    steps: Annotated[int, Field(ge=0)] = 0
     loss: float = 0.0
-    error_by_t: list[float] = field(default_factory=lambda: [0.0] * NUM_TIME_BINS)
-    count_by_t: list[int] = field(default_factory=lambda: [0] * NUM_TIME_BINS)
+    error_by_t: _Bins[float] = field(default_factory=lambda: [0.0] * NUM_TIME_BINS)
+    count_by_t: _Bins[int] = field(default_factory=lambda: [0] * NUM_TIME_BINS)
 
     def add(self, loss: float, error_by_t: list[float], count_by_t: list[int]) -> None:
         """Take in one step: its mean loss, and the sums and counts of its velocity errors in each tenth of time."""
@@ -137,24 +140,36 @@ class TrainingState:
 
         Raises:
             UsageError: Its weights are not those of this backbone and objective.
+            NoCheckpointError: It lacks something, or its numbers can't be right.
         """
+        needed = {"weights", "optimizer"} | ({"ema"} if self.ema is not None else set())
+        empty = {group for group in needed if not checkpoint.tensors.get(group)}
+        if missing := empty - (set() if checkpoint.step else {"optimizer"}):
+            raise NoCheckpointError(f"the checkpoint at step {checkpoint.step} has no tensors of {listing(missing)}")
         load_weights(self.weights, checkpoint.tensors["weights"])
         if self.ema is not None:
             # A run that is forced to begin an average begins it as the weights.
             load_weights(self.ema, checkpoint.tensors.get("ema") or checkpoint.tensors["weights"])
-        self.optimisers.restore(checkpoint.tensors["optimizer"], checkpoint.numbers["optimizer"])
-        self.totals = EpochTotals(**checkpoint.numbers["totals"])
+        numbers = checkpoint.number("optimizer", TypeAdapter(dict[str, Any]).validate_python)
+        self.optimisers.restore(checkpoint.tensors["optimizer"], numbers)
+        self.totals = checkpoint.number("totals", _read_totals)
         self.step = checkpoint.step
+
+
+def _read_totals(value: Any) -> EpochTotals:
+    if set(value) != {entry.name for entry in fields(EpochTotals)}:
+        raise ValueError(f"it has {listing(value)}")
+    totals: EpochTotals = TypeAdapter(EpochTotals).validate_python(value)
+    return totals
 
 
 def load_weights(module: nn.Module, tensors: dict[str, Tensor]) -> None:
     """Load a state dict.
 
     Raises:
-        UsageError: Names or shapes differ, a line for each: the network's code or config is not what was trained.
+        UsageError: Names, shapes or types differ, a line for each: the code or the config is not what was trained.
     """
-    own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    own, given = ({name: _look(tensor) for name, tensor in named.items()} for named in (module.state_dict(), tensors))
     differ = [
         f"  {name}: {given.get(name, 'not there')} -> {own.get(name, 'not there')}"
         for name in {**given, **own}
@@ -164,3 +179,7 @@ def load_weights(module: nn.Module, tensors: dict[str, Tensor]) -> None:
         head = "the weights are not those of this network (checkpoint -> network):"
         raise UsageError("\n".join([head, *differ]))
     module.load_state_dict(tensors)
+
+
+def _look(tensor: Tensor) -> str:
+    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"

@@ -1,5 +1,6 @@
 """The command line: what each verb prints, what bad input gets, and what costs no torch."""
 
+import contextlib
 import json
 import os
 import re
@@ -11,19 +12,23 @@ import time
 from pathlib import Path
 
 import pytest
+import safetensors
 
+from gentoolkit.rundir import RunDir
 from gentoolkit.testing import Outcome
 from gentoolkit.training import list_checkpoints
 from gentoolkit.verbs import VERBS
 
 ROOT = Path(__file__).parents[2]
 SMOKE = str(ROOT / "recipes" / "smoke.yaml")
+#: Seconds after which a process counts as hanging, however busy the machine is.
+HANGS = 3600
 
 
 def fresh(*arguments, **options):
     """Run `gentool` in a process of its own."""
     command = [sys.executable, "-m", "gentoolkit", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=1200, **options)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANGS, **options)
 
 
 @pytest.fixture(scope="module")
@@ -338,7 +343,7 @@ def test_a_damaged_newest_checkpoint_is_told(gentool, finished, tmp_path):
     code, out, err = gentool("eval", run, "--json")
     assert code == 0
     assert json.loads(out)["step"] == 10
-    assert re.match(r"warning: using .*step-10, because of newer ones step-12 is damaged: .*\n$", err)
+    assert re.match(r"warning: using .*step-10: step-12 is damaged: .*\n$", err)
 
 
 def test_no_valid_checkpoint_exits_with_4(gentool, tmp_path):
@@ -360,42 +365,44 @@ def test_out_of_memory_exits_with_5(gentool, monkeypatch):
     assert "out of disk or memory" in err
 
 
+def started(file, *arguments):
+    """Start `gentool` in a process of its own, and return it once there is something in the file."""
+    command = [sys.executable, "-m", "gentoolkit", *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not (file.exists() and file.stat().st_size):
+        time.sleep(0.01)
+    return process
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
 def test_ctrl_c_saves_says_how_to_resume_and_the_resumed_run_finishes(tmp_path):
-    command = [sys.executable, "-m", "gentoolkit", "run", SMOKE, "train.steps=100000", "--out", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        metrics = tmp_path / "smoke-1" / "metrics.jsonl"
-        deadline = time.monotonic() + 60
-        while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
-            time.sleep(0.05)
+    run = tmp_path / "smoke-1"
+    with started(run / "metrics.jsonl", "run", SMOKE, "train.steps=100000", "--out", tmp_path) as process:
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=HANGS)
     assert process.returncode == 130, err
-    assert f"gentool resume {tmp_path / 'smoke-1'}" in err
+    assert f"gentool resume {run}" in err
     assert "Traceback" not in err
-    assert list((tmp_path / "smoke-1" / "checkpoints").iterdir())
+    assert list((run / "checkpoints").iterdir())
     assert out == ""
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
 def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(tmp_path):
-    """Killed at whatever moment comes after its second checkpoint, with no chance to clean up."""
-    settings = ["train.steps=2000", "train.checkpoint_every=3", "train.validate_every=null", "--quiet"]
-    command = [sys.executable, "-m", "gentoolkit", "run", SMOKE, *settings, "--out", str(tmp_path / "killed")]
-    run = tmp_path / "killed" / "smoke-1"
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 60
-        while len(list_checkpoints(run / "checkpoints")) < 2 and time.monotonic() < deadline:
-            time.sleep(0.002)
+    """Killed at whatever moment comes after its first records. Every moment is tried in tests/torture."""
+    settings = ["train.checkpoint_every=1", "train.log_every=1", "train.validate_every=null", "--quiet"]
+    run, whole = tmp_path / "killed" / "smoke-1", tmp_path / "whole" / "smoke-1"
+    with started(run / "metrics.jsonl", "run", SMOKE, *settings, "--out", run.parent) as process:
         process.kill()
-    assert process.returncode == -signal.SIGKILL
-    assert fresh("run", SMOKE, *settings, "--out", tmp_path / "whole").returncode == 0
-    assert fresh("resume", run, "--quiet").returncode == 0
+        process.communicate(timeout=HANGS)
+    assert fresh("run", SMOKE, *settings, "--out", whole.parent).returncode == 0
+    resumed = fresh("resume", run, "--quiet")
+    if not list_checkpoints(run / "checkpoints"):
+        assert resumed.returncode == 4, resumed.stderr
+        return
+    assert resumed.returncode == 0, resumed.stderr
     for name in ("weights", "ema", "optimizer"):
-        files = [
-            folder / "checkpoints" / "step-2000" / f"{name}.safetensors"
-            for folder in (run, tmp_path / "whole" / "smoke-1")
-        ]
+        files = [folder / "checkpoints" / "step-12" / f"{name}.safetensors" for folder in (run, whole)]
         assert files[0].read_bytes() == files[1].read_bytes()
 
 
@@ -408,3 +415,80 @@ def test_validate_prints_the_problems_of_a_bad_recipe_as_json(gentool):
     code, out, _ = gentool("validate", "no-such.yaml", "--json")
     assert code == 2
     assert "no such file" in json.loads(out)["problems"][0]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closed streams as on POSIX")
+@pytest.mark.parametrize("stderr", ["closed", "a pipe that nobody reads", "a full pipe", "a full disk"])
+def test_a_run_finishes_without_a_stderr(tmp_path, stderr):
+    command = [sys.executable, "-m", "gentoolkit", "run", SMOKE, "--out", str(tmp_path), "--json"]
+    if stderr == "closed":
+        options = {"preexec_fn": lambda: os.close(2)}
+    elif stderr == "a full disk":
+        options = {"stderr": os.open("/dev/full", os.O_WRONLY)}
+    else:
+        reader, writer = os.pipe()
+        if stderr == "a full pipe":
+            os.set_blocking(writer, False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    os.write(writer, b"x")
+        else:
+            os.close(reader)
+        options = {"stderr": writer}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, timeout=HANGS, **options)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["run"] == str(tmp_path / "smoke-1")
+    rows = (tmp_path / "smoke-1" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(row)["event"] for row in rows].count("step") == 12
+
+
+def test_four_samplings_at_once_leave_four_files(gentool, finished, tmp_path):
+    run = shutil.copytree(finished[0], tmp_path / "smoke-1")
+    command = [sys.executable, "-m", "gentoolkit", "sample", str(run), "--per-class", "1", "--json"]
+    processes = [subprocess.Popen([*command, "--seed", str(n)], stdout=subprocess.PIPE, text=True) for n in range(4)]
+    results = [json.loads(process.communicate(timeout=HANGS)[0]) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4
+    names = {Path(result["samples"]).name for result in results}
+    assert names == {f"sample-{n}.safetensors" for n in range(1, 5)}
+    assert {Path(result["picture"]).name for result in results} == {f"sample-{n}.png" for n in range(1, 5)}
+    seeds = []
+    for result in results:
+        with safetensors.safe_open(result["samples"], "pt") as file:
+            seeds.append(file.metadata()["seed"])
+    assert seeds == ["0", "1", "2", "3"]
+
+
+def test_one_out_for_two_samplings_is_taken_once(gentool, finished, tmp_path):
+    command = [sys.executable, "-m", "gentoolkit", "sample", str(finished[0]), "--per-class", "1"]
+    command += ["--out", str(tmp_path / "s.safetensors")]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = [process.communicate(timeout=HANGS)[1] for process in processes]
+    assert sorted(process.returncode for process in processes) == [0, 2]
+    assert "s.safetensors' exists; nothing is overwritten" in "".join(errors)
+
+
+def test_a_sampling_that_fails_gives_its_name_back(gentool, finished, tmp_path):
+    run = shutil.copytree(finished[0], tmp_path / "smoke-1")
+    before = sorted(file.name for file in (run / "samples").iterdir())
+    assert gentool("sample", run, "--classes", 9)[0] == 2
+    assert gentool("sample", run, "--classes", 9, "--out", tmp_path / "s.safetensors")[0] == 2
+    assert sorted(file.name for file in (run / "samples").iterdir()) == before
+    assert not (tmp_path / "s.safetensors").exists()
+
+
+@pytest.mark.filterwarnings("default")
+def test_lost_records_are_named_and_the_run_goes_on(gentool, finished, tmp_path):
+    run = shutil.copytree(finished[0], tmp_path / "smoke-1")
+    rows = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
+    kept = [row for row in rows if json.loads(row).get("step") not in (3, 4, 5)]
+    (run / "metrics.jsonl").write_text("".join([*kept[:2], "garbage\n", *kept[2:]]))
+    code, _, err = gentool("resume", run, "--quiet")
+    words = "at step 12 recorded: the rows of steps 3 to 5 are missing; lines 3 cannot be read"
+    assert code == 0
+    assert f"warning: metrics.jsonl is not what the checkpoint {words}" in err
+    assert words in (run / "log.txt").read_text()
+    assert gentool("resume", run, "--quiet")[0] == 0
+    rows = RunDir(run).records()
+    damaged = {"event": "metrics_damaged", "step": 12, "missing": [[3, 5]], "unreadable": [3]}
+    assert [row for row in rows if row["event"] == "metrics_damaged"] == [damaged]
+    assert [row["event"] for row in rows].count("evaluation") == 1

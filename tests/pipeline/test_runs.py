@@ -15,7 +15,7 @@ from gentoolkit.errors import InterruptedRun, NoCheckpointError, UsageError
 from gentoolkit.interrupts import StopSignal
 from gentoolkit.rundir import RunDir
 from gentoolkit.sampling import sample_rows, source_noise
-from gentoolkit.training import load_checkpoint, newest_checkpoint, train
+from gentoolkit.training import newest_checkpoint, train
 
 SMOKE = Path(__file__).parents[2] / "recipes" / "smoke.yaml"
 
@@ -30,7 +30,7 @@ def finished(tmp_path_factory):
 
 
 def final_weights(run):
-    return load_checkpoint(newest_checkpoint(run.directory.checkpoints)).tensors
+    return newest_checkpoint(run.directory.checkpoints).tensors
 
 
 def assert_equal_tensors(a, b):
@@ -355,6 +355,20 @@ def test_a_signal_just_after_the_last_step_is_heard(tmp_path, monkeypatch):
     with pytest.raises(InterruptedRun, match="gentool resume") as stopped:
         gt.run(smoke("train.steps=3"), tmp_path)
     assert stopped.value.exit_code == 143
+
+
+def test_two_signals_before_the_first_checkpoint_promise_nothing(tmp_path, monkeypatch):
+    class Twice(StopAt):
+        def advance(self, done, note=""):
+            if done == self.step:
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("gentoolkit.training.loop.FETCH_SECONDS", 0)
+    with pytest.raises(InterruptedRun, match=r"before the first checkpoint; nothing is saved.*gentool run .*resolved"):
+        gt.run(smoke(), tmp_path, progress=Twice(3, None))
+    with pytest.raises(InterruptedRun, match=r"step-5 is saved, continue with: gentool resume .*smoke-2"):
+        gt.run(smoke(), tmp_path, progress=Twice(8, None))
 
 
 def test_a_second_signal_acts_at_once():

@@ -17,8 +17,8 @@ from gentoolkit.report.page import (
     flatten,
     number,
     plus_minus,
+    report_page,
     time_bars,
-    write_report,
 )
 
 VOID = {"meta", "img", "br", "hr", "link", "input", "source"}
@@ -107,8 +107,7 @@ def full(picture: Path, word="calm"):
 
 
 def page(tmp_path, data):
-    write_report(tmp_path / "report.html", data)
-    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    text = report_page(data)
     return text, Page(text)
 
 

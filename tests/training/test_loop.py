@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from gentoolkit.api import DataSpec, Labels
-from gentoolkit.errors import GentoolError, NonFiniteError
+from gentoolkit.errors import GentoolError, NoCheckpointError, NonFiniteError
 from gentoolkit.protocols import Batch
 from gentoolkit.randomness import forked
 from gentoolkit.settings import TrainSettings
 from gentoolkit.training import Plan, TrainingState, train
 from gentoolkit.training.loop import clip_gradients, training_step
-from gentoolkit.training.state import sums_by_time
+from gentoolkit.training.state import EpochTotals, sums_by_time
 from gentoolkit_flow_matching import FlowMatchingConfig
 from gentoolkit_flow_matching.objective import FlowMatching
 
@@ -299,6 +299,61 @@ def test_weights_of_another_network_are_told():
     other.weights["backbone"].body[0] = nn.Identity()
     with pytest.raises(GentoolError, match="not those of this network"):
         other.restore(heard.checkpoints[9])
+
+
+def without(group, *names):
+    return lambda saved: [saved.tensors[group].pop(name) for name in names]
+
+
+def put(group, name, tensor):
+    return lambda saved: saved.tensors[group].update({name: tensor})
+
+
+def number(name, value):
+    return lambda saved: saved.numbers.update({name: value})
+
+
+TOTALS = vars(EpochTotals())
+WRONG_STATES = {
+    "no optimizer": (lambda saved: saved.tensors.pop("optimizer"), "no tensors of 'optimizer'"),
+    "an empty optimizer": (lambda saved: saved.tensors["optimizer"].clear(), "no tensors of 'optimizer'"),
+    "no average": (lambda saved: saved.tensors.pop("ema"), "no tensors of 'ema'"),
+    "half a state": (without("optimizer", "adamw.0.exp_avg"), "'adamw' is not complete"),
+    "another optimizer": (put("optimizer", "sgd.0.momentum", torch.zeros(1)), "'sgd.0.momentum', which these"),
+    "another parameter": (put("optimizer", "adamw.99.exp_avg", torch.zeros(1)), "'adamw.99.exp_avg', which these"),
+    "no parameter": (put("optimizer", "adamw.x.exp_avg", torch.zeros(1)), "'adamw.x.exp_avg', which these"),
+    "a short name": (put("optimizer", "adamw", torch.zeros(1)), "'adamw', which these"),
+    "another shape": (put("optimizer", "adamw.0.exp_avg", torch.zeros(77)), r"has shape \(77,\), expected"),
+    "numbers of text": (number("optimizer", "x"), "'optimizer': Input should be a valid dict"),
+    "totals of text": (number("totals", "x"), "'totals'"),
+    "no totals": (number("totals", {}), "'totals'"),
+    "totals of nothing": (number("totals", None), "'totals'"),
+    "a short total": (number("totals", {**TOTALS, "count_by_t": [1]}), "'totals'.*at least 10 items"),
+    "a wrong total": (number("totals", {**TOTALS, "loss": "small"}), "'totals'.*valid number"),
+    "a negative count": (number("totals", {**TOTALS, "steps": -1}), "'totals'.*greater than or equal to 0"),
+}
+
+
+@pytest.mark.parametrize("case", [*WRONG_STATES])
+def test_a_state_that_cannot_be_right_is_refused(case):
+    change, words = WRONG_STATES[case]
+    state, plan = start(ema_decay=0.7)
+    _, heard = go(state, plan, Recorder(stop_at=3))
+    saved = heard.checkpoints[3].copied()
+    change(saved)
+    other, _ = start(ema_decay=0.7)
+    with pytest.raises(NoCheckpointError, match=words):
+        other.restore(saved)
+
+
+def test_weights_of_another_type_are_refused():
+    state, plan = start()
+    _, heard = go(state, plan, Recorder(stop_at=3))
+    saved = heard.checkpoints[3].copied()
+    name, tensor = next(iter(saved.tensors["weights"].items()))
+    saved.tensors["weights"][name] = tensor.half()
+    with pytest.raises(GentoolError, match=r"is torch.float16, expected torch.float32"):
+        start()[0].restore(saved)
 
 
 def test_a_signal_in_the_last_step_is_heard():
