@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from gentoolkit import protocols
 from gentoolkit.testing import backbone, dataset, metric, objective, sampler
-from gentoolkit.testing.contracts import BUILDS, CONTRACTS, Case, contract, require
-from gentoolkit.testing.measures import global_randomness_kept, in_fresh_interpreter
+from gentoolkit.testing.contracts import CONTRACTS, Case, contract, require
+from gentoolkit.testing.measures import IMPORT_PLUGIN, global_randomness_kept, in_fresh_interpreter
+from gentoolkit.testing.outcomes import BUILDS
 
 _PROTOCOLS: dict[str, Any] = {
     "dataset": protocols.Dataset,
@@ -29,23 +30,13 @@ _OBSERVE: dict[str, Callable[[Case, Any], dict[str, Tensor]]] = {
     "sampler": sampler.observe,
     "metric": metric.observe,
 }
-_IMPORT_PLUGIN = """
-import importlib, sys
-from importlib.metadata import entry_points
-from gentoolkit.distributions import canonical
-from gentoolkit.plugins import GROUP, load_plugins
-module, distribution = sys.argv[1:]
-importlib.import_module(module)
-load_plugins(p for p in entry_points(group=GROUP) if p.dist and canonical(p.dist.name) == distribution)
-print("torch" in sys.modules)
-"""
 
 
 @contract("any.expected_failures")
 def expected_failures(case: Case) -> None:
     """Every expected failure that the component declares names one of its contracts, and gives a reason."""
     declared = case.entry.component.expected_failures
-    own = {key for key, contract in CONTRACTS.items() if contract.concerns(case.entry)}
+    own = {key for key, contract in CONTRACTS.items() if contract.concerns(case)}
     require(not declared.keys() - own, f"expected failures {sorted(declared.keys() - own)} name none of its contracts")
     unexplained = sorted(key for key, reason in declared.items() if not reason.strip())
     require(not unexplained, f"expected failures {unexplained} give no reason")
@@ -92,5 +83,5 @@ def build(case: Case) -> None:
 def no_torch(case: Case) -> None:
     """Importing the plugin and listing its components imports no torch: a factory is a string for that reason."""
     entry = case.entry
-    answer = in_fresh_interpreter(_IMPORT_PLUGIN, type(case.config).__module__, entry.distribution)
+    answer = in_fresh_interpreter(IMPORT_PLUGIN, type(case.config).__module__, entry.distribution)
     require(answer == "False", f"importing {type(case.config).__module__} imports torch; import it where it computes")

@@ -1,15 +1,14 @@
-"""What a contract is, what it is given, and how one is run. The contracts themselves stand in one module per kind."""
+"""What a contract is, what it is given, and how one is run. The contracts themselves are in one module per kind."""
 
 from __future__ import annotations
 
 import random
 import traceback
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 import torch
@@ -19,13 +18,15 @@ from gentoolkit.api import Config, DatasetConfig, DataSpec, Labels, Vectors
 from gentoolkit.errors import GentoolError
 from gentoolkit.randomness import forked, torch_generator
 from gentoolkit.registry import Entry
+from gentoolkit.testing.outcomes import BUILDS, Outcome, Planned, Verdict
 
 #: The data of objectives, samplers and metrics that declare no `tiny_spec`.
 PLAIN_SPEC = DataSpec((1, 2, 2), Labels(2))
 
 
-#: The contract that tells why a component can't be built; the others are then not run.
-BUILDS = "any.factory"
+#: No contract hands a component more samples than this in one call. What needs more draws batches one after the other:
+#: a component may compare each sample with each (a matrix of 1,024² costs takes 8 MB), or keep many copies of a batch.
+MOST_SAMPLES = 1024
 
 
 class ContractError(AssertionError):
@@ -52,12 +53,55 @@ def does_not_apply(reason: str) -> NoReturn:
     raise NotApplicable(reason)
 
 
+class Subject(Protocol):
+    """What a contract is given: a component (`Case`), or a plugin that has hooks (`gentoolkit.testing.hooks`).
+
+    Attributes:
+        name: What outcomes call it.
+        kind: A component's kind, or "plugin".
+        traits: What decides which contracts concern it.
+        expected_failures: Contract id -> why it can't be satisfied.
+        can_be_built: Whether there is anything to check.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def traits(self) -> frozenset[str]: ...  # noqa: D102
+    @property
+    def expected_failures(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
+    def can_be_built(self) -> bool: ...  # noqa: D102
+
+
 @dataclass(frozen=True)
 class Case:
     """A component, and the seed of all randomness in its contracts."""
 
     entry: Entry
     seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """The component's name, as recipes write it."""
+        return self.entry.name
+
+    @property
+    def kind(self) -> str:
+        """The component's kind."""
+        return self.entry.kind
+
+    @property
+    def traits(self) -> frozenset[str]:
+        """What the component declares of its nature."""
+        return self.entry.component.traits
+
+    @property
+    def expected_failures(self) -> Mapping[str, str]:
+        """What the component declares that it can't satisfy."""
+        return self.entry.component.expected_failures
 
     @property
     def config(self) -> Config:
@@ -126,7 +170,7 @@ class Contract:
     """
 
     id: str
-    check: Callable[[Case], None]
+    check: Callable[[Any], None]
     needs: frozenset[str] = frozenset()
     skips: frozenset[str] = frozenset()
 
@@ -140,9 +184,10 @@ class Contract:
         """The first line of the statement."""
         return self.statement.partition("\n")[0]
 
-    def concerns(self, entry: Entry) -> bool:
-        """Return whether this is one of the component's contracts, skipped or not."""
-        return self.id.split(".")[0] in ("any", entry.kind) and self.needs <= entry.component.traits
+    def concerns(self, subject: Subject) -> bool:
+        """Return whether this is one of the subject's contracts, skipped or not."""
+        kinds = (subject.kind,) if subject.kind == "plugin" else ("any", subject.kind)
+        return self.id.split(".")[0] in kinds and self.needs <= subject.traits
 
 
 #: Every contract by its id; the modules of this package fill it when they are imported.
@@ -151,10 +196,10 @@ CONTRACTS: dict[str, Contract] = {}
 
 def contract(
     contract_id: str, *, needs: Iterable[str] = (), skips: Iterable[str] = ()
-) -> Callable[[Callable[[Case], None]], Callable[[Case], None]]:
+) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
     """Make a function a contract; see `Contract` for the arguments."""
 
-    def register(check: Callable[[Case], None]) -> Callable[[Case], None]:
+    def register(check: Callable[[Any], None]) -> Callable[[Any], None]:
         if contract_id in CONTRACTS:
             raise ValueError(f"contract {contract_id!r} is defined twice")
         CONTRACTS[contract_id] = Contract(contract_id, check, frozenset(needs), frozenset(skips))
@@ -163,51 +208,38 @@ def contract(
     return register
 
 
-def contracts_of(entry: Entry) -> tuple[Contract, ...]:
-    """Return the contracts that concern a component, sorted by id."""
-    return tuple(CONTRACTS[key] for key in sorted(CONTRACTS) if CONTRACTS[key].concerns(entry))
+def contracts_of(subject: Subject | Entry) -> tuple[Contract, ...]:
+    """Return the contracts that concern a component, or a plugin with hooks: `any.factory` first, the rest by id."""
+    of = Case(subject) if isinstance(subject, Entry) else subject
+    return tuple(c for c in sorted(CONTRACTS.values(), key=lambda c: (c.id != BUILDS, c.id)) if c.concerns(of))
 
 
-Status = Literal["passed", "failed", "expected failure", "skipped"]
+def planned(contract: Contract, subject: Subject) -> Planned:
+    """Return the contract as plain data."""
+    reason = subject.expected_failures.get(contract.id)
+    return Planned(contract.id, subject.name, subject.kind, contract.headline, reason)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How one contract went for one component; the message says why it did not just pass."""
+def run(contract: Contract, subject: Subject) -> Outcome:
+    """Check one contract in this process. A declared expected failure that passes or does not apply is a failure."""
+    plan = planned(contract, subject)
+    # Without this, one fault in a constructor would be reported once for each contract.
+    if contract.id != BUILDS and not subject.can_be_built:
+        return plan.not_run()
+    return plan.outcome(*_attempt(contract, subject))
 
-    contract: str
-    component: str
-    status: Status
-    message: str = ""
 
-
-def run(contract: Contract, case: Case) -> Outcome:
-    """Check one contract. A declared expected failure that passes or does not apply is a failure."""
-    component = case.entry.component
-    reason = component.expected_failures.get(contract.id)
-
-    def outcome(status: Status, message: str = "") -> Outcome:
-        return Outcome(contract.id, case.entry.name, status, message)
-
-    # Without this, one fault in a constructor would be told once for each contract.
-    if contract.id != BUILDS and not case.can_be_built:
-        return outcome("skipped", "not run: it can't be built")
+def _attempt(contract: Contract, subject: Subject) -> tuple[Verdict, str]:
     try:
-        if left_out := contract.skips & component.traits:
+        if left_out := contract.skips & subject.traits:
             does_not_apply(f"it is {' and '.join(sorted(left_out))}")
         with _isolated():
-            contract.check(case)
-    except NotApplicable as left_out:
-        if reason is not None:
-            return outcome("failed", f"declared as expected failure, but does not apply: {left_out}")
-        return outcome("skipped", f"does not apply: {left_out}")
-    except Exception as fault:
-        if reason is not None:
-            return outcome("expected failure", f"{reason} (measured: {_told(fault)})")
-        return outcome("failed", _told(fault))
-    if reason is not None:
-        return outcome("failed", f"declared as expected failure, but passes; remove the declaration: {reason}")
-    return outcome("passed")
+            contract.check(subject)
+    except NotApplicable as reason:
+        return "skipped", f"does not apply: {reason}"
+    except (Exception, SystemExit) as fault:
+        return "failed", described(fault)
+    return "passed", ""
 
 
 @contextmanager
@@ -227,19 +259,10 @@ def _isolated() -> Iterator[None]:
         np.random.set_state(numpy)  # noqa: NPY002
 
 
-def _told(fault: Exception) -> str:
-    """Return the message of a broken contract or of an error for the user; for any other its type and place too."""
+def described(fault: BaseException) -> str:
+    """Return the message of a broken contract or of an error for the user; for any other error its type and place too."""
     if isinstance(fault, ContractError | GentoolError):
         return str(fault)
     frames = traceback.extract_tb(fault.__traceback__)
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     return f"{type(fault).__name__}: {fault}{where}"
-
-
-def summary(outcomes: Iterable[Outcome]) -> str:
-    """Return the counts in one line: how many were run, of these passed and failed, expected failures and skips."""
-    count = Counter(outcome.status for outcome in outcomes)
-    return (
-        f"{count.total() - count['skipped']} run: {count['passed']} passed, {count['failed']} failed, "
-        f"{count['expected failure']} failed as expected; {count['skipped']} skipped"
-    )
