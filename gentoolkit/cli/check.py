@@ -48,7 +48,7 @@ def command(distribution: str, verbose: bool, as_json: bool) -> None:
 
 
 def _line(planned: Planned, outcome: Outcome, verbose: bool) -> str:
-    """Return the outcome in one line; if `verbose`, with what the contract demands, and the message on a second line."""
+    """Return the outcome in one line; if `verbose`, with the demand, and the message on a second line."""
     demand = f": {planned.headline}" if verbose else ""
     message = outcome.message and f"{chr(10) + '  ' if verbose else ': '}{outcome.message}"
     return f"{outcome.status}: {outcome.component} {outcome.contract}{demand}{message}"

@@ -7,9 +7,9 @@ contracts is::
 
     test_contracts = contract_tests("my-dist")
 
-Every contract is a plain function in the module of its kind, and `CONTRACTS` has them all by id. Its docstring says what
-it demands and, under "Power", the smallest fault that it is sure to find. A component declares what it can't satisfy in
-`Component.traits` and `Component.expected_failures`.
+Every contract is a plain function in the module of its kind, and `CONTRACTS` has them all by id. Its docstring says
+what it demands and, under "Power", the smallest fault that it is sure to find. A component declares what it can't
+satisfy in `Component.traits` and `Component.expected_failures`.
 
 What a component can rely on:
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from gentoolkit.testing.contracts import Case as Case
     from gentoolkit.testing.contracts import Contract as Contract
     from gentoolkit.testing.contracts import ContractError as ContractError
+    from gentoolkit.testing.contracts import contracts_of as contracts_of
+    from gentoolkit.testing.contracts import run as run
     from gentoolkit.testing.outcomes import Outcome as Outcome
     from gentoolkit.testing.outcomes import summary as summary
     from gentoolkit.testing.suite import CONTRACTS as CONTRACTS
     from gentoolkit.testing.suite import check_entry as check_entry
     from gentoolkit.testing.suite import contract_tests as contract_tests
-    from gentoolkit.testing.suite import contracts_of as contracts_of
-    from gentoolkit.testing.suite import run as run
     from gentoolkit.testing.worker import check as check
     from gentoolkit.testing.worker import need_plugins as need_plugins
     from gentoolkit.testing.worker import supervised as supervised

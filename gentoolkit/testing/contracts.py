@@ -147,13 +147,16 @@ class Case:
         generator = torch_generator(self.seed, "contract", draw, *shape)
         return torch.randn(shape, generator=generator, dtype=dtype)
 
-    def conditions(self, count: int) -> Tensor | None:
-        """Return `count` conditions that fit the spec: the labels in turn, with the null label where there is one."""
+    def conditions(self, count: int, first: int = 0) -> Tensor | None:
+        """Return `count` conditions that fit the spec: the labels in turn from the one numbered `first` on.
+
+        The null label is among them where there is one.
+        """
         match self.spec.condition:
             case Labels(num_classes, droppable):
-                return torch.arange(count) % (num_classes + droppable)
+                return torch.arange(first, first + count) % (num_classes + droppable)
             case Vectors(dim):
-                return self.normal(count, dim, draw=3)
+                return self.normal(count, dim, draw=10 * first + 3)
             case None:
                 return None
 
@@ -260,7 +263,7 @@ def _isolated() -> Iterator[None]:
 
 
 def described(fault: BaseException) -> str:
-    """Return the message of a broken contract or of an error for the user; for any other error its type and place too."""
+    """Return the message of a broken contract or of an error for the user; for others type and place too."""
     if isinstance(fault, ContractError | GentoolError):
         return str(fault)
     frames = traceback.extract_tb(fault.__traceback__)

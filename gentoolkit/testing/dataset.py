@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import multiprocessing
 import socket
 import warnings
@@ -22,12 +23,15 @@ from gentoolkit.api import Component, Labels, Vectors
 from gentoolkit.protocols import Batch, Dataset
 from gentoolkit.randomness import forked
 from gentoolkit.registry import Entry
-from gentoolkit.testing.contracts import Case, contract, does_not_apply, require
-from gentoolkit.testing.measures import in_fresh_interpreter
+from gentoolkit.testing.contracts import MOST_SAMPLES, Case, contract, does_not_apply, require
+from gentoolkit.testing.measures import FALSE_ALARM, in_fresh_interpreter
 
 SPLITS = ("train", "held_out")
-#: At most so many samples of a split are looked at.
-MOST = 2048
+#: Held-out samples nearer to a training sample than this share of the usual distance between neighbors are repeats...
+NEAR = 0.01
+#: ... unless they are as few as chance gives. The nearest of n points is so near with probability 1 - 2^-(NEAR^D) in D
+#: dimensions: the most for D = 1.
+NEAR_BY_CHANCE = 1 - 2**-NEAR
 _DIGEST = """
 import sys
 from gentoolkit.testing.dataset import digest_elsewhere
@@ -41,7 +45,8 @@ def _parts(batch: Batch) -> dict[str, Tensor]:
 
 
 def _indices(dataset: Dataset) -> np.ndarray:
-    return np.arange(min(len(dataset), MOST))
+    """Return which samples are looked at: all, or MOST_SAMPLES of them spread evenly over the split."""
+    return np.linspace(0, len(dataset) - 1, min(len(dataset), MOST_SAMPLES)).round().astype(np.int64)
 
 
 def _samples(dataset: Dataset, indices: np.ndarray) -> list[str]:
@@ -74,6 +79,8 @@ def spec(case: Case) -> None:
     """Both splits have samples as `spec()` says: their shape, range and condition; all are finite CPU tensors.
 
     x1 (and x0, only where the spec says `paired`) is float32, labels are int64, vectors float32.
+
+    Power: any fault in 1,024 samples of a split (all, if it has no more), spread evenly over it.
     """
     expected = case.spec
     for split in SPLITS:
@@ -114,24 +121,31 @@ def _check_values(case: Case, split: str, parts: dict[str, Tensor]) -> None:
 
 @contract("dataset.access_order")
 def access_order(case: Case) -> None:
-    """A sample is the same in any batch: backwards, shuffled, twice, alone, and whatever the global generators say."""
+    """A sample is the same in any batch: backwards, shuffled, twice, alone, and whatever the global generators say.
+
+    Power: any bit of 1,024 samples of a split; alone, of the first, the middle and the last.
+    """
     for split in SPLITS:
         dataset = case.build(split)
         indices = _indices(dataset)
         whole = _samples(dataset, indices)
+        known, twice = dict(zip(indices, whole, strict=True)), indices[: MOST_SAMPLES // 2].repeat(2)
         shuffled = np.random.default_rng(case.seed).permutation(indices)
-        for name, order in (("backwards", indices[::-1].copy()), ("shuffled", shuffled), ("twice", indices.repeat(2))):
+        for name, order in (("backwards", indices[::-1].copy()), ("shuffled", shuffled), ("twice", twice)):
             with forked(case.seed, name):
-                same = _samples(dataset, order) == [whole[i] for i in order]
+                same = _samples(dataset, order) == [known[i] for i in order]
             require(same, f"{split}: read {name}, samples differ from those read in order")
-        for i in (0, len(indices) // 2, len(indices) - 1):
-            alone = _samples(dataset, indices[i : i + 1]) == [whole[i]]
+        for i in indices[[0, len(indices) // 2, -1]]:
+            alone = _samples(dataset, np.array([i])) == [known[i]]
             require(alone, f"{split}: sample {i} differs when it is read alone")
 
 
 @contract("dataset.processes")
 def processes(case: Case) -> None:
-    """A fresh interpreter gives the same samples, byte by byte, for the same config and seed."""
+    """A fresh interpreter gives the same samples, byte by byte, for the same config and seed.
+
+    Power: any bit of 1,024 samples of a split.
+    """
     component = case.entry.component
     module, name = component.config.__module__, component.config.__qualname__
     description = json.dumps([module, name, component.factory, case.config.model_dump_json(), case.seed])
@@ -154,7 +168,10 @@ class _Chunks(TorchDataset[list[str]]):
 
 @contract("dataset.workers")
 def workers(case: Case) -> None:
-    """One or two worker processes of a torch DataLoader give the same samples as none."""
+    """One or two worker processes of a torch DataLoader give the same samples as none.
+
+    Power: any bit of 1,024 samples of a split.
+    """
     if "fork" not in multiprocessing.get_all_start_methods():
         does_not_apply("this system can't fork")
     for split in SPLITS:
@@ -178,24 +195,74 @@ def workers(case: Case) -> None:
 
 @contract("dataset.shards")
 def shards(case: Case) -> None:
-    """The shards r, r + k, r + 2k, ... have every sample once, and no sample is in two shards or in both splits."""
-    splits = {}
+    """The shards r, r + k, r + 2k, ... of k = 2 and 3 processes together have the samples of the whole, each as often.
+
+    A sample may be repeated within a split.
+
+    Power: a single sample of 1,024 that is missing, added or changed.
+    """
     for split in SPLITS:
         dataset = case.build(split)
         indices = _indices(dataset)
-        whole = splits[split] = _samples(dataset, indices)
-        repeated = len(whole) - len(set(whole))
-        require(not repeated, f"{split}: {repeated} samples equal another one, so they can be in two shards")
+        whole = sorted(_samples(dataset, indices))
         for k in (2, 3):
-            parts = [sample for r in range(k) for sample in _samples(case.build(split), indices[r::k])]
-            require(sorted(parts) == sorted(whole), f"{split}: {k} shards together are not the whole")
-    shared = len(set(splits["train"]) & set(splits["held_out"]))
-    require(not shared, f"{shared} samples are both in train and in held_out")
+            parts = [indices[r::k] for r in range(k) if len(indices) > r]
+            together = sorted(sample for part in parts for sample in _samples(case.build(split), part))
+            require(together == whole, f"{split}: {k} shards together are not the whole")
+
+
+@contract("dataset.splits")
+def splits(case: Case) -> None:
+    """No held-out sample is a training sample, or nearly one: else a model that memorizes looks as if it generalized.
+
+    Nearly: its distance from one is below 1 % of the usual distance between a training sample and its nearest other.
+    Repeats within a split are no fault, and the conditions are not looked at.
+
+    Power: a single repeat; near-duplicates as soon as they are too many for chance (in one dimension, which gives the
+    most): 5 of 24 samples, 24 of 1,024. Of larger splits, 1,024 samples spread evenly are compared.
+    """
+    train, held_out = (_rows(case.build(split)) for split in SPLITS)
+    nearest = torch.cat([_distances(row, train).amin(1) for row in held_out.split(64)])
+    shared = int((nearest == 0).sum())
+    require(not shared, f"{shared} of {len(nearest)} held-out samples are in train, too")
+    distinct = train.unique(dim=0)
+    if len(distinct) < 2:
+        return
+    usual = torch.cat([_distances(row, distinct).topk(2, largest=False).values[:, 1] for row in distinct.split(64)])
+    near, most = int((nearest < NEAR * usual.median()).sum()), _most_by_chance(len(nearest), NEAR_BY_CHANCE)
+    require(
+        near <= most,
+        f"{near} of {len(nearest)} held-out samples are nearly in train: nearer to a training sample than {NEAR:.0%} of "
+        f"the usual distance between neighbors, {usual.median():.3g}; chance gives at most {most}",
+    )
+
+
+def _rows(dataset: Dataset) -> Tensor:
+    """Return samples as rows (N, D) float64: x1, and beside it x0 for pairs."""
+    batch = dataset.batch(_indices(dataset))
+    return torch.cat([x.flatten(1) for x in (batch.x1, batch.x0) if x is not None], 1).double()
+
+
+def _distances(a: Tensor, b: Tensor) -> Tensor:
+    """Return the distances of rows (N, M), exact for rows that are nearly equal."""
+    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def _most_by_chance(count: int, probability: float) -> int:
+    """Return the number of successes in `count` trials that is exceeded with a probability below FALSE_ALARM."""
+    left, most = 1.0, -1
+    while left > FALSE_ALARM:
+        most += 1
+        left -= math.comb(count, most) * probability**most * (1 - probability) ** (count - most)
+    return most
 
 
 @contract("dataset.no_network")
 def no_network(case: Case) -> None:
-    """Building and reading the tiny dataset uses no network, not even in vain."""
+    """Building and reading the tiny dataset uses no network, not even in vain.
+
+    Power: any connection or name look-up through Python's `socket`; a library that calls the system is not seen.
+    """
     with _no_sockets() as attempts:
         try:
             for split in SPLITS:

@@ -6,35 +6,29 @@ from collections.abc import Callable, Iterator
 
 from gentoolkit.plugins import Plugins, load_plugins
 from gentoolkit.registry import Entry
-from gentoolkit.testing import backbone, common, dataset, metric, objective, sampler, sampler_traits  # noqa: F401 - define contracts
-from gentoolkit.testing.contracts import (
-    CONTRACTS,
-    MOST_SAMPLES,
-    Case,
-    Contract,
-    ContractError,
-    Subject,
-    contracts_of,
-    planned,
-    run,
+from gentoolkit.testing import (
+    backbone,
+    common,
+    dataset,
+    dependence,
+    hooks,
+    metric,
+    objective,
+    objective_statistics,
+    sampler,
+    sampler_traits,
 )
-from gentoolkit.testing.hooks import HooksCase
+from gentoolkit.testing.contracts import CONTRACTS, Case, Contract, Subject, contracts_of, run
 from gentoolkit.testing.outcomes import Outcome
 from gentoolkit.testing.worker import need_plugins
 
-__all__ = [
-    "CONTRACTS",
-    "Case",
-    "Contract",
-    "ContractError",
-    "MOST_SAMPLES",
-    "check_entry",
-    "contract_tests",
-    "contracts_of",
-    "planned",
-    "run",
-    "subjects_of",
-]
+__all__ = ["CONTRACTS", "check_entry", "contract_tests", "contracts_of", "run", "subjects_of"]
+
+#: Importing them defines the contracts.
+MODULES = (
+    *(backbone, common, dataset, dependence, hooks, metric),
+    *(objective, objective_statistics, sampler, sampler_traits),
+)
 
 
 def subjects_of(distribution: str, plugins: Plugins) -> tuple[Subject, ...]:
@@ -45,8 +39,8 @@ def subjects_of(distribution: str, plugins: Plugins) -> tuple[Subject, ...]:
     """
     name = need_plugins(distribution, plugins)
     components = (Case(entry) for entry in plugins.registry.entries() if entry.distribution == name)
-    hooks = (HooksCase(plugin) for plugin in plugins.loaded if plugin.distribution == name)
-    return (*components, *(case for case in hooks if case.traits))
+    own = (hooks.HooksCase(plugin) for plugin in plugins.loaded if plugin.distribution == name)
+    return (*components, *(case for case in own if case.traits))
 
 
 def check_entry(entry: Entry) -> Iterator[Outcome]:

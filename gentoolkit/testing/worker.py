@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import takewhile
 from threading import Timer
 from typing import Any, Self
 
@@ -95,10 +94,9 @@ def supervised(distribution: str, limit: float = LIMIT) -> Iterator[tuple[Planne
                     break
                 yield planned, Outcome(**answer)
         if answer is None and planned.contract == BUILDS:  # each of the component's contracts would end a worker
-            own = planned.subject
-            for planned in takewhile(lambda other: other.subject == own, plan[position:]):
+            while position < len(plan) and plan[position].subject == planned.subject:
+                yield plan[position], plan[position].not_run()
                 position += 1
-                yield planned, planned.not_run()
 
 
 class Worker:
@@ -169,7 +167,8 @@ def serve(distribution: str, start: int) -> None:
     def send(message: Any) -> None:
         print(json.dumps(message), file=results, flush=True)
 
-    from gentoolkit.testing.suite import contracts_of, planned, run, subjects_of
+    from gentoolkit.testing.contracts import contracts_of, planned, run
+    from gentoolkit.testing.suite import subjects_of
 
     subjects = subjects_of(distribution, load_plugins())
     pairs = [(contract, subject) for subject in subjects for contract in contracts_of(subject)]
