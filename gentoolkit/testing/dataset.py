@@ -232,8 +232,8 @@ def splits(case: Case) -> None:
     near, most = int((nearest < NEAR * usual.median()).sum()), _most_by_chance(len(nearest), NEAR_BY_CHANCE)
     require(
         near <= most,
-        f"{near} of {len(nearest)} held-out samples are nearly in train: nearer to a training sample than {NEAR:.0%} of "
-        f"the usual distance between neighbors, {usual.median():.3g}; chance gives at most {most}",
+        f"{near} of {len(nearest)} held-out samples are nearly in train: nearer to a training sample than {NEAR:.0%} "
+        f"of the usual distance between neighbors, {usual.median():.3g}; chance gives at most {most}",
     )
 
 
