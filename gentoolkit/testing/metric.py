@@ -94,8 +94,8 @@ def monotone(case: Case) -> None:
     "shift" moves the mean of the generated samples, "scale" multiplies their deviation from it; up and down. The
     largest difference (two standard deviations; a factor of 3 or 0.2) must lead beyond `spread`.
 
-    Power: a value that does not grow between two of the differences (shifts by 0.5, 1 and 2 standard deviations; factors
-    1.5 and 3, 0.6 and 0.2).
+    Power: a value that does not grow between two of the differences (shifts by 0.5, 1 and 2 standard deviations;
+    factors 1.5 and 3, 0.6 and 0.2).
     """
     metric: Metric = case.build()
     require(

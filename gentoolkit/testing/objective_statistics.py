@@ -35,7 +35,7 @@ def gradient(case: Case) -> None:
     gradients of all samples; their means must be within chance of 0. Weights that depend on t alone, and any
     parametrization, leave the minimum where it is.
 
-    Power: a time that is 2 % off, or a source or data whose standard deviation is 5 % off (if "coupled", 5 % and 15 %).
+    Power: a time that is 2 % off; if "coupled", 6 %.
     """
     found = statistics(case)
     scores = dict(zip(TEST_FUNCTIONS, standard_scores(found.steps).tolist(), strict=True))
@@ -49,8 +49,8 @@ def closed_form(case: Case) -> None:
     That is for the linear path; `gaussian_velocity_error` has the others. Given t, error / (std² / D) is chi² of the d
     dimensions over d, of variance 2 / d, exactly. Its mean must be 1 within chance, over all times and over eighths.
 
-    Power: an error that is off by a factor of 1.03 everywhere, or of 1.08 in an eighth of the times, for d = 1; more
-    dimensions lower both by sqrt(d) (if "coupled", 1.08 and 1.25).
+    Power: for d = 1, an error that is 6 % off everywhere, or 17 % in an eighth of the times; more dimensions divide
+    both by sqrt(d). If "coupled", three times as much.
     """
     found = statistics(case)
     times = found.times.double()

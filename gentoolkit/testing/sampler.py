@@ -23,7 +23,7 @@ ORDER_SLACK = 0.15
 EPS = torch.finfo(torch.float64).eps
 #: Why an adaptive sampler's samples depend on each other, most likely.
 ONE_STEP_SIZE = (
-    "; does it choose one step size for the whole batch? Choose one for each sample (t may differ between the samples), "
+    "; does it choose one step size for the whole batch? Choose one for each sample (their t may then differ), "
     'or declare expected_failures={"sampler.batch_independence": "one step size for the whole batch"}'
 )
 

@@ -57,9 +57,9 @@ def noise(case: Case) -> None:
 def terminal_moments(case: Case) -> None:
     """With the field of Gaussian data N(0.8, 0.5²), a stochastic sampler ends with that mean and that variance.
 
-    With n = 64 and with 2n steps, 2**17 independent elements each (1,024 samples of 128). A discretisation error of order 1 / n cancels in the
-    extrapolation 2 m(2n) - m(n), a smaller one stays small in it; what is left must lie within z standard errors, which
-    are those of a mean (or a variance) times sqrt(2² + 1²).
+    With n = 64 and with 2n steps, 2**17 independent elements each (1,024 samples of 128). A discretization error of
+    order 1 / n cancels in the extrapolation 2 m(2n) - m(n), a smaller one stays small in it; what is left must lie
+    within z standard errors, which are those of a mean (or a variance) times sqrt(2² + 1²).
 
     Power: a mean that is 0.03 off, a variance that is 0.025 off (a standard deviation that is 0.025 off).
     """
