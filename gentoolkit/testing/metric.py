@@ -150,10 +150,9 @@ def samples(case: Case) -> None:
             for rows in (slice(part * MANY // 8, (part + 1) * MANY // 8), slice(part, None, 8)):
                 moved = [samples.clone() for samples in pair]
                 moved[side][rows] += 4
-                told = (
-                    f"the value stays {value:.6g} if the {name} samples {rows.start}, {rows.start + (rows.step or 1)}"
-                )
-                require(not _close(_value(case, *moved), value), f"{told}, ... move by four standard deviations")
+                which = f"{name} samples {rows.start}, {rows.start + (rows.step or 1)}, ..."
+                told = f"the value stays {value:.6g} if the {which} move by four standard deviations"
+                require(not _close(_value(case, *moved), value), told)
 
 
 @contract("metric.invariances")

@@ -35,7 +35,7 @@ def gradient(case: Case) -> None:
     gradients of all samples; their means must be within chance of 0. Weights that depend on t alone, and any
     parametrization, leave the minimum where it is.
 
-    Power: a time that is 2 % off; if "coupled", 6 %.
+    Power: a time that is 2 % off; if "coupled", 8 %.
     """
     found = statistics(case)
     scores = dict(zip(TEST_FUNCTIONS, standard_scores(found.steps).tolist(), strict=True))
@@ -50,7 +50,7 @@ def closed_form(case: Case) -> None:
     dimensions over d, of variance 2 / d, exactly. Its mean must be 1 within chance, over all times and over eighths.
 
     Power: for d = 1, an error that is 6 % off everywhere, or 17 % in an eighth of the times; more dimensions divide
-    both by sqrt(d). If "coupled", three times as much.
+    both by sqrt(d). If "coupled", four times as much.
     """
     found = statistics(case)
     times = found.times.double()
@@ -75,7 +75,7 @@ def time_direction(case: Case) -> None:
     Where sigma < 0.001, rounding hides it.
 
     Power: in any one element a mean of 0.05, a variance of 1.08 (a standard deviation of 1.04), a correlation of 0.05
-    (if "coupled", three times as much).
+    (if "coupled", four times as much).
     """
     found = statistics(case)
     told, backwards = "(x_t - alpha x1) / sigma is not standard normal noise", 1 - found.t

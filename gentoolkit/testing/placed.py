@@ -25,7 +25,7 @@ STD, MEAN = 0.3, 2.0
 #: The statistics are taken over this many batches, of this many samples each.
 CALLS, ROWS = 256, 256
 #: An objective that pairs x0 with x1 within a batch gets batches of one sample, which leave nothing to pair.
-COUPLED_CALLS = 8192
+COUPLED_CALLS = 4096
 
 #: `(path, x_t, t, condition) -> v`
 Best = Callable[[Path, Tensor, Tensor, Tensor | None], Tensor]

@@ -50,6 +50,10 @@ def backbone(name, spec=IMAGES):
     return component(f"backbones:{name}", MlpConfig(), spec)
 
 
+def coupled(name, spec=None, amount=0.0):
+    return objective(name, spec, "coupled", amount=amount)
+
+
 def objective(name, spec=None, *traits, amount=0.0):
     return component(f"objectives:{name}", PlainConfig(amount=amount), spec, traits)
 
@@ -77,9 +81,8 @@ GOOD = [
     objective("Pairs", DataSpec((2,), paired=True)),
     objective("Curved", DataSpec((5,), Vectors(3))),
     objective("Weighted"),
-    objective("Coupled", None, "coupled"),
-    objective("Sorted", DataSpec((3,), Labels(4, droppable=True)), "coupled"),
-    objective("Sorted", DataSpec((2, 3), Vectors(2)), "coupled"),
+    coupled("Coupled"),
+    coupled("Sorted", DataSpec((2, 3), Vectors(2))),
     objective("ClampedDenoised", amount=0.009),
     dataset("Blobs"),
     dataset("Twins"),
@@ -159,17 +162,17 @@ SABOTEURS = [
     Saboteur("objective.field", objective("ClampedField", amount=0.02), "(from t = 0.9805 to 1)"),
     Saboteur("objective.field", objective("ClampedDenoised", amount=0.02), "(from t = 0.9805 to 0.9883)"),
     Saboteur("objective.one_point", objective("SlowClock"), "at the velocity that leads to the only x1"),
-    Saboteur("objective.one_point", objective("CoupledSlowClock", None, "coupled", amount=0.01), "leads to the only x1"),
-    Saboteur("objective.one_point", objective("SortedApart", None, "coupled"), "leads to the only x1"),
+    Saboteur("objective.one_point", coupled("CoupledSlowClock", amount=0.01), "leads to the only x1"),
+    Saboteur("objective.one_point", coupled("SortedApart"), "leads to the only x1"),
     Saboteur("objective.one_point", objective("Summed"), "has 4 times the error"),
     Saboteur("objective.coverage", objective("NoLateTimes", amount=0.1), "1/16 of the times number 15 (from 0"),
     Saboteur("objective.coverage", objective("NoLateGradient"), "1/16 of the times number 15 (from 0"),
     Saboteur("objective.coverage", objective("FaintClass"), "class number 1 (from 0"),
     Saboteur("objective.coverage", objective("FaintElement"), "element of the flattened output number 3 (from 0"),
     Saboteur("objective.coverage", objective("LastLeftOut"), "place in the batch number 255 (from 0"),
-    Saboteur("objective.time_direction", objective("CoupledLoudNoise", None, "coupled"), "not standard normal noise; z"),
-    Saboteur("objective.gradient", objective("CoupledSlowClock", None, "coupled", amount=0.1), "optimal velocity"),
-    Saboteur("objective.closed_form", objective("CoupledSlowClock", None, "coupled", amount=0.3), "closed form"),
+    Saboteur("objective.time_direction", coupled("CoupledLoudNoise"), "not standard normal noise; z"),
+    Saboteur("objective.gradient", coupled("CoupledSlowClock", amount=0.1), "optimal velocity"),
+    Saboteur("objective.closed_form", coupled("CoupledSlowClock", amount=0.3), "closed form"),
     Saboteur("objective.condition", objective("Unconditional"), "the loss gives the backbone the condition None"),
     Saboteur("objective.condition", objective("UnconditionalField"), "the field gives the backbone"),
     Saboteur("objective.randomness", objective("TorchNoise"), "global generator of torch changed"),
@@ -191,7 +194,11 @@ SABOTEURS = [
     Saboteur("sampler.state", broken_sampler("AlwaysSingle"), "the result (5, 2, 3) torch.float32"),
     Saboteur("sampler.condition", broken_sampler("Unconditional"), "given the condition None"),
     Saboteur("sampler.batch_independence", broken_sampler("Centred"), "when sampled alone"),
-    Saboteur("sampler.batch_independence", replace(adaptive("HeunEuler"), expected_failures={}), "choose one step size for the"),
+    Saboteur(
+        "sampler.batch_independence",
+        replace(adaptive("HeunEuler"), expected_failures={}),
+        "choose one step size",
+    ),
     Saboteur("sampler.repeatable", broken_sampler("Jittered"), "global generator of torch changed"),
     Saboteur("sampler.repeatable", sampler("EulerMaruyama"), "'NoneType' object is not callable"),
     Saboteur("sampler.tolerance", adaptive("Careless", "broken_samplers"), "promised 1.0e-03"),
@@ -199,7 +206,7 @@ SABOTEURS = [
     Saboteur("sampler.noise", broken_sampler("GlobalNoise", "stochastic"), "global generator of torch changed"),
     Saboteur("sampler.noise", broken_sampler("NoNoise", "stochastic"), "other noise gives the same samples"),
     Saboteur("sampler.terminal_moments", broken_sampler("NoNoise", "stochastic"), "terminal variance"),
-    Saboteur("sampler.terminal_moments", broken_sampler("OneDraw", "stochastic"), "terminal variance"),
+    Saboteur("sampler.terminal_moments", broken_sampler("OneDraw", "stochastic"), "terminal mean"),
     Saboteur("sampler.terminal_moments", broken_sampler("LostRoot", "stochastic"), "terminal variance"),
     Saboteur("sampler.terminal_moments", broken_sampler("Shouting", "stochastic"), "terminal variance"),
     Saboteur("dataset.spec", dataset("Loud"), "the spec says -8.0 to 8.0"),
