@@ -9,7 +9,7 @@ from gentoolkit.api import Config, DataSpec, Labels, Vectors
 from gentoolkit.testing import CONTRACTS, Case, run
 from gentoolkit.testing.measures import FALSE_ALARM, standard_scores, z_bound
 from gentoolkit.testing.placed import statistics
-from testing_parts.catalogue import broken_sampler, entry, graded, objective, sampler
+from testing_parts.catalogue import broken_sampler, coupled, entry, graded, objective, sampler
 from testing_parts.configs import BlobsConfig, MeanConfig, MlpConfig, PlainConfig, StepsConfig
 
 STATISTICAL = ["objective.gradient", "objective.closed_form", "objective.time_direction", "objective.coverage"]
@@ -31,9 +31,14 @@ def test_right_objectives_pass_with_other_seeds(name, contract, seed):
     assert run(CONTRACTS[contract], Case(entry(objective(name)), seed)).message == ""
 
 
-@pytest.mark.parametrize("contract", STATISTICAL)
-def test_coupled_objectives_pass_with_another_seed(contract):
-    assert run(CONTRACTS[contract], Case(entry(objective("Coupled", None, "coupled")), 1)).message == ""
+def test_coupled_objectives_pass_with_another_seed():
+    assert run(CONTRACTS["objective.gradient"], Case(entry(coupled("Coupled")), 1)).message == ""
+
+
+@pytest.mark.parametrize("contract", ["objective.condition", "objective.one_point"])
+@pytest.mark.parametrize("spec", [DataSpec((3,), Labels(4, droppable=True)), DataSpec((2, 3), Vectors(2))], ids=str)
+def test_an_objective_may_hand_on_its_samples_in_another_order(contract, spec):
+    assert run(CONTRACTS[contract], Case(entry(coupled("Sorted", spec)))).status == "passed"
 
 
 @each_seed

@@ -82,7 +82,6 @@ GOOD = [
     objective("Curved", DataSpec((5,), Vectors(3))),
     objective("Weighted"),
     coupled("Coupled"),
-    coupled("Sorted", DataSpec((2, 3), Vectors(2))),
     objective("ClampedDenoised", amount=0.009),
     dataset("Blobs"),
     dataset("Twins"),
