@@ -67,7 +67,7 @@ def supervised(distribution: str, limit: float = LIMIT) -> Iterator[tuple[Planne
 
     Args:
         distribution: Its name, as pip knows it.
-        limit: Seconds that one contract may take.
+        limit: Seconds that one contract may take; loading the plugins may always take LIMIT.
 
     Yields:
         Each contract with None before it runs, then with its outcome.
@@ -78,8 +78,8 @@ def supervised(distribution: str, limit: float = LIMIT) -> Iterator[tuple[Planne
     plan: list[Planned] = []
     position = 0
     while not plan or position < len(plan):
-        with Worker(distribution, position, limit) as worker:
-            sent = worker.receive()
+        with Worker(distribution, position) as worker:
+            sent = worker.receive(LIMIT)
             if sent is None:
                 raise PluginError(f"the contracts of {distribution!r} can't run: the process {worker.cause()}")
             plan = [Planned(**planned) for planned in sent]
@@ -87,7 +87,7 @@ def supervised(distribution: str, limit: float = LIMIT) -> Iterator[tuple[Planne
                 return
             for planned in plan[position:]:
                 yield planned, None
-                answer = worker.receive()
+                answer = worker.receive(limit)
                 position += 1
                 if answer is None:
                     yield planned, planned.outcome("failed", f"the process {worker.cause()}")
@@ -105,9 +105,8 @@ class Worker:
     It writes JSON, a line each: first the whole plan, then the outcome of each contract.
     """
 
-    def __init__(self, distribution: str, start: int, limit: float) -> None:
-        self.limit = limit
-        self.is_late = False
+    def __init__(self, distribution: str, start: int) -> None:
+        self.overdue: float | None = None
         self.process = subprocess.Popen(
             [sys.executable, "-c", _SERVE, distribution, str(start)],
             env=same_modules(),
@@ -120,13 +119,13 @@ class Worker:
         return self
 
     def __exit__(self, *fault: object) -> None:
-        self._kill()
+        self.process.kill()
         self.process.communicate()
 
-    def receive(self) -> Any:
-        """Return what the worker sends next, or None if it ended or took longer than the limit, and is then killed."""
+    def receive(self, limit: float) -> Any:
+        """Return what the worker sends within `limit` seconds; it is killed after that. None if it ended."""
         assert self.process.stdout is not None
-        timer = Timer(self.limit, self._expire)
+        timer = Timer(limit, self._expire, [limit])
         timer.start()
         try:
             line = self.process.stdout.readline()
@@ -134,18 +133,15 @@ class Worker:
             timer.cancel()
         return json.loads(line) if line.endswith("\n") else None
 
-    def _expire(self) -> None:
-        self.is_late = True
-        self._kill()
-
-    def _kill(self) -> None:
+    def _expire(self, limit: float) -> None:
+        self.overdue = limit
         self.process.kill()
 
     def cause(self) -> str:
         """Return why the worker ended, as the end of a sentence about it."""
         code = self.process.wait()
-        if self.is_late:
-            return f"was stopped after {self.limit:g} seconds without a result"
+        if self.overdue is not None:
+            return f"was stopped after {self.overdue:g} seconds without a result"
         if code >= 0:
             return f"ended with exit code {code}; a component must not end the process (sys.exit, os._exit)"
         memory = ", probably out of memory" if -code == getattr(signal, "SIGKILL", None) else ""
