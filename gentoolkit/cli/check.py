@@ -29,7 +29,8 @@ def command(distribution: str, verbose: bool, as_json: bool) -> None:
       gentool check gentoolkit
     """
     from gentoolkit.plugins import load_plugins
-    from gentoolkit.testing import need_plugins, summary, supervised
+    from gentoolkit.testing.outcomes import summary
+    from gentoolkit.testing.worker import need_plugins, supervised
 
     outcomes: list[Outcome] = []
     under_way = None

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from gentoolkit.testing.suite import check_entry as check_entry
     from gentoolkit.testing.suite import contract_tests as contract_tests
     from gentoolkit.testing.worker import check as check
-    from gentoolkit.testing.worker import need_plugins as need_plugins
-    from gentoolkit.testing.worker import supervised as supervised
 
 #: Public name -> the module that has it.
 _HOMES = {
@@ -55,10 +53,8 @@ _HOMES = {
     "check_entry": "suite",
     "contract_tests": "suite",
     "contracts_of": "suite",
-    "need_plugins": "worker",
     "run": "suite",
     "summary": "outcomes",
-    "supervised": "worker",
 }
 
 __all__ = [*_HOMES]  # noqa: PLE0604 - the names are those of the table

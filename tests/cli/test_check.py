@@ -85,7 +85,7 @@ def test_a_plugin_that_has_hooks_alone_is_checked(gentool, install):
 
 
 def test_each_result_is_printed_as_soon_as_it_is_known(gentool, parts, monkeypatch):
-    from gentoolkit.testing import supervised
+    from gentoolkit.testing.worker import supervised
 
     def cut_short(name):
         for planned, outcome in supervised(name):
@@ -93,7 +93,7 @@ def test_each_result_is_printed_as_soon_as_it_is_known(gentool, parts, monkeypat
             if outcome is not None and outcome.status == "failed":
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr("gentoolkit.testing.supervised", cut_short)
+    monkeypatch.setattr("gentoolkit.testing.worker.supervised", cut_short)
     code, out, _ = gentool("check", "parts")
     assert (code, out) == (130, f"failed: {parts.name} sampler.order: {FAILED}\n")
 

@@ -297,7 +297,7 @@ def test_a_loss_that_is_not_finite_exits_with_3(gentool, tmp_path):
 def test_contracts_that_fail_exit_with_1(gentool, monkeypatch):
     planned = Planned("sampler.order", "euler", "sampler", "Order.", None)
     bad = planned.outcome("failed", "measured 0.5, declared 1")
-    monkeypatch.setattr("gentoolkit.testing.supervised", lambda name: [(planned, None), (planned, bad)])
+    monkeypatch.setattr("gentoolkit.testing.worker.supervised", lambda name: [(planned, None), (planned, bad)])
     code, out, _ = gentool("check", "gentoolkit")
     assert code == 1
     assert re.search(r"[1-9] failed", out)

@@ -6,11 +6,13 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from gentoolkit import testing
 from gentoolkit.api import Component
 from gentoolkit.errors import UsageError
 from gentoolkit.plugins import Plugin, Plugins, Quarantined, load_plugins
@@ -27,9 +29,9 @@ from gentoolkit.testing import (
     contracts_of,
     run,
     summary,
-    supervised,
 )
 from gentoolkit.testing.contracts import Contract, contract, does_not_apply, fail
+from gentoolkit.testing.worker import supervised
 from testing_parts.catalogue import adaptive, entry, metric, sampler
 from testing_parts.configs import BlobsConfig, PlainConfig, StepsConfig
 from testing_parts.datasets import Blobs
@@ -382,3 +384,8 @@ def test_contracts_need_no_pytest(installed):
     )
     done = subprocess.run([sys.executable, "-c", code], env=installed, capture_output=True, text=True, check=False)
     assert re.fullmatch(r"\d+ run: \d+ passed, 1 failed, 1 failed as expected; 4 skipped\n", done.stdout), done.stderr
+
+
+def test_every_public_name_is_documented():
+    page = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
+    assert [name for name in testing.__all__ if f"`{name}" not in page] == []
