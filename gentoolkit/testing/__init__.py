@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from gentoolkit.testing.contracts import Contract as Contract
     from gentoolkit.testing.contracts import ContractError as ContractError
     from gentoolkit.testing.contracts import contracts_of as contracts_of
-    from gentoolkit.testing.contracts import run as run
     from gentoolkit.testing.outcomes import Outcome as Outcome
     from gentoolkit.testing.outcomes import summary as summary
+    from gentoolkit.testing.running import run as run
     from gentoolkit.testing.suite import CONTRACTS as CONTRACTS
     from gentoolkit.testing.suite import check_entry as check_entry
     from gentoolkit.testing.suite import contract_tests as contract_tests

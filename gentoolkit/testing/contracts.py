@@ -1,9 +1,8 @@
-"""What a contract is, what it is given, and how one is run. The contracts themselves are in one module per kind."""
+"""What a contract is, and what it is given. The contracts themselves are in one module per kind."""
 
 from __future__ import annotations
 
 import random
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -15,10 +14,9 @@ import torch
 from torch import Tensor
 
 from gentoolkit.api import Config, DatasetConfig, DataSpec, Labels, Vectors
-from gentoolkit.errors import GentoolError
 from gentoolkit.randomness import forked, torch_generator
 from gentoolkit.registry import Entry
-from gentoolkit.testing.outcomes import BUILDS, Outcome, Planned, Verdict
+from gentoolkit.testing.outcomes import BUILDS
 
 #: The data of objectives, samplers and metrics that declare no `tiny_spec`.
 PLAIN_SPEC = DataSpec((1, 2, 2), Labels(2))
@@ -136,9 +134,9 @@ class Case:
     def can_be_built(self) -> bool:
         """Whether the factory gives anything at all; `any.factory` tells what is wrong."""
         try:
-            with _isolated():
+            with isolated():
                 self.build()
-        except Exception:
+        except (Exception, SystemExit):
             return False
         return True
 
@@ -217,36 +215,8 @@ def contracts_of(subject: Subject | Entry) -> tuple[Contract, ...]:
     return tuple(c for c in sorted(CONTRACTS.values(), key=lambda c: (c.id != BUILDS, c.id)) if c.concerns(of))
 
 
-def planned(contract: Contract, subject: Subject) -> Planned:
-    """Return the contract as plain data."""
-    reason = subject.expected_failures.get(contract.id)
-    return Planned(contract.id, subject.name, subject.kind, contract.headline, reason)
-
-
-def run(contract: Contract, subject: Subject) -> Outcome:
-    """Check one contract in this process. A declared expected failure that passes or does not apply is a failure."""
-    plan = planned(contract, subject)
-    # Without this, one fault in a constructor would be reported once for each contract.
-    if contract.id != BUILDS and not subject.can_be_built:
-        return plan.not_run()
-    return plan.outcome(*_attempt(contract, subject))
-
-
-def _attempt(contract: Contract, subject: Subject) -> tuple[Verdict, str]:
-    try:
-        if left_out := contract.skips & subject.traits:
-            does_not_apply(f"it is {' and '.join(sorted(left_out))}")
-        with _isolated():
-            contract.check(subject)
-    except NotApplicable as reason:
-        return "skipped", f"does not apply: {reason}"
-    except (Exception, SystemExit) as fault:
-        return "failed", described(fault)
-    return "passed", ""
-
-
 @contextmanager
-def _isolated() -> Iterator[None]:
+def isolated() -> Iterator[None]:
     """Hide from the caller what a broken component does to the global random generators.
 
     And compute in one thread: on tiny components, waiting for other threads costs more than they do.
@@ -260,12 +230,3 @@ def _isolated() -> Iterator[None]:
         torch.set_num_threads(threads)
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
-
-
-def described(fault: BaseException) -> str:
-    """Return the message of a broken contract or of an error for the user; for others type and place too."""
-    if isinstance(fault, ContractError | GentoolError):
-        return str(fault)
-    frames = traceback.extract_tb(fault.__traceback__)
-    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    return f"{type(fault).__name__}: {fault}{where}"

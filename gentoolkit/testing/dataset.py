@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import multiprocessing
 import socket
 import warnings
@@ -24,14 +23,9 @@ from gentoolkit.protocols import Batch, Dataset
 from gentoolkit.randomness import forked
 from gentoolkit.registry import Entry
 from gentoolkit.testing.contracts import MOST_SAMPLES, Case, contract, does_not_apply, require
-from gentoolkit.testing.measures import FALSE_ALARM, in_fresh_interpreter
+from gentoolkit.testing.measures import in_fresh_interpreter
 
 SPLITS = ("train", "held_out")
-#: Held-out samples nearer to a training sample than this share of the usual distance between neighbors are repeats...
-NEAR = 0.01
-#: ... unless they are as few as chance gives. The nearest of n points is so near with probability 1 - 2^-(NEAR^D) in D
-#: dimensions: the most for D = 1.
-NEAR_BY_CHANCE = 1 - 2**-NEAR
 _DIGEST = """
 import sys
 from gentoolkit.testing.dataset import digest_elsewhere
@@ -44,7 +38,7 @@ def _parts(batch: Batch) -> dict[str, Tensor]:
     return {name: part for name, part in named.items() if part is not None}
 
 
-def _indices(dataset: Dataset) -> np.ndarray:
+def looked_at(dataset: Dataset) -> np.ndarray:
     """Return which samples are looked at: all, or MOST_SAMPLES of them spread evenly over the split."""
     return np.linspace(0, len(dataset) - 1, min(len(dataset), MOST_SAMPLES)).round().astype(np.int64)
 
@@ -57,12 +51,12 @@ def _samples(dataset: Dataset, indices: np.ndarray) -> list[str]:
 
 def observe(case: Case, dataset: Dataset) -> dict[str, Tensor]:
     """Return what tells two datasets apart."""
-    return {"length": torch.tensor(len(dataset)), **_parts(dataset.batch(_indices(dataset)))}
+    return {"length": torch.tensor(len(dataset)), **_parts(dataset.batch(looked_at(dataset)))}
 
 
 def digest(case: Case) -> str:
     """Return a digest of all samples of both splits."""
-    text = "".join("".join(_samples(data, _indices(data))) for data in map(case.build, SPLITS))
+    text = "".join("".join(_samples(data, looked_at(data))) for data in map(case.build, SPLITS))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -86,7 +80,7 @@ def spec(case: Case) -> None:
     for split in SPLITS:
         dataset = case.build(split)
         require(len(dataset) > 0, f"{split} has no samples")
-        indices = _indices(dataset)
+        indices = looked_at(dataset)
         parts = _parts(dataset.batch(indices))
         want = {"x1": (torch.float32, expected.shape)}
         match expected.condition:
@@ -127,7 +121,7 @@ def access_order(case: Case) -> None:
     """
     for split in SPLITS:
         dataset = case.build(split)
-        indices = _indices(dataset)
+        indices = looked_at(dataset)
         whole = _samples(dataset, indices)
         known, twice = dict(zip(indices, whole, strict=True)), indices[: MOST_SAMPLES // 2].repeat(2)
         shuffled = np.random.default_rng(case.seed).permutation(indices)
@@ -176,7 +170,7 @@ def workers(case: Case) -> None:
         does_not_apply("this system can't fork")
     for split in SPLITS:
         dataset = case.build(split)
-        chunks = np.array_split(_indices(dataset), min(len(dataset), 5))
+        chunks = np.array_split(looked_at(dataset), min(len(dataset), 5))
         whole = [sample for chunk in chunks for sample in _samples(dataset, chunk)]
         for count in (1, 2):
             with warnings.catch_warnings():  # of threads in a process that forks, of more workers than processors
@@ -203,58 +197,12 @@ def shards(case: Case) -> None:
     """
     for split in SPLITS:
         dataset = case.build(split)
-        indices = _indices(dataset)
+        indices = looked_at(dataset)
         whole = sorted(_samples(dataset, indices))
         for k in (2, 3):
             parts = [indices[r::k] for r in range(k) if len(indices) > r]
             together = sorted(sample for part in parts for sample in _samples(case.build(split), part))
             require(together == whole, f"{split}: {k} shards together are not the whole")
-
-
-@contract("dataset.splits")
-def splits(case: Case) -> None:
-    """No held-out sample is a training sample, or nearly one: else a model that memorizes looks as if it generalized.
-
-    Nearly: its distance from one is below 1 % of the usual distance between a training sample and its nearest other.
-    Repeats within a split are no fault, and the conditions are not looked at.
-
-    Power: a single repeat; near-duplicates as soon as they are too many for chance (in one dimension, which gives the
-    most): 5 of 24 samples, 24 of 1,024. Of larger splits, 1,024 samples spread evenly are compared.
-    """
-    train, held_out = (_rows(case.build(split)) for split in SPLITS)
-    nearest = torch.cat([_distances(row, train).amin(1) for row in held_out.split(64)])
-    shared = int((nearest == 0).sum())
-    require(not shared, f"{shared} of {len(nearest)} held-out samples are in train, too")
-    distinct = train.unique(dim=0)
-    if len(distinct) < 2:
-        return
-    usual = torch.cat([_distances(row, distinct).topk(2, largest=False).values[:, 1] for row in distinct.split(64)])
-    near, most = int((nearest < NEAR * usual.median()).sum()), _most_by_chance(len(nearest), NEAR_BY_CHANCE)
-    require(
-        near <= most,
-        f"{near} of {len(nearest)} held-out samples are nearly in train: nearer to a training sample than {NEAR:.0%} "
-        f"of the usual distance between neighbors, {usual.median():.3g}; chance gives at most {most}",
-    )
-
-
-def _rows(dataset: Dataset) -> Tensor:
-    """Return samples as rows (N, D) float64: x1, and beside it x0 for pairs."""
-    batch = dataset.batch(_indices(dataset))
-    return torch.cat([x.flatten(1) for x in (batch.x1, batch.x0) if x is not None], 1).double()
-
-
-def _distances(a: Tensor, b: Tensor) -> Tensor:
-    """Return the distances of rows (N, M), exact for rows that are nearly equal."""
-    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
-
-
-def _most_by_chance(count: int, probability: float) -> int:
-    """Return the number of successes in `count` trials that is exceeded with a probability below FALSE_ALARM."""
-    left, most = 1.0, -1
-    while left > FALSE_ALARM:
-        most += 1
-        left -= math.comb(count, most) * probability**most * (1 - probability) ** (count - most)
-    return most
 
 
 @contract("dataset.no_network")
@@ -267,7 +215,7 @@ def no_network(case: Case) -> None:
         try:
             for split in SPLITS:
                 dataset = case.build(split)
-                dataset.batch(_indices(dataset))
+                dataset.batch(looked_at(dataset))
         finally:
             require(not attempts, f"the network is used: {', '.join(attempts)}")
 

@@ -20,8 +20,9 @@ from safetensors.torch import save_file
 
 from gentoolkit.api import Hooks
 from gentoolkit.plugins import HOOKS, Plugin
-from gentoolkit.testing.contracts import ContractError, contract, described, fail, require
+from gentoolkit.testing.contracts import ContractError, contract, fail, require
 from gentoolkit.testing.measures import IMPORT_PLUGIN, global_randomness_kept, in_fresh_interpreter
+from gentoolkit.testing.running import described
 from gentoolkit.verbs import VERBS
 
 #: The hooks that hear of a run, in the order in which one calls them.

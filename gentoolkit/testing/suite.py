@@ -10,6 +10,7 @@ from gentoolkit.testing import (
     backbone,
     common,
     dataset,
+    dataset_splits,
     dependence,
     hooks,
     metric,
@@ -18,15 +19,16 @@ from gentoolkit.testing import (
     sampler,
     sampler_traits,
 )
-from gentoolkit.testing.contracts import CONTRACTS, Case, Contract, Subject, contracts_of, run
+from gentoolkit.testing.contracts import CONTRACTS, Case, Contract, Subject, contracts_of
 from gentoolkit.testing.outcomes import Outcome
+from gentoolkit.testing.running import run
 from gentoolkit.testing.worker import need_plugins
 
 __all__ = ["CONTRACTS", "check_entry", "contract_tests", "contracts_of", "run", "subjects_of"]
 
 #: Importing them defines the contracts.
 MODULES = (
-    *(backbone, common, dataset, dependence, hooks, metric),
+    *(backbone, common, dataset, dataset_splits, dependence, hooks, metric),
     *(objective, objective_statistics, sampler, sampler_traits),
 )
 

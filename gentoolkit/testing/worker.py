@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from threading import Timer
 from typing import Any, Self
@@ -113,14 +114,17 @@ class Worker:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # so that the processes it starts end with it, and Ctrl-C is for the supervisor
         )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *fault: object) -> None:
-        self.process.kill()
-        self.process.communicate()
+        assert self.process.stdout is not None
+        self._kill()
+        self.process.wait()
+        self.process.stdout.close()
 
     def receive(self, limit: float) -> Any:
         """Return what the worker sends within `limit` seconds; it is killed after that. None if it ended."""
@@ -135,7 +139,15 @@ class Worker:
 
     def _expire(self, limit: float) -> None:
         self.overdue = limit
-        self.process.kill()
+        self._kill()
+
+    def _kill(self) -> None:
+        """End the worker and what it started: a process that it forked would keep its stdout open."""
+        if hasattr(os, "killpg"):
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        else:
+            self.process.kill()
 
     def cause(self) -> str:
         """Return why the worker ended, as the end of a sentence about it."""
@@ -158,12 +170,12 @@ def serve(distribution: str, start: int) -> None:
     """Run the contracts and write to stdout; this is what a worker does."""
     results = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a component prints must not come between the results
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, which ends this process
 
     def send(message: Any) -> None:
         print(json.dumps(message), file=results, flush=True)
 
-    from gentoolkit.testing.contracts import contracts_of, planned, run
+    from gentoolkit.testing.contracts import contracts_of
+    from gentoolkit.testing.running import planned, run
     from gentoolkit.testing.suite import subjects_of
 
     subjects = subjects_of(distribution, load_plugins())

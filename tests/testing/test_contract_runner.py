@@ -56,6 +56,7 @@ class Quits(Euler):
 
 class Hangs(Euler):
     def __init__(self, config):
+        os.fork()  # a process of its own, which would hang, too
         time.sleep(86400)
 
 class Prints(Euler):
@@ -326,6 +327,13 @@ def test_a_factory_that_can_not_be_imported_is_named_with_its_fault():
     assert "sampler 'parts/ghost' of parts 1.0: factory 'testing_parts.ghosts:Ghost'" in result.message
 
 
+class Quitting:
+    """A sampler whose constructor ends the process."""
+
+    def __init__(self, config):
+        raise SystemExit("no such folder")
+
+
 class Refusing:
     """A sampler whose constructor raises."""
 
@@ -337,6 +345,7 @@ class Refusing:
     ("factory", "fault"),
     [
         (f"{__name__}:Refusing", r"^OSError: no such folder \(.*test_contract_runner.py:\d+\)$"),
+        (f"{__name__}:Quitting", r"^SystemExit: no such folder \(.*test_contract_runner.py:\d+\)$"),
         ("testing_parts.ghosts:Ghost", r"^sampler 'parts/ghost'.*can't be imported.*No module named.*ghosts'$"),
     ],
 )
