@@ -186,6 +186,7 @@ class MetricConfig(Config):
 
 #: What a component may declare of its nature, so that contracts ask the right questions.
 TRAITS: Mapping[str, frozenset[str]] = {
+    "objective": frozenset({"coupled"}),
     "sampler": frozenset({"adaptive", "stochastic"}),
 }
 
@@ -202,7 +203,8 @@ class Component:
             missing or an extra that is not installed; the message, with the cure, is all that the user then sees.
         tiny: The smallest useful config; contracts and smoke tests build it.
         tiny_spec: The data that `tiny` fits; needed for backbones.
-        traits: What it is by nature: "adaptive", "stochastic" for samplers.
+        traits: What it is by nature: "adaptive", "stochastic" for samplers; "coupled" for objectives that pair x0
+            with x1 within a batch, such as by optimal transport.
         expected_failures: Contract id -> why the component can't satisfy it. Shown, never hidden.
 
     Raises:

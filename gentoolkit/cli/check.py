@@ -10,7 +10,7 @@ import click
 from gentoolkit.cli.options import json_option, write_result
 
 if TYPE_CHECKING:
-    from gentoolkit.testing import Outcome
+    from gentoolkit.testing.outcomes import Outcome, Planned
 
 
 @click.command("check")
@@ -18,38 +18,38 @@ if TYPE_CHECKING:
 @click.option("-v", "--verbose", is_flag=True, help="List every contract, passed or not, with what it demands.")
 @json_option
 def command(distribution: str, verbose: bool, as_json: bool) -> None:
-    """Run the contracts on every component of DISTRIBUTION, a pip package's name.
+    """Run the contracts on every component and hook of DISTRIBUTION, a pip package's name.
 
-    The exit code is 1 if any contract fails.
+    Each result is printed as soon as it is known. The contracts run in a process of their own: one that ends the
+    process, or takes longer than ten minutes, fails, and the others still run. The exit code is 1 if any contract
+    fails.
 
     \b
     Example:
       gentool check gentoolkit
     """
     from gentoolkit.plugins import load_plugins
-    from gentoolkit.testing import check_entry, entries_of, summary
+    from gentoolkit.testing.outcomes import summary
+    from gentoolkit.testing.worker import need_plugins, supervised
 
     outcomes: list[Outcome] = []
-    for entry in entries_of(distribution, load_plugins()):
-        if not as_json and sys.stderr.isatty():
-            click.echo(f"checking {entry.kind} {entry.name} ...", err=True)
-        outcomes += check_entry(entry)
-
-    def show() -> None:
-        for outcome in outcomes:
-            if verbose or outcome.status != "passed":
-                click.echo(_told(outcome, verbose))
-        click.echo(summary(outcomes))
-
-    write_result([vars(outcome) for outcome in outcomes], as_json, show)
+    under_way = None
+    for planned, outcome in supervised(need_plugins(distribution, load_plugins())):
+        if outcome is not None:
+            outcomes.append(outcome)
+            if not as_json and (verbose or outcome.status != "passed"):
+                click.echo(_line(planned, outcome, verbose))
+        elif planned.subject != under_way:
+            under_way = planned.subject
+            if not as_json and sys.stderr.isatty():
+                click.echo(f"checking {planned.kind} {planned.component} ...", err=True)
+    write_result([vars(outcome) for outcome in outcomes], as_json, lambda: click.echo(summary(outcomes)))
     if any(outcome.status == "failed" for outcome in outcomes):
         raise click.exceptions.Exit(1)
 
 
-def _told(outcome: Outcome, verbose: bool) -> str:
-    """Return the outcome in a line; with what the contract demands, and then why it did not pass, in `verbose`."""
-    from gentoolkit.testing import CONTRACTS
-
-    demand = f": {CONTRACTS[outcome.contract].headline}" if verbose else ""
-    reason = outcome.message and f"{chr(10) + '  ' if verbose else ': '}{outcome.message}"
-    return f"{outcome.status}: {outcome.component} {outcome.contract}{demand}{reason}"
+def _line(planned: Planned, outcome: Outcome, verbose: bool) -> str:
+    """Return the outcome in one line; if `verbose`, with the demand, and the message on a second line."""
+    demand = f": {planned.headline}" if verbose else ""
+    message = outcome.message and f"{chr(10) + '  ' if verbose else ': '}{outcome.message}"
+    return f"{outcome.status}: {outcome.component} {outcome.contract}{demand}{message}"

@@ -1,126 +1,72 @@
-"""The installable contracts: what every dataset, backbone, objective, sampler and metric must satisfy.
+"""The installable contracts: what every component and every plugin with hooks must satisfy.
 
-In pytest, a plugin's whole test of its contracts is::
+From the command line, `gentool check my-dist`; from Python, `check("my-dist")`; in pytest, a plugin's whole test of its
+contracts is::
 
     from gentoolkit.testing import contract_tests
 
     test_contracts = contract_tests("my-dist")
 
-Without pytest, `gentool check my-dist` does the same, and `check("my-dist")` from Python. Every contract is a plain
-function `(Case) -> None` in the module of its kind; its docstring says what it demands, and `CONTRACTS` has them all by
-id. A component declares what it can't satisfy in `Component.traits` and `Component.expected_failures`.
+Every contract is a plain function in the module of its kind, and `CONTRACTS` has them all by id. Its docstring says
+what it demands and, under "Power", the smallest fault that it is sure to find. A component declares what it can't
+satisfy in `Component.traits` and `Component.expected_failures`.
+
+What a component can rely on:
+
+* One call is handed at most `MOST_SAMPLES` = 1,024 samples. Contracts that need more make more calls.
+* `check` and `gentool check` run the contracts in a worker process. A contract that ends the process (out of memory, a
+  signal, `os._exit`), or takes longer than ten minutes, fails with that cause, and a new worker runs the others.
+  `contract_tests` runs them in pytest's own process.
+* Everything is computed on the CPU, in one thread, from fixed seeds.
+
+Names are imported when they are first used, so that `gentool check` imports torch only in the worker.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from gentoolkit.distributions import canonical
-from gentoolkit.errors import UsageError, joined, listing, suggest
-from gentoolkit.plugins import Plugins, load_plugins
-from gentoolkit.registry import Entry
-from gentoolkit.testing import backbone, common, dataset, metric, objective, sampler, sampler_traits  # noqa: F401 - define contracts
-from gentoolkit.testing.contracts import (
-    CONTRACTS,
-    Case,
-    Contract,
-    ContractError,
-    Outcome,
-    contracts_of,
-    run,
-    summary,
-)
+if TYPE_CHECKING:
+    from gentoolkit.testing.contracts import MOST_SAMPLES as MOST_SAMPLES
+    from gentoolkit.testing.contracts import Case as Case
+    from gentoolkit.testing.contracts import Contract as Contract
+    from gentoolkit.testing.contracts import ContractError as ContractError
+    from gentoolkit.testing.contracts import contracts_of as contracts_of
+    from gentoolkit.testing.outcomes import Outcome as Outcome
+    from gentoolkit.testing.outcomes import summary as summary
+    from gentoolkit.testing.running import run as run
+    from gentoolkit.testing.suite import CONTRACTS as CONTRACTS
+    from gentoolkit.testing.suite import check_entry as check_entry
+    from gentoolkit.testing.suite import contract_tests as contract_tests
+    from gentoolkit.testing.worker import check as check
 
-__all__ = [
-    "CONTRACTS",
-    "Case",
-    "Contract",
-    "ContractError",
-    "Outcome",
-    "check",
-    "check_entry",
-    "contract_tests",
-    "contracts_of",
-    "entries_of",
-    "run",
-    "summary",
-]
+#: Public name -> the module that has it.
+_HOMES = {
+    "CONTRACTS": "suite",
+    "Case": "contracts",
+    "Contract": "contracts",
+    "ContractError": "contracts",
+    "MOST_SAMPLES": "contracts",
+    "Outcome": "outcomes",
+    "check": "worker",
+    "check_entry": "suite",
+    "contract_tests": "suite",
+    "contracts_of": "suite",
+    "run": "suite",
+    "summary": "outcomes",
+}
 
-
-def entries_of(distribution: str, plugins: Plugins) -> tuple[Entry, ...]:
-    """Return the components of an installed distribution, sorted by kind and name.
-
-    Raises:
-        UsageError: The distribution offers no plugin, or one of its plugins is broken.
-    """
-    name = canonical(distribution)
-    if broken := [plugin for plugin in plugins.quarantined if plugin.distribution == name]:
-        faults = "; ".join(f"{plugin.name}: {plugin.reason}" for plugin in broken)
-        raise UsageError(f"{name!r} can't be checked, since a plugin of it does not load: {faults}")
-    installed = {plugin.distribution for plugin in plugins.loaded}
-    if name not in installed:
-        raise UsageError(
-            joined(
-                f"no installed distribution {distribution!r} has gentoolkit plugins",
-                f"expected one of {listing(installed)}",
-                suggest(name, installed),
-            )
-        )
-    return tuple(entry for entry in plugins.registry.entries() if entry.distribution == name)
+__all__ = [*_HOMES]  # noqa: PLE0604 - the names are those of the table
 
 
-def check_entry(entry: Entry) -> Iterator[Outcome]:
-    """Run all contracts that concern a component, one after the other."""
-    case = Case(entry)
-    for contract in contracts_of(entry):
-        yield run(contract, case)
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gentoolkit.testing' has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
-def check(distribution: str, plugins: Plugins | None = None) -> list[Outcome]:
-    """Run all contracts of all components of an installed distribution; needs no pytest.
-
-    Args:
-        distribution: As pip knows it, e.g. "my-dist".
-        plugins: What `load_plugins` found; it is called by default.
-
-    Raises:
-        UsageError: The distribution offers no plugin, or one of its plugins is broken.
-    """
-    found = entries_of(distribution, plugins or load_plugins())
-    return [outcome for entry in found for outcome in check_entry(entry)]
-
-
-def contract_tests(distribution: str, plugins: Plugins | None = None) -> Callable[..., None]:
-    """Return a pytest test with one case for each contract of each component of an installed distribution.
-
-    `test_contracts = contract_tests("my-dist")` is all that a test file needs. The cases are named
-    `component-contract`, e.g. `dit-backbone.batch_independence`. Expected failures are reported as xfailed, contracts
-    that do not apply as skipped, each with its reason.
-
-    Raises:
-        UsageError: As `check`.
-    """
-    import pytest
-
-    cases = [
-        pytest.param(contract, case, id=f"{case.entry.component.name}-{contract.id}")
-        for case in map(Case, entries_of(distribution, plugins or load_plugins()))
-        for contract in contracts_of(case.entry)
-    ]
-
-    @pytest.mark.parametrize(("contract", "case"), cases)
-    def test_contracts(contract: Contract, case: Case) -> None:
-        _report(run(contract, case))
-
-    return test_contracts
-
-
-def _report(outcome: Outcome) -> None:
-    import pytest
-
-    if outcome.status == "failed":
-        pytest.fail(f"{outcome.component} breaks {outcome.contract}: {outcome.message}", pytrace=False)
-    if outcome.status == "expected failure":
-        pytest.xfail(outcome.message)
-    if outcome.status == "skipped":
-        pytest.skip(outcome.message)
+def __dir__() -> list[str]:
+    """Return the public names, for completion."""
+    return sorted(_HOMES)

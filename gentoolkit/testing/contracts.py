@@ -1,31 +1,30 @@
-"""What a contract is, what it is given, and how one is run. The contracts themselves stand in one module per kind."""
+"""What a contract is, and what it is given. The contracts themselves are in one module per kind."""
 
 from __future__ import annotations
 
 import random
-import traceback
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gentoolkit.api import Config, DatasetConfig, DataSpec, Labels, Vectors
-from gentoolkit.errors import GentoolError
 from gentoolkit.randomness import forked, torch_generator
 from gentoolkit.registry import Entry
+from gentoolkit.testing.outcomes import BUILDS
 
 #: The data of objectives, samplers and metrics that declare no `tiny_spec`.
 PLAIN_SPEC = DataSpec((1, 2, 2), Labels(2))
 
 
-#: The contract that tells why a component can't be built; the others are then not run.
-BUILDS = "any.factory"
+#: No contract hands a component more samples than this in one call. What needs more draws batches one after the other:
+#: a component may compare each sample with each (a matrix of 1,024² costs takes 8 MB), or keep many copies of a batch.
+MOST_SAMPLES = 1024
 
 
 class ContractError(AssertionError):
@@ -52,12 +51,55 @@ def does_not_apply(reason: str) -> NoReturn:
     raise NotApplicable(reason)
 
 
+class Subject(Protocol):
+    """What a contract is given: a component (`Case`), or a plugin that has hooks (`gentoolkit.testing.hooks`).
+
+    Attributes:
+        name: What outcomes call it.
+        kind: A component's kind, or "plugin".
+        traits: What decides which contracts concern it.
+        expected_failures: Contract id -> why it can't be satisfied.
+        can_be_built: Whether there is anything to check.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def traits(self) -> frozenset[str]: ...  # noqa: D102
+    @property
+    def expected_failures(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
+    def can_be_built(self) -> bool: ...  # noqa: D102
+
+
 @dataclass(frozen=True)
 class Case:
     """A component, and the seed of all randomness in its contracts."""
 
     entry: Entry
     seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """The component's name, as recipes write it."""
+        return self.entry.name
+
+    @property
+    def kind(self) -> str:
+        """The component's kind."""
+        return self.entry.kind
+
+    @property
+    def traits(self) -> frozenset[str]:
+        """What the component declares of its nature."""
+        return self.entry.component.traits
+
+    @property
+    def expected_failures(self) -> Mapping[str, str]:
+        """What the component declares that it can't satisfy."""
+        return self.entry.component.expected_failures
 
     @property
     def config(self) -> Config:
@@ -92,9 +134,9 @@ class Case:
     def can_be_built(self) -> bool:
         """Whether the factory gives anything at all; `any.factory` tells what is wrong."""
         try:
-            with _isolated():
+            with isolated():
                 self.build()
-        except Exception:
+        except (Exception, SystemExit):
             return False
         return True
 
@@ -103,13 +145,16 @@ class Case:
         generator = torch_generator(self.seed, "contract", draw, *shape)
         return torch.randn(shape, generator=generator, dtype=dtype)
 
-    def conditions(self, count: int) -> Tensor | None:
-        """Return `count` conditions that fit the spec: the labels in turn, with the null label where there is one."""
+    def conditions(self, count: int, first: int = 0) -> Tensor | None:
+        """Return `count` conditions that fit the spec: the labels in turn from the one numbered `first` on.
+
+        The null label is among them where there is one.
+        """
         match self.spec.condition:
             case Labels(num_classes, droppable):
-                return torch.arange(count) % (num_classes + droppable)
+                return torch.arange(first, first + count) % (num_classes + droppable)
             case Vectors(dim):
-                return self.normal(count, dim, draw=3)
+                return self.normal(count, dim, draw=10 * first + 3)
             case None:
                 return None
 
@@ -126,7 +171,7 @@ class Contract:
     """
 
     id: str
-    check: Callable[[Case], None]
+    check: Callable[[Any], None]
     needs: frozenset[str] = frozenset()
     skips: frozenset[str] = frozenset()
 
@@ -140,9 +185,10 @@ class Contract:
         """The first line of the statement."""
         return self.statement.partition("\n")[0]
 
-    def concerns(self, entry: Entry) -> bool:
-        """Return whether this is one of the component's contracts, skipped or not."""
-        return self.id.split(".")[0] in ("any", entry.kind) and self.needs <= entry.component.traits
+    def concerns(self, subject: Subject) -> bool:
+        """Return whether this is one of the subject's contracts, skipped or not."""
+        kinds = (subject.kind,) if subject.kind == "plugin" else ("any", subject.kind)
+        return self.id.split(".")[0] in kinds and self.needs <= subject.traits
 
 
 #: Every contract by its id; the modules of this package fill it when they are imported.
@@ -151,10 +197,10 @@ CONTRACTS: dict[str, Contract] = {}
 
 def contract(
     contract_id: str, *, needs: Iterable[str] = (), skips: Iterable[str] = ()
-) -> Callable[[Callable[[Case], None]], Callable[[Case], None]]:
+) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
     """Make a function a contract; see `Contract` for the arguments."""
 
-    def register(check: Callable[[Case], None]) -> Callable[[Case], None]:
+    def register(check: Callable[[Any], None]) -> Callable[[Any], None]:
         if contract_id in CONTRACTS:
             raise ValueError(f"contract {contract_id!r} is defined twice")
         CONTRACTS[contract_id] = Contract(contract_id, check, frozenset(needs), frozenset(skips))
@@ -163,55 +209,14 @@ def contract(
     return register
 
 
-def contracts_of(entry: Entry) -> tuple[Contract, ...]:
-    """Return the contracts that concern a component, sorted by id."""
-    return tuple(CONTRACTS[key] for key in sorted(CONTRACTS) if CONTRACTS[key].concerns(entry))
-
-
-Status = Literal["passed", "failed", "expected failure", "skipped"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one contract went for one component; the message says why it did not just pass."""
-
-    contract: str
-    component: str
-    status: Status
-    message: str = ""
-
-
-def run(contract: Contract, case: Case) -> Outcome:
-    """Check one contract. A declared expected failure that passes or does not apply is a failure."""
-    component = case.entry.component
-    reason = component.expected_failures.get(contract.id)
-
-    def outcome(status: Status, message: str = "") -> Outcome:
-        return Outcome(contract.id, case.entry.name, status, message)
-
-    # Without this, one fault in a constructor would be told once for each contract.
-    if contract.id != BUILDS and not case.can_be_built:
-        return outcome("skipped", "not run: it can't be built")
-    try:
-        if left_out := contract.skips & component.traits:
-            does_not_apply(f"it is {' and '.join(sorted(left_out))}")
-        with _isolated():
-            contract.check(case)
-    except NotApplicable as left_out:
-        if reason is not None:
-            return outcome("failed", f"declared as expected failure, but does not apply: {left_out}")
-        return outcome("skipped", f"does not apply: {left_out}")
-    except Exception as fault:
-        if reason is not None:
-            return outcome("expected failure", f"{reason} (measured: {_told(fault)})")
-        return outcome("failed", _told(fault))
-    if reason is not None:
-        return outcome("failed", f"declared as expected failure, but passes; remove the declaration: {reason}")
-    return outcome("passed")
+def contracts_of(subject: Subject | Entry) -> tuple[Contract, ...]:
+    """Return the contracts that concern a component, or a plugin with hooks: `any.factory` first, the rest by id."""
+    of = Case(subject) if isinstance(subject, Entry) else subject
+    return tuple(c for c in sorted(CONTRACTS.values(), key=lambda c: (c.id != BUILDS, c.id)) if c.concerns(of))
 
 
 @contextmanager
-def _isolated() -> Iterator[None]:
+def isolated() -> Iterator[None]:
     """Hide from the caller what a broken component does to the global random generators.
 
     And compute in one thread: on tiny components, waiting for other threads costs more than they do.
@@ -225,21 +230,3 @@ def _isolated() -> Iterator[None]:
         torch.set_num_threads(threads)
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
-
-
-def _told(fault: Exception) -> str:
-    """Return the message of a broken contract or of an error for the user; for any other its type and place too."""
-    if isinstance(fault, ContractError | GentoolError):
-        return str(fault)
-    frames = traceback.extract_tb(fault.__traceback__)
-    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    return f"{type(fault).__name__}: {fault}{where}"
-
-
-def summary(outcomes: Iterable[Outcome]) -> str:
-    """Return the counts in one line: how many were run, of these passed and failed, expected failures and skips."""
-    count = Counter(outcome.status for outcome in outcomes)
-    return (
-        f"{count.total() - count['skipped']} run: {count['passed']} passed, {count['failed']} failed, "
-        f"{count['expected failure']} failed as expected; {count['skipped']} skipped"
-    )

@@ -52,7 +52,11 @@ def observe(case: Case, metric: Metric) -> dict[str, Tensor]:
 
 @contract("metric.optimum")
 def optimum(case: Case) -> None:
-    """On two equal distributions the value is `optimum`, within `spread(n, dims)`, which falls as n grows."""
+    """On two equal distributions the value is `optimum`, within `spread(n, dims)`, which falls as n grows.
+
+    Power: a value beyond the spread in any of four pairs of 64 and of 1,024 standard normal samples. A spread that is
+    too wide is found by `metric.monotone`, if it hides a shift of two standard deviations.
+    """
     metric: Metric = case.build()
     dims = math.prod(case.spec.shape)
     for count in (64, 1024):
@@ -71,7 +75,10 @@ def optimum(case: Case) -> None:
 
 @contract("metric.permutation")
 def permutation(case: Case) -> None:
-    """The order of the samples does not matter, and "permutation" is among `invariances`."""
+    """The order of the samples does not matter, and "permutation" is among `invariances`.
+
+    Power: a change of the value by 1e-4 of it.
+    """
     metric: Metric = case.build()
     require("permutation" in metric.invariances, f"invariances {sorted(metric.invariances)} lack 'permutation'")
     real, generated = _pair(case)
@@ -86,6 +93,9 @@ def monotone(case: Case) -> None:
 
     "shift" moves the mean of the generated samples, "scale" multiplies their deviation from it; up and down. The
     largest difference (two standard deviations; a factor of 3 or 0.2) must lead beyond `spread`.
+
+    Power: a value that does not grow between two of the differences (shifts by 0.5, 1 and 2 standard deviations;
+    factors 1.5 and 3, 0.6 and 0.2).
     """
     metric: Metric = case.build()
     require(
@@ -104,9 +114,53 @@ def monotone(case: Case) -> None:
             )
 
 
+@contract("metric.elements")
+def elements(case: Case) -> None:
+    """Every element of a sample counts: a difference in `sees` moves the value if it is in one element alone.
+
+    By a shift of four standard deviations up and down, or a factor of 4 and 0.1, of the generated samples; the value
+    moves away from the optimum by more than 1e-4.
+
+    Power: an element that is left out, or has a weight so low that this difference moves the value by less than 1e-4.
+    """
+    metric: Metric = case.build()
+    real, generated = _pair(case)
+    alike = abs(_value(case, real, generated) - metric.optimum)
+    steps = {"shift": [(1.0, 4.0), (1.0, -4.0)], "scale": [(4.0, 0.0), (0.1, 0.0)]}
+    for name in sorted(metric.sees & {*steps}):
+        for element in range(generated[0].numel()):
+            for step in steps[name]:
+                changed = generated.flatten(1).clone()
+                changed[:, element] = _changed(changed[:, element], *step)
+                away = abs(_value(case, real, changed.view_as(generated)) - metric.optimum)
+                told = f"{name} of element {element} alone moves the distance from the optimum from {alike:.4g} to"
+                require(away > alike + ROUNDING, f"{told} {away:.4g}; expected it to grow")
+
+
+@contract("metric.samples")
+def samples(case: Case) -> None:
+    """Every sample counts, real or generated: the value changes if an eighth of either side moves far away.
+
+    Power: an eighth of the samples in a row, or every eighth one, that is left out on one side.
+    """
+    pair = _pair(case)
+    value = _value(case, *pair)
+    for side, name in enumerate(("real", "generated")):
+        for part in range(8):
+            for rows in (slice(part * MANY // 8, (part + 1) * MANY // 8), slice(part, None, 8)):
+                moved = [samples.clone() for samples in pair]
+                moved[side][rows] += 4
+                which = f"{name} samples {rows.start}, {rows.start + (rows.step or 1)}, ..."
+                told = f"the value stays {value:.6g} if the {which} move by four standard deviations"
+                require(not _close(_value(case, *moved), value), told)
+
+
 @contract("metric.invariances")
 def invariances(case: Case) -> None:
-    """What `invariances` names of "shift" and "scale" leaves the value as it is; it can't be in `sees` too."""
+    """What `invariances` names of "shift" and "scale" leaves the value as it is; it can't be in `sees` too.
+
+    Power: a change of the value by 1e-4 of it, under the largest differences of `metric.monotone`.
+    """
     metric: Metric = case.build()
     known = {"permutation", *DIFFERENCES}
     unknown = sorted(metric.invariances - known)
@@ -126,7 +180,10 @@ def invariances(case: Case) -> None:
 
 @contract("metric.chunked")
 def chunked(case: Case) -> None:
-    """Samples given in chunks, uneven, empty or on one side alone, give the value of the whole."""
+    """Samples given in chunks, uneven, empty or on one side alone, give the value of the whole.
+
+    Power: a change of the value by 1e-4 of it.
+    """
     real, generated = _pair(case)
     generated = 1.5 * generated[:200] + 0.5
     metric: Metric = case.build()

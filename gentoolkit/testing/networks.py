@@ -28,6 +28,15 @@ class Inputs(NamedTuple):
         parts = (p.to(dtype) if p is not None and p.is_floating_point() else p for p in self)
         return Inputs(*parts)  # type: ignore[arg-type]
 
+    def row(self, i: int) -> Inputs:
+        """Return the inputs of one sample, as a batch of one."""
+        return Inputs(*(None if p is None else p[i : i + 1] for p in self))  # type: ignore[arg-type]
+
+    def tracked(self) -> Inputs:
+        """Return the inputs with gradients recorded for x_t, t and vector conditions."""
+        parts = (p.requires_grad_() if p is not None and p.is_floating_point() else p for p in self)
+        return Inputs(*parts)  # type: ignore[arg-type]
+
 
 def inputs_for(case: Case, count: int = 3) -> Inputs:
     """Return keyed inputs that fit the case's data, with times spread over [0, 1]."""

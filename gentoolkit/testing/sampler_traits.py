@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
-from gentoolkit.testing.contracts import Case, contract, require
+from gentoolkit.testing.contracts import MOST_SAMPLES, Case, contract, require
 from gentoolkit.testing.measures import global_randomness_kept, z_bound
 from gentoolkit.testing.problems import LOGISTIC, MEAN, ROTATION, STD, Probe, fractions, gaussian
 from gentoolkit.testing.sampler import draws, solve
 
-#: Samples, and steps, for the moments of stochastic samplers.
-MANY, MANY_STEPS = 2**17, 64
+#: Independent states, (samples, elements of each), and steps, for the moments of stochastic samplers.
+STATES, MANY_STEPS = (MOST_SAMPLES, 128), 64
+MANY = math.prod(STATES)
 
 
 @contract("sampler.tolerance", needs=["adaptive"])
@@ -18,6 +21,8 @@ def tolerance(case: Case) -> None:
     """An adaptive sampler stays within its `tolerance`, on a smooth field and on one with fast and slow samples.
 
     The error is the largest over states of size 1 at most, against the known solutions; times stay in [0, 1].
+
+    Power: an error above the tolerance of the tiny config in any element.
     """
     sampler, x0 = case.build(), fractions()
     require(sampler.tolerance is not None and sampler.tolerance > 0, f"tolerance is {sampler.tolerance}; declare it")
@@ -35,7 +40,10 @@ def tolerance(case: Case) -> None:
 
 @contract("sampler.noise", needs=["stochastic"])
 def noise(case: Case) -> None:
-    """A stochastic sampler draws from `noise` alone: equal draws give equal samples, others give others."""
+    """A stochastic sampler draws from `noise` alone: equal draws give equal samples, others give others.
+
+    Power: any difference between equal draws; noise that moves no sample.
+    """
     sampler, x0 = case.build(), fractions()
     with global_randomness_kept():
         a, again, other = (
@@ -49,14 +57,16 @@ def noise(case: Case) -> None:
 def terminal_moments(case: Case) -> None:
     """With the field of Gaussian data N(0.8, 0.5²), a stochastic sampler ends with that mean and that variance.
 
-    With n = 64 and with 2n steps, 2**17 independent samples each. A discretisation error of order 1 / n cancels in the
-    extrapolation 2 m(2n) - m(n), a smaller one stays small in it; what is left must lie within z standard errors, which
-    are those of a mean (or a variance) times sqrt(2² + 1²).
+    With n = 64 and with 2n steps, 2**17 independent elements each (1,024 samples of 128). A discretization error of
+    order 1 / n cancels in the extrapolation 2 m(2n) - m(n), a smaller one stays small in it; what is left must lie
+    within z standard errors, which are those of a mean (or a variance) times sqrt(2² + 1²).
+
+    Power: a mean that is 0.03 off, a variance that is 0.025 off (a standard deviation that is 0.025 off).
     """
     sampler = case.build()
     moments = []
     for run, n in enumerate((MANY_STEPS, 2 * MANY_STEPS)):
-        x0 = case.normal(MANY, 1, draw=run)
+        x0 = case.normal(*STATES, draw=run)
         options = {"condition": None, "noise": draws(case, x0, run)}
         x1 = solve(case, sampler.with_num_steps(n), Probe(gaussian).field(), x0, **options).double()
         moments.append((x1.mean().item(), x1.var().item()))

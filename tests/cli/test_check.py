@@ -5,21 +5,52 @@ import sys
 
 import pytest
 
-from gentoolkit.plugins import Plugin, Plugins
-from gentoolkit.registry import Registry
+from gentoolkit.plugins import GROUP, load_plugins
 from gentoolkit.testing import CONTRACTS, contracts_of
-from testing_parts.catalogue import entry, sampler
+
+PARTS = """
+import click
+from gentoolkit.api import Component, hookimpl
+from testing_parts.configs import StepsConfig
+
+@hookimpl
+def gentoolkit_components():
+    yield Component("no_order", StepsConfig, "testing_parts.broken_samplers:NoOrder", StepsConfig())
+"""
+HOOKS = """
+import click
+from gentoolkit.api import hookimpl
+
+@hookimpl
+def gentoolkit_commands():
+    return [click.Command("shine", help="Shine.")]
+"""
 
 
 @pytest.fixture
-def parts(monkeypatch):
-    """A sampler without an order as the only component of the only plugin; returns its entry."""
-    made = entry(sampler("NoOrder", module="broken_samplers"))
-    registry = Registry()
-    registry.add(made)
-    plugins = Plugins(registry, (Plugin("parts", "parts", "1.0", (made,), None, (), None),), ())
-    monkeypatch.setattr("gentoolkit.plugins.load_plugins", lambda: plugins)
-    return made
+def install(tmp_path, monkeypatch):
+    """Install the distribution `parts` with one plugin of that source."""
+
+    monkeypatch.setitem(sys.modules, "parts_plugin", None)  # so that it is forgotten at the end
+    del sys.modules["parts_plugin"]
+
+    def make(source):
+        (tmp_path / "parts_plugin.py").write_text(source)
+        info = tmp_path / "parts-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: parts\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[{GROUP}]\nmain = parts_plugin\n")
+        monkeypatch.syspath_prepend(tmp_path)
+
+    return make
+
+
+@pytest.fixture
+def parts(install):
+    """Install a sampler without an order as the only component; return its entry."""
+    install(PARTS)
+    (entry,) = [entry for entry in load_plugins().registry.entries() if entry.distribution == "parts"]
+    return entry
 
 
 FAILED = "order is None; declare it, or the trait 'adaptive' or 'stochastic'"
@@ -43,6 +74,28 @@ def test_verbose_lists_all_with_what_they_demand(gentool, parts):
         status = "failed" if contract.id == "sampler.order" else "passed"
         assert f"{status}: {parts.name} {contract.id}: {contract.headline}" in lines
     assert f"  {FAILED}" in lines
+
+
+def test_a_plugin_that_has_hooks_alone_is_checked(gentool, install):
+    install(HOOKS)
+    code, out, _ = gentool("check", "-v", "parts")
+    assert code == 0
+    assert f"passed: parts/main plugin.commands: {CONTRACTS['plugin.commands'].headline}" in out.splitlines()
+    assert out.endswith("2 run: 2 passed, 0 failed, 0 failed as expected; 0 skipped\n")
+
+
+def test_each_result_is_printed_as_soon_as_it_is_known(gentool, parts, monkeypatch):
+    from gentoolkit.testing.worker import supervised
+
+    def cut_short(name):
+        for planned, outcome in supervised(name):
+            yield planned, outcome
+            if outcome is not None and outcome.status == "failed":
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr("gentoolkit.testing.worker.supervised", cut_short)
+    code, out, _ = gentool("check", "parts")
+    assert (code, out) == (130, f"failed: {parts.name} sampler.order: {FAILED}\n")
 
 
 def test_every_headline_is_a_sentence():

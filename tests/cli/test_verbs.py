@@ -15,7 +15,7 @@ import pytest
 import safetensors
 
 from gentoolkit.rundir import RunDir
-from gentoolkit.testing import Outcome
+from gentoolkit.testing.outcomes import Planned
 from gentoolkit.training import list_checkpoints
 from gentoolkit.verbs import VERBS
 
@@ -329,8 +329,9 @@ def test_a_loss_that_is_not_finite_exits_with_3(gentool, tmp_path):
 
 
 def test_contracts_that_fail_exit_with_1(gentool, monkeypatch):
-    bad = Outcome("sampler.order", "euler", "failed", "measured 0.5, declared 1")
-    monkeypatch.setattr("gentoolkit.testing.check_entry", lambda entry: [bad])
+    planned = Planned("sampler.order", "euler", "sampler", "Order.", None)
+    bad = planned.outcome("failed", "measured 0.5, declared 1")
+    monkeypatch.setattr("gentoolkit.testing.worker.supervised", lambda name: [(planned, None), (planned, bad)])
     code, out, _ = gentool("check", "gentoolkit")
     assert code == 1
     assert re.search(r"[1-9] failed", out)

@@ -6,20 +6,74 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from gentoolkit import testing
 from gentoolkit.api import Component
 from gentoolkit.errors import UsageError
-from gentoolkit.plugins import Plugin, Plugins, Quarantined
+from gentoolkit.plugins import Plugin, Plugins, Quarantined, load_plugins
 from gentoolkit.registry import Registry
-from gentoolkit.testing import CONTRACTS, Case, ContractError, check, check_entry, contract_tests, contracts_of, run
-from gentoolkit.testing.contracts import Contract, contract, does_not_apply, fail, summary
-from testing_parts.catalogue import adaptive, entry, metric, objective, sampler
+from gentoolkit.testing import (
+    CONTRACTS,
+    MOST_SAMPLES,
+    Case,
+    ContractError,
+    Outcome,
+    check,
+    check_entry,
+    contract_tests,
+    contracts_of,
+    run,
+    summary,
+)
+from gentoolkit.testing.contracts import Contract, contract, does_not_apply, fail
+from gentoolkit.testing.worker import supervised
+from testing_parts.catalogue import adaptive, entry, metric, sampler
+from testing_parts.configs import BlobsConfig, PlainConfig, StepsConfig
+from testing_parts.datasets import Blobs
+from testing_parts.objectives import Velocity
+from testing_parts.samplers import EulerMaruyama
+
+DEADLY = """
+import os, signal, sys, time
+from testing_parts.samplers import Euler
+
+class Killed(Euler):
+    def step(self, *arguments):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class Exits(Euler):
+    def with_num_steps(self, num_steps):
+        os._exit(3)
+
+class Quits(Euler):
+    def with_num_steps(self, num_steps):
+        sys.exit("enough")
+
+class Hangs(Euler):
+    def __init__(self, config):
+        os.fork()  # a process of its own, which would hang, too
+        time.sleep(86400)
+
+class Prints(Euler):
+    def __init__(self, config):
+        super().__init__(config)
+        print("{}")
+        os.system("echo spoilt")
+"""
+DEADLY_PLUGIN = """
+from gentoolkit.api import Component, hookimpl
 from testing_parts.configs import StepsConfig
 
+@hookimpl
+def gentoolkit_components():
+    for name in NAMES:
+        yield Component(name.lower(), StepsConfig, f"deadly:{name}", StepsConfig(), expected_failures=EXPECTED)
+"""
 PLUGIN = """
 from gentoolkit.api import Component, hookimpl
 from testing_parts.configs import StepsConfig, ToleranceConfig
@@ -128,12 +182,130 @@ def test_a_component_that_seeds_everything_leaves_no_trace():
     assert states() == before
 
 
-def test_check_gives_an_outcome_for_each_contract_of_each_component():
-    components = [metric("MeanDistance"), objective("Velocity")]
-    outcomes = check("Parts", plugins(*components))  # pip's spelling of a name does not matter
-    expected = {(entry(c).name, contract.id) for c in components for contract in contracts_of(entry(c))}
-    assert {(o.component, o.contract) for o in outcomes} == expected
-    assert {o.status for o in outcomes} == {"passed", "skipped"}
+def install(folder, monkeypatch, source, **modules):
+    """Install a distribution `parts` with one plugin, and modules beside it; return what `load_plugins` finds."""
+    for name, text in {"parts_plugin": source, **modules}.items():
+        (folder / f"{name}.py").write_text(text)
+        monkeypatch.setitem(sys.modules, name, None)  # so that it is forgotten at the end
+        del sys.modules[name]
+    info = folder / "parts-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: parts\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[gentoolkit.plugins.v1]\nparts = parts_plugin\n")
+    monkeypatch.syspath_prepend(folder)
+
+
+def deadly(folder, monkeypatch, *names, **expected):
+    """Install components that end or hold up the process they are in."""
+    source = f"NAMES, EXPECTED = {names!r}, { {key.replace('__', '.'): why for key, why in expected.items()} }"
+    install(folder, monkeypatch, source + DEADLY_PLUGIN, deadly=DEADLY)
+
+
+def test_check_gives_an_outcome_for_each_contract_of_each_component(tmp_path, monkeypatch):
+    install(tmp_path, monkeypatch, PLUGIN)
+    outcomes = check("Parts")  # pip's spelling of a name does not matter
+    entries = [entry for entry in load_plugins().registry.entries() if entry.distribution == "parts"]
+    assert [(o.component, o.contract) for o in outcomes] == [(e.name, c.id) for e in entries for c in contracts_of(e)]
+    statuses = {(o.component, o.contract): o.status for o in outcomes if o.status not in ("passed", "skipped")}
+    assert statuses == {
+        ("parts/careless", "sampler.order"): "failed",
+        ("parts/pair", "sampler.batch_independence"): "expected failure",
+    }
+
+
+def test_what_kills_the_process_fails_its_contract_and_the_others_run(tmp_path, monkeypatch):
+    deadly(tmp_path, monkeypatch, "Exits", "Killed", sampler__state="it uses too much memory")
+    outcomes = {(o.component, o.contract): o for o in check("parts")}
+    killed = outcomes["parts/killed", "sampler.constant_field"]
+    assert killed.status == "failed"
+    assert killed.message == "the process was killed by signal 9 (SIGKILL), probably out of memory"
+    # What is declared of a contract is declared of every way to fail it.
+    assert outcomes["parts/killed", "sampler.state"].status == "expected failure"
+    exits = outcomes["parts/exits", "sampler.order"]
+    assert exits.status == "failed"
+    assert "the process ended with exit code 3" in exits.message
+    assert outcomes["parts/exits", "sampler.constant_field"].status == "passed"
+    assert outcomes["parts/killed", "any.config_round_trip"].status == "passed"
+
+
+def test_a_component_that_exits_is_told_with_the_place(tmp_path, monkeypatch):
+    deadly(tmp_path, monkeypatch, "Quits")
+    outcomes = {o.contract: o for o in check("parts")}
+    assert re.search(r"^SystemExit: enough \(.*deadly.py:\d+\)$", outcomes["sampler.order"].message)
+    assert outcomes["sampler.constant_field"].status == "passed"
+
+
+def test_a_contract_that_hangs_is_stopped_and_what_can_not_be_built_is_not_tried_again(tmp_path, monkeypatch):
+    deadly(tmp_path, monkeypatch, "Hangs")
+    outcomes = [outcome for _, outcome in supervised("parts", limit=1) if outcome is not None]
+    assert outcomes[0] == Outcome(
+        "any.factory", "parts/hangs", "failed", "the process was stopped after 1 seconds without a result"
+    )
+    assert {(outcome.status, outcome.message) for outcome in outcomes[1:]} == {
+        ("skipped", "not run: it can't be built")
+    }
+
+
+def test_what_a_component_prints_does_not_come_between_the_results(tmp_path, monkeypatch):
+    deadly(tmp_path, monkeypatch, "Prints")
+    assert {outcome.status for outcome in check("parts")} == {"passed"}
+
+
+class Greedy:
+    """A dataset that counts how many samples it is asked for at once."""
+
+    most = 0
+
+    def __init__(self, config, split, seed):
+        self.blobs = Blobs(config, split, seed)
+
+    def __len__(self):
+        return len(self.blobs)
+
+    def batch(self, indices):
+        Greedy.most = max(Greedy.most, len(indices))
+        return self.blobs.batch(indices)
+
+
+def test_a_dataset_is_never_asked_for_more_samples_than_documented():
+    config = BlobsConfig(num_samples=3 * MOST_SAMPLES)
+    made = entry(Component("greedy", BlobsConfig, f"{__name__}:Greedy", config))
+    for name in ("spec", "access_order", "splits"):
+        run(CONTRACTS[f"dataset.{name}"], Case(made))
+    assert Greedy.most == MOST_SAMPLES
+
+
+class Matrix(Velocity):
+    """An objective that compares each sample of a batch with each."""
+
+    most = 0
+
+    def noise(self, batch, draw):
+        Matrix.most = max(Matrix.most, len(batch.x1))
+        return super().noise(batch, draw)
+
+
+def test_an_objective_is_never_handed_more_samples_than_documented():
+    made = entry(Component("matrix", PlainConfig, f"{__name__}:Matrix", PlainConfig()))
+    assert {outcome.status for outcome in check_entry(made)} <= {"passed", "skipped"}
+    assert 0 < Matrix.most <= MOST_SAMPLES
+
+
+class Wide(EulerMaruyama):
+    """A stochastic sampler that counts the samples of a batch."""
+
+    most = 0
+
+    def sample(self, field, x0, *arguments, **options):
+        Wide.most = max(Wide.most, len(x0))
+        return super().sample(field, x0, *arguments, **options)
+
+
+def test_a_sampler_is_never_handed_more_samples_than_documented():
+    traits = frozenset({"stochastic"})
+    made = Component("wide", StepsConfig, f"{__name__}:Wide", StepsConfig(), traits=traits)
+    assert run(CONTRACTS["sampler.terminal_moments"], Case(entry(made))).status == "passed"
+    assert Wide.most == MOST_SAMPLES
 
 
 @pytest.mark.parametrize("ask", [check, contract_tests])
@@ -155,6 +327,13 @@ def test_a_factory_that_can_not_be_imported_is_named_with_its_fault():
     assert "sampler 'parts/ghost' of parts 1.0: factory 'testing_parts.ghosts:Ghost'" in result.message
 
 
+class Quitting:
+    """A sampler whose constructor ends the process."""
+
+    def __init__(self, config):
+        raise SystemExit("no such folder")
+
+
 class Refusing:
     """A sampler whose constructor raises."""
 
@@ -166,6 +345,7 @@ class Refusing:
     ("factory", "fault"),
     [
         (f"{__name__}:Refusing", r"^OSError: no such folder \(.*test_contract_runner.py:\d+\)$"),
+        (f"{__name__}:Quitting", r"^SystemExit: no such folder \(.*test_contract_runner.py:\d+\)$"),
         ("testing_parts.ghosts:Ghost", r"^sampler 'parts/ghost'.*can't be imported.*No module named.*ghosts'$"),
     ],
 )
@@ -213,3 +393,8 @@ def test_contracts_need_no_pytest(installed):
     )
     done = subprocess.run([sys.executable, "-c", code], env=installed, capture_output=True, text=True, check=False)
     assert re.fullmatch(r"\d+ run: \d+ passed, 1 failed, 1 failed as expected; 4 skipped\n", done.stdout), done.stderr
+
+
+def test_every_public_name_is_documented():
+    page = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
+    assert [name for name in testing.__all__ if f"`{name}" not in page] == []

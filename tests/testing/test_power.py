@@ -1,28 +1,27 @@
 """The statistical contracts see what they say they see, and blame nobody: for other seeds than the fixed one, too."""
 
 from statistics import NormalDist
+from typing import NamedTuple
 
 import pytest
-import torch
 
-from gentoolkit.api import DataSpec
+from gentoolkit.api import Config, DataSpec, Labels, Vectors
 from gentoolkit.testing import CONTRACTS, Case, run
 from gentoolkit.testing.measures import FALSE_ALARM, standard_scores, z_bound
-from gentoolkit.testing.objective import MANY, _loss
-from testing_parts.catalogue import broken_sampler, entry, objective, sampler
+from gentoolkit.testing.placed import statistics
+from testing_parts.catalogue import broken_sampler, coupled, entry, graded, objective, sampler
+from testing_parts.configs import BlobsConfig, MeanConfig, MlpConfig, PlainConfig, StepsConfig
 
-STATISTICAL = ["objective.gradient", "objective.closed_form", "objective.time_direction"]
+STATISTICAL = ["objective.gradient", "objective.closed_form", "objective.time_direction", "objective.coverage"]
 each_seed = pytest.mark.parametrize("seed", range(1, 5))
 
 
 @each_seed
 @pytest.mark.parametrize("name", ["SlowClock", "FastClock", "FastDenoised"])
 def test_a_clock_five_per_cent_wrong_is_far_beyond_chance(name, seed):
-    theta = torch.zeros(MANY, 4, requires_grad=True)
-    record, _, _ = _loss(Case(entry(objective(name)), seed), MANY, theta)
-    record.loss.sum().backward()
+    found = statistics(Case(entry(objective(name)), seed))
     # Its score is that much plus a standard normal number: five more than the bound would be seen in all but 3e-7.
-    assert standard_scores(theta.grad).abs().max() > z_bound(4) + 20
+    assert standard_scores(found.steps).abs().max() > z_bound(4) + 20
 
 
 @each_seed
@@ -32,11 +31,21 @@ def test_right_objectives_pass_with_other_seeds(name, contract, seed):
     assert run(CONTRACTS[contract], Case(entry(objective(name)), seed)).message == ""
 
 
+def test_coupled_objectives_pass_with_another_seed():
+    assert run(CONTRACTS["objective.gradient"], Case(entry(coupled("Coupled")), 1)).message == ""
+
+
+@pytest.mark.parametrize("contract", ["objective.condition", "objective.one_point"])
+@pytest.mark.parametrize("spec", [DataSpec((3,), Labels(4, droppable=True)), DataSpec((2, 3), Vectors(2))], ids=str)
+def test_an_objective_may_hand_on_its_samples_in_another_order(contract, spec):
+    assert run(CONTRACTS[contract], Case(entry(coupled("Sorted", spec)))).status == "passed"
+
+
 @each_seed
 @pytest.mark.parametrize("shape", [(1,), (3, 4, 4)])
 def test_the_shape_of_the_data_does_not_matter(shape, seed):
     case = Case(entry(objective("Denoised", DataSpec(shape))), seed)
-    assert [run(CONTRACTS[contract], case).message for contract in STATISTICAL] == ["", "", ""]
+    assert [run(CONTRACTS[contract], case).message for contract in STATISTICAL] == [""] * 4
 
 
 @each_seed
@@ -52,3 +61,65 @@ def test_noise_five_per_cent_too_strong_is_told_from_the_right_noise(component, 
 @pytest.mark.parametrize("count", [1, 4, 9])
 def test_the_bound_on_scores_is_exceeded_as_rarely_as_stated(count):
     assert 2 * count * NormalDist().cdf(-z_bound(count)) == pytest.approx(FALSE_ALARM, rel=1e-6)
+
+
+class Graded(NamedTuple):
+    """A saboteur whose fault has a size: one as large as `found` is found, one as large as `missed` is not."""
+
+    contract: str
+    factory: str
+    config: Config
+    found: float
+    missed: float
+    spec: DataSpec | None = None
+    traits: tuple[str, ...] = ()
+
+
+NET, LOSS, STEPS, MEAN, BLOBS = MlpConfig(), PlainConfig(), StepsConfig(), MeanConfig(), BlobsConfig()
+FOUR = DataSpec((4,), Labels(3))
+ONE = DataSpec((1,))
+VECTORS = DataSpec((3,), Vectors(3))
+
+#: Each contract's power, as its docstring states it, from both sides.
+GRADED = [
+    Graded("backbone.time", "backbones:LateDeaf", NET, 1 / 127, 1 / 1000, FOUR),
+    Graded("backbone.time", "backbones:EarlyDeaf", NET, 1 / 127, 1 / 1000, FOUR),
+    Graded("backbone.time", "backbones:MiddleDeaf", NET, 1 / 63, 1 / 1000, FOUR),
+    Graded("backbone.elements", "backbones:FaintPixel", NET, 1e-8, 1e-4, FOUR),
+    Graded("backbone.elements", "backbones:FaintEntry", NET, 1e-8, 1e-4, VECTORS),
+    Graded("backbone.batch_independence", "backbones:BatchScaled", NET, 1e-7, 1e-11, FOUR),
+    Graded("objective.gradient", "objectives:GradedClock", LOSS, 0.02, 1e-4),
+    Graded("objective.gradient", "objectives:CoupledSlowClock", LOSS, 0.08, 1e-4, None, ("coupled",)),
+    Graded("objective.one_point", "objectives:GradedClock", LOSS, 1e-4, 1e-6),
+    Graded("objective.one_point", "objectives:CoupledSlowClock", LOSS, 1e-4, 1e-6, None, ("coupled",)),
+    Graded("objective.one_point", "objectives:GradedError", LOSS, 0.011, 0.005),
+    Graded("objective.closed_form", "objectives:GradedError", LOSS, 0.06, 1e-3, ONE),
+    Graded("objective.closed_form", "objectives:GradedError", LOSS, 0.03, 1e-3, FOUR),
+    Graded("objective.time_direction", "objectives:LoudElement", LOSS, 0.04, 1e-3, FOUR),
+    Graded("objective.time_direction", "objectives:SharedNoise", LOSS, 0.05, 1e-3, FOUR),
+    Graded("objective.coverage", "objectives:NoLateTimes", LOSS, 0.0626, 0.05),
+    Graded("objective.coverage", "objectives:FaintClass", LOSS, 1e-7, 1e-3, FOUR),
+    Graded("objective.coverage", "objectives:FaintElement", LOSS, 1e-7, 1e-3, FOUR),
+    Graded("objective.field", "objectives:ClampedField", LOSS, 1e-9, 1e-13),
+    Graded("objective.field", "objectives:GapInField", LOSS, 1 / 255, 1 / 1000),
+    Graded("sampler.constant_field", "broken_samplers:GradedSteps", STEPS, 1e-13, 1e-16),
+    Graded("sampler.order", "broken_samplers:GradedOrder", STEPS, 0.2, 0.1),
+    Graded("sampler.times", "broken_samplers:GradedTimes", STEPS, 2e-12, 1e-13),
+    Graded("sampler.batch_independence", "broken_samplers:GradedPull", STEPS, 2e-12, 1e-15),
+    Graded("sampler.terminal_moments", "broken_samplers:GradedNoise", STEPS, 0.05, 1e-3, None, ("stochastic",)),
+    Graded("dataset.splits", "datasets:NearTwins", BLOBS, 1e-6, 3.0),
+    Graded("dataset.splits", "datasets:SomeNearTwins", BLOBS, 5, 2),
+    Graded("metric.elements", "metrics:FaintElement", MEAN, 1e-3, 0.5),
+]
+
+
+@pytest.mark.parametrize("case", GRADED, ids=lambda case: f"{case.contract}-{case.factory}")
+@pytest.mark.parametrize("side", ["found", "missed"])
+def test_a_fault_of_the_stated_size_is_found_and_one_far_below_is_not(case, side):
+    made = graded(case.factory, case.config, getattr(case, side), case.spec, case.traits)
+    outcome = run(CONTRACTS[case.contract], Case(entry(made)))
+    assert outcome.status == ("failed" if side == "found" else "passed"), outcome.message
+
+
+def test_every_contract_states_its_power():
+    assert [key for key, contract in CONTRACTS.items() if "Power: " not in contract.statement] == []

@@ -13,7 +13,8 @@ GOOD_CASES = [
 
 
 def test_every_contract_has_a_saboteur():
-    assert {saboteur.contract for saboteur in SABOTEURS} == CONTRACTS.keys()
+    of_components = {key for key in CONTRACTS if not key.startswith("plugin.")}  # for the others see test_hooks.py
+    assert {saboteur.contract for saboteur in SABOTEURS} == of_components
 
 
 @pytest.mark.parametrize("saboteur", SABOTEURS, ids=lambda s: f"{s.contract}-{s.component.name}")

@@ -14,6 +14,7 @@ class Mlp(nn.Module):
 
     def __init__(self, config, spec):
         super().__init__()
+        self.amount = config.amount
         self.spec, dims, width = spec, torch.Size(spec.shape).numel(), config.width
         self.x, self.t = nn.Linear(dims, width), nn.Linear(2, width)
         self.c = self.embedding(spec.condition, width)
@@ -94,11 +95,117 @@ class Timeless(Mlp):
         return super().time(0 * t)
 
 
+class LateDeaf(Mlp):
+    """Ignores t in the last `amount` of [0, 1]."""
+
+    def time(self, t):
+        return super().time(t.clamp(max=1 - self.amount))
+
+
+class EarlyDeaf(Mlp):
+    def time(self, t):
+        return super().time(t.clamp(min=self.amount))
+
+
+class MiddleDeaf(Mlp):
+    """Ignores t from 0.5 to 0.5 + amount."""
+
+    def time(self, t):
+        return super().time(torch.where((t > 0.5) & (t < 0.5 + self.amount), 0.5, t))
+
+
+class DeafForTheLast(Mlp):
+    """Ignores t for the last label."""
+
+    def forward(self, x_t, t, condition=None):
+        last = condition == self.spec.condition.num_classes - 1
+        return super().forward(x_t, torch.where(last, 0.5, t), condition)
+
+
+class FaintPixel(Mlp):
+    """Sees one element of x_t only in `amount`."""
+
+    def forward(self, x_t, t, condition=None):
+        rows = x_t.flatten(1)
+        seen = torch.cat([rows[:, :2], self.amount * rows[:, 2:3], rows[:, 3:]], 1)
+        return super().forward(seen.view_as(x_t), t, condition)
+
+
+class LatePixel(Mlp):
+    """Ignores one element of x_t late."""
+
+    def forward(self, x_t, t, condition=None):
+        rows = x_t.flatten(1)
+        seen = torch.cat([rows[:, :1] * (t < 0.9)[:, None], rows[:, 1:]], 1)
+        return super().forward(seen.view_as(x_t), t, condition)
+
+
+class FaintEntry(Mlp):
+    """Sees the last entry of a vector only in `amount`."""
+
+    def forward(self, x_t, t, condition=None):
+        return super().forward(x_t, t, torch.cat([condition[:, :-1], self.amount * condition[:, -1:]], 1))
+
+
+class StillOutput(Mlp):
+    """One element of the output is a function of t alone."""
+
+    def forward(self, x_t, t, condition=None):
+        rows = super().forward(x_t, t, condition).flatten(1)
+        return torch.cat([t[:, None], rows[:, 1:]], 1).view_as(x_t)
+
+
+class PoleAtEnd(Mlp):
+    """Embeds log(1 - t)."""
+
+    def time(self, t):
+        return super().time(torch.log1p(-t))
+
+
+class BatchScaled(Mlp):
+    """Depends on the size of the batch."""
+
+    def forward(self, x_t, t, condition=None):
+        return super().forward(x_t, t, condition) * (1 + self.amount / len(x_t))
+
+
+class BiasBeforeNorm(Mlp):
+    """The norm subtracts the bias again."""
+
+    def __init__(self, config, spec):
+        super().__init__(config, spec)
+        self.bias = nn.Parameter(torch.zeros(()))
+
+    def mix(self, h):
+        return F.silu(F.layer_norm(h + self.bias, h.shape[1:]))
+
+
+class Fixed(Mlp):
+    """Is cut off in training mode."""
+
+    def mix(self, h):
+        return F.silu(h.detach() if self.training else h)
+
+
 class Blind(Mlp):
     """Treats all labels as the first."""
 
     def forward(self, x_t, t, condition=None):
         return super().forward(x_t, t, 0 * condition)
+
+
+class LateBlind(Mlp):
+    """Treats all labels as the first late."""
+
+    def forward(self, x_t, t, condition=None):
+        return super().forward(x_t, t, torch.where(t > 0.9, 0, condition))
+
+
+class FewLabels(Mlp):
+    """Mistakes the labels from 20 on for each other."""
+
+    def forward(self, x_t, t, condition=None):
+        return super().forward(x_t, t, condition.clamp(max=20))
 
 
 class NoNull(Mlp):

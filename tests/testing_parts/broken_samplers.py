@@ -13,6 +13,42 @@ class ShortSteps(Euler):
         return super().step(field, x, k, dt, condition, noise) * 0.999 + 0.001 * x
 
 
+class GradedSteps(Euler):
+    """The steps are `amount` too long."""
+
+    def step(self, field, x, k, dt, condition, noise):
+        return x + (1 + self.config.amount) * dt * self.at(field, x, k * dt, condition)
+
+
+class GradedOrder(Euler):
+    """Declares an order that is `amount` too high."""
+
+    @property
+    def order(self):
+        return 1 + self.config.amount
+
+
+class GradedTimes(Euler):
+    """Evaluates `amount` later than it declares."""
+
+    def at(self, field, x, t, condition):
+        return super().at(field, x, t + self.config.amount, condition)
+
+
+class GradedPull(Euler):
+    """Pulls the samples of a batch towards their mean."""
+
+    def step(self, field, x, k, dt, condition, noise):
+        return super().step(field, x, k, dt, condition, noise) + self.config.amount * (x.mean(0) - x)
+
+
+class GradedNoise(EulerMaruyama):
+    """Noise that is `amount` too strong."""
+
+    def amplitude(self, t, dt):
+        return (1 + self.config.amount) * super().amplitude(t, dt)
+
+
 class SinglePrecisionSteps(Euler):
     """Its step is rounded to float32."""
 

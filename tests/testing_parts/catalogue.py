@@ -25,6 +25,10 @@ def component(factory, config, spec=None, traits=(), **failures):
     return Component(name, type(config), f"testing_parts.{factory}", config, spec, frozenset(traits), failures)
 
 
+def graded(factory, config, amount, spec=None, traits=()):
+    return component(factory, config.model_copy(update={"amount": amount}), spec, traits)
+
+
 def entry(component):
     return Entry(f"parts/{component.name}", component, "parts", "1.0")
 
@@ -46,8 +50,12 @@ def backbone(name, spec=IMAGES):
     return component(f"backbones:{name}", MlpConfig(), spec)
 
 
-def objective(name, spec=None):
-    return component(f"objectives:{name}", PlainConfig(), spec)
+def coupled(name, spec=None, amount=0.0):
+    return objective(name, spec, "coupled", amount=amount)
+
+
+def objective(name, spec=None, *traits, amount=0.0):
+    return component(f"objectives:{name}", PlainConfig(amount=amount), spec, traits)
 
 
 def dataset(name):
@@ -73,7 +81,10 @@ GOOD = [
     objective("Pairs", DataSpec((2,), paired=True)),
     objective("Curved", DataSpec((5,), Vectors(3))),
     objective("Weighted"),
+    coupled("Coupled"),
+    objective("ClampedDenoised", amount=0.009),
     dataset("Blobs"),
+    dataset("Twins"),
     metric("MeanDistance"),
     metric("DeviationRatio"),
 ]
@@ -101,7 +112,17 @@ SABOTEURS = [
     Saboteur("backbone.batch_independence", backbone("FirstTime"), "in eval mode, d output[1] / d t"),
     Saboteur("backbone.gradients", backbone("DeadLayer"), "zero for x.weight, x.bias, t.weight, t.bias, c.weight"),
     Saboteur("backbone.gradients", backbone("Idle"), "zero for unused"),
-    Saboteur("backbone.time", backbone("Timeless"), "between t = 0.25 and t = 0.75"),
+    Saboteur("backbone.shape", backbone("PoleAtEnd"), "a batch of 33: the output is not finite"),
+    Saboteur("backbone.gradients", backbone("BiasBeforeNorm"), "is it a bias before a norm"),
+    Saboteur("backbone.gradients", backbone("Fixed"), "in training mode the gradient is zero for x.weight"),
+    Saboteur("backbone.time", backbone("Timeless"), "between t = 0.0000 and t = 0.0078"),
+    Saboteur("backbone.time", backbone("DeafForTheLast"), "for the condition 2"),
+    Saboteur("backbone.elements", backbone("FaintPixel"), "at t = 0, element [2] of x_t"),
+    Saboteur("backbone.elements", backbone("LatePixel"), "at t = 0.9375, element [0] of x_t"),
+    Saboteur("backbone.elements", backbone("FaintEntry", DataSpec((3,), Vectors(3))), "element [2] of the vector"),
+    Saboteur("backbone.elements", backbone("StillOutput"), "element [0] of the output, which does not depend on x_t"),
+    Saboteur("backbone.condition", backbone("LateBlind"), "at t = 0.9375 the output changes"),
+    Saboteur("backbone.condition", backbone("FewLabels", DataSpec((3,), Labels(40))), "the conditions 20 and 21"),
     Saboteur("backbone.condition", backbone("Blind"), "between the conditions 0 and 1"),
     Saboteur("backbone.null_condition", backbone("NoNull"), "between the conditions 2 and 3"),
     Saboteur("backbone.null_condition", backbone("NoNullRow"), "IndexError: index out of range"),
@@ -136,6 +157,21 @@ SABOTEURS = [
     Saboteur("objective.field", objective("WrongSign"), "`output_for` was told"),
     Saboteur("objective.field", objective("Negative"), "was told; it is the negative"),
     Saboteur("objective.field", objective("PoleAtStart"), "not finite at t = 0"),
+    Saboteur("objective.field", objective("ZeroStart"), "(from t = 0 to 0)"),
+    Saboteur("objective.field", objective("ClampedField", amount=0.02), "(from t = 0.9805 to 1)"),
+    Saboteur("objective.field", objective("ClampedDenoised", amount=0.02), "(from t = 0.9805 to 0.9883)"),
+    Saboteur("objective.one_point", objective("SlowClock"), "at the velocity that leads to the only x1"),
+    Saboteur("objective.one_point", coupled("CoupledSlowClock", amount=0.01), "leads to the only x1"),
+    Saboteur("objective.one_point", coupled("SortedApart"), "leads to the only x1"),
+    Saboteur("objective.one_point", objective("Summed"), "has 4 times the error"),
+    Saboteur("objective.coverage", objective("NoLateTimes", amount=0.1), "1/16 of the times number 15 (from 0"),
+    Saboteur("objective.coverage", objective("NoLateGradient"), "1/16 of the times number 15 (from 0"),
+    Saboteur("objective.coverage", objective("FaintClass"), "class number 1 (from 0"),
+    Saboteur("objective.coverage", objective("FaintElement"), "element of the flattened output number 3 (from 0"),
+    Saboteur("objective.coverage", objective("LastLeftOut"), "place in the batch number 255 (from 0"),
+    Saboteur("objective.time_direction", coupled("CoupledLoudNoise"), "not standard normal noise; z"),
+    Saboteur("objective.gradient", coupled("CoupledSlowClock", amount=0.1), "optimal velocity"),
+    Saboteur("objective.closed_form", coupled("CoupledSlowClock", amount=0.3), "closed form"),
     Saboteur("objective.condition", objective("Unconditional"), "the loss gives the backbone the condition None"),
     Saboteur("objective.condition", objective("UnconditionalField"), "the field gives the backbone"),
     Saboteur("objective.randomness", objective("TorchNoise"), "global generator of torch changed"),
@@ -157,7 +193,11 @@ SABOTEURS = [
     Saboteur("sampler.state", broken_sampler("AlwaysSingle"), "the result (5, 2, 3) torch.float32"),
     Saboteur("sampler.condition", broken_sampler("Unconditional"), "given the condition None"),
     Saboteur("sampler.batch_independence", broken_sampler("Centred"), "when sampled alone"),
-    Saboteur("sampler.batch_independence", replace(adaptive("HeunEuler"), expected_failures={}), "when sampled alone"),
+    Saboteur(
+        "sampler.batch_independence",
+        replace(adaptive("HeunEuler"), expected_failures={}),
+        "choose one step size",
+    ),
     Saboteur("sampler.repeatable", broken_sampler("Jittered"), "global generator of torch changed"),
     Saboteur("sampler.repeatable", sampler("EulerMaruyama"), "'NoneType' object is not callable"),
     Saboteur("sampler.tolerance", adaptive("Careless", "broken_samplers"), "promised 1.0e-03"),
@@ -165,7 +205,7 @@ SABOTEURS = [
     Saboteur("sampler.noise", broken_sampler("GlobalNoise", "stochastic"), "global generator of torch changed"),
     Saboteur("sampler.noise", broken_sampler("NoNoise", "stochastic"), "other noise gives the same samples"),
     Saboteur("sampler.terminal_moments", broken_sampler("NoNoise", "stochastic"), "terminal variance"),
-    Saboteur("sampler.terminal_moments", broken_sampler("OneDraw", "stochastic"), "terminal variance"),
+    Saboteur("sampler.terminal_moments", broken_sampler("OneDraw", "stochastic"), "terminal mean"),
     Saboteur("sampler.terminal_moments", broken_sampler("LostRoot", "stochastic"), "terminal variance"),
     Saboteur("sampler.terminal_moments", broken_sampler("Shouting", "stochastic"), "terminal variance"),
     Saboteur("dataset.spec", dataset("Loud"), "the spec says -8.0 to 8.0"),
@@ -175,8 +215,9 @@ SABOTEURS = [
     Saboteur("dataset.access_order", dataset("Lumped"), "when it is read alone"),
     Saboteur("dataset.processes", dataset("OwnProcess"), "differ in a fresh interpreter"),
     Saboteur("dataset.workers", dataset("OwnWorker"), "differ with 2 worker processes"),
-    Saboteur("dataset.shards", dataset("SameSplit"), "24 samples are both in train and in held_out"),
-    Saboteur("dataset.shards", dataset("Twins"), "12 samples equal another one"),
+    Saboteur("dataset.shards", dataset("LostShard"), "2 shards together are not the whole"),
+    Saboteur("dataset.splits", dataset("SameSplit"), "24 of 24 held-out samples are in train, too"),
+    Saboteur("dataset.splits", dataset("OneShared"), "1 of 24 held-out samples are in train, too"),
     Saboteur("dataset.no_network", dataset("PhoneHome"), "127.0.0.1"),
     Saboteur("metric.optimum", metric("Optimistic"), "declared: 0.0 within"),
     Saboteur("metric.optimum", metric("WrongOptimum"), "declared: 0.0 within"),
@@ -187,6 +228,10 @@ SABOTEURS = [
     Saboteur("metric.monotone", metric("Generous"), "is within the spread"),
     Saboteur("metric.invariances", metric("Unmoved"), "shift up changes the value"),
     Saboteur("metric.invariances", metric("Contradictory"), "['shift'] are in `sees` and in `invariances`"),
+    Saboteur("metric.elements", metric("EverySecond"), "shift of element 1 alone"),
+    Saboteur("metric.elements", metric("NarrowRatio"), "scale of element 3 alone"),
+    Saboteur("metric.samples", metric("FirstHalf"), "the generated samples 128, 129, ..."),
+    Saboteur("metric.samples", metric("OddReal"), "the real samples 0, 8, ..."),
     Saboteur("metric.chunked", metric("LastChunk"), "in chunks the value is"),
     Saboteur("metric.chunked", metric("ChunkMeans"), "in chunks the value is"),
 ]

@@ -17,6 +17,8 @@ from gentoolkit.api import (
 
 class StepsConfig(SamplerConfig):
     num_steps: int = Field(default=4, ge=1)
+    amount: float = 0.0
+    """How large the fault of a graded saboteur is; so in the other configs."""
 
 
 class RoundedConfig(StepsConfig):
@@ -31,18 +33,20 @@ class ToleranceConfig(SamplerConfig):
 
 class MlpConfig(BackboneConfig):
     width: int = Field(default=16, ge=1)
+    amount: float = 0.0
 
 
 class PlainConfig(ObjectiveConfig):
-    pass
+    amount: float = 0.0
 
 
 class BlobsConfig(DatasetConfig):
     num_samples: int = Field(default=24, ge=1)
+    amount: float = 0.0
 
     def spec(self):
         return DataSpec((2,), Labels(2), (-8.0, 8.0))
 
 
 class MeanConfig(MetricConfig):
-    pass
+    amount: float = 0.0

@@ -98,8 +98,48 @@ class SameSplit(Blobs):
         return 0
 
 
+class OneShared(Blobs):
+    """Holds out one training sample."""
+
+    def start(self, split):
+        return 0 if split == "train" else self.config.num_samples - 1
+
+
+class NearTwins(Blobs):
+    """Holds out its training samples plus `amount`."""
+
+    def start(self, split):
+        return 0
+
+    def batch(self, indices):
+        batch = super().batch(indices)
+        return batch if self.split == "train" else Batch(batch.x1 + self.config.amount, batch.condition)
+
+
+class SomeNearTwins(Blobs):
+    """Holds out `amount` of its training samples, plus 1e-6."""
+
+    def draw(self, index):
+        twin = index - self.config.num_samples
+        return super().draw(twin) + 1e-6 if 0 <= twin < self.config.amount else super().draw(index)
+
+
+class LostShard(Blobs):
+    """Each build has another first sample."""
+
+    builds = 0
+
+    def __init__(self, config, split, seed):
+        super().__init__(config, split, seed)
+        LostShard.builds += 1
+        self.offset = 1e-3 * LostShard.builds
+
+    def draw(self, index):
+        return super().draw(index) + self.offset * (index == 0)
+
+
 class Twins(Blobs):
-    """Has every sample twice."""
+    """Has every sample twice, which is no fault."""
 
     def batch(self, indices):
         return super().batch(np.asarray(indices) // 2 * 2)

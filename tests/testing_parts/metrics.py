@@ -13,6 +13,7 @@ class MeanDistance:
     invariances = frozenset({"permutation", "scale"})
 
     def __init__(self, config):
+        self.amount = config.amount
         self.real, self.generated = [], []
 
     def spread(self, num_samples, num_dims):
@@ -85,6 +86,42 @@ class Generous(MeanDistance):
 
     def spread(self, num_samples, num_dims):
         return 1e6 / num_samples
+
+
+class EverySecond(MeanDistance):
+    """Ignores every second element."""
+
+    def distance(self, real, generated):
+        return super().distance(real[:, ::2], generated[:, ::2])
+
+
+class FaintElement(MeanDistance):
+    """Sees one element only in `amount`."""
+
+    def distance(self, real, generated):
+        weight = torch.ones(real.shape[1], dtype=real.dtype).index_fill(0, torch.tensor(1), self.amount)
+        return super().distance(weight * real, weight * generated)
+
+
+class NarrowRatio(DeviationRatio):
+    """Ignores the last element."""
+
+    def distance(self, real, generated):
+        return super().distance(real[:, :-1], generated[:, :-1])
+
+
+class FirstHalf(MeanDistance):
+    """Ignores the later generated samples."""
+
+    def distance(self, real, generated):
+        return super().distance(real, generated[: len(generated) // 2])
+
+
+class OddReal(MeanDistance):
+    """Ignores every second real sample."""
+
+    def distance(self, real, generated):
+        return super().distance(real[1::2], generated)
 
 
 class Unmoved(DeviationRatio):

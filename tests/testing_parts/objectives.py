@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from gentoolkit.paths import LINEAR, Field, Path, expand
-from gentoolkit.protocols import LossRecord
+from gentoolkit.protocols import Batch, LossRecord
 
 
 class Velocity:
@@ -16,7 +16,7 @@ class Velocity:
     path = LINEAR
 
     def __init__(self, config):
-        pass
+        self.amount = config.amount
 
     def times(self, draw):
         return draw.uniform()
@@ -99,6 +99,7 @@ class Weighted(Velocity, nn.Module):
 
     def __init__(self, config):
         nn.Module.__init__(self)
+        self.amount = config.amount
         self.slope = nn.Parameter(0.1 * torch.randn(2))
 
     def record(self, output, x_t, t, v, x1):
@@ -134,6 +135,152 @@ class SlowClock(Velocity):
 
     def label(self, t):
         return 0.95 * t
+
+
+class GradedClock(Velocity):
+    """The backbone is told (1 - amount) t."""
+
+    def label(self, t):
+        return (1 - self.amount) * t
+
+
+class LoudElement(Velocity):
+    """The source has a standard deviation of 1 + amount in one element."""
+
+    def noise(self, batch, draw):
+        noise = super().noise(batch, draw)
+        noise.flatten(1)[:, 1] *= 1 + self.amount
+        return noise
+
+
+class SharedNoise(Velocity):
+    """The first two elements share `amount` of their noise."""
+
+    def noise(self, batch, draw):
+        noise = super().noise(batch, draw)
+        rows = noise.flatten(1)
+        rows[:, 1] = self.amount * rows[:, 0] + (1 - self.amount**2) ** 0.5 * rows[:, 1]
+        return noise
+
+
+class NoLateTimes(Velocity):
+    """Never trains the last `amount` of [0, 1]."""
+
+    def times(self, draw):
+        return (1 - self.amount) * draw.uniform()
+
+
+class NoLateGradient(Velocity):
+    """Draws late times, and gives them a weight of 0."""
+
+    def record(self, output, x_t, t, v, x1):
+        error = (output - v).square().flatten(1).mean(1)
+        return LossRecord((t < 0.9) * error, t, error)
+
+
+class FaintClass(Velocity):
+    """Gives a class the weight `amount`."""
+
+    def loss(self, backbone, batch, context):
+        plain = super().loss(backbone, batch, context)
+        weight = torch.where(batch.condition == 1, self.amount, 1.0)
+        return LossRecord(weight * plain.loss, plain.t, plain.loss)
+
+
+class FaintElement(Velocity):
+    """Gives an element the weight `amount`."""
+
+    def record(self, output, x_t, t, v, x1):
+        error = (output - v).square().flatten(1)
+        weight = torch.ones(error.shape[1])
+        weight[-1] = self.amount
+        return LossRecord((weight * error).mean(1), t, error.mean(1))
+
+
+class LastLeftOut(Velocity):
+    """Leaves out the last sample of a batch."""
+
+    def record(self, output, x_t, t, v, x1):
+        error = (output - v).square().flatten(1).mean(1)
+        return LossRecord(error * (torch.arange(len(t)) < len(t) - 1), t, error)
+
+
+class GradedError(Velocity):
+    """Reports an error that is `amount` too large."""
+
+    def record(self, output, x_t, t, v, x1):
+        error = (output - v).square().flatten(1).mean(1)
+        return LossRecord(error, t, (1 + self.amount) * error)
+
+
+class ZeroStart(Velocity):
+    """Its field is zero at t = 0."""
+
+    def field(self, backbone):
+        return Field(lambda x, t, c: expand(t != 0, x) * backbone(x, t, c), self.path)
+
+
+class ClampedField(Velocity):
+    """Its field is clamped in the last `amount` of [0, 1]."""
+
+    def field(self, backbone):
+        return Field(lambda x, t, c: backbone(x, t.clamp(max=1 - self.amount), c), self.path)
+
+
+class ClampedDenoised(Denoised):
+    """Near its pole a field may be clamped, but not far from it."""
+
+    def field(self, backbone):
+        whole = super().field(backbone)
+        return Field(lambda x, t, c: whole(x, t.clamp(max=1 - self.amount), c), self.path)
+
+
+class GapInField(Velocity):
+    """Its field is zero from 0.501 to 0.501 + amount."""
+
+    def field(self, backbone):
+        inside = lambda t: (t > 0.501) & (t < 0.501 + self.amount)
+        return Field(lambda x, t, c: expand(~inside(t), x) * backbone(x, t, c), self.path)
+
+
+class Coupled(Velocity):
+    """Pairs x0 with x1 in the order of their means: optimal transport between the means of a batch."""
+
+    def noise(self, batch, draw):
+        noise = super().noise(batch, draw)
+        rank = lambda x: x.flatten(1).mean(1).argsort()
+        paired = torch.empty_like(noise)
+        paired[rank(batch.x1)] = noise[rank(noise)]
+        return paired
+
+
+class CoupledSlowClock(Coupled):
+    def label(self, t):
+        return (1 - self.amount) * t
+
+
+class CoupledLoudNoise(Coupled):
+    def noise(self, batch, draw):
+        return 1.2 * super().noise(batch, draw)
+
+
+class Sorted(Coupled):
+    """Hands on the samples in the order of their means."""
+
+    def loss(self, backbone, batch, context):
+        order = batch.x1.flatten(1).mean(1).argsort()
+        condition = None if batch.condition is None else batch.condition[self.of_conditions(order)]
+        return super().loss(backbone, Batch(batch.x1[order], condition), context)
+
+    def of_conditions(self, order):
+        return order
+
+
+class SortedApart(Sorted):
+    """Leaves the conditions where they were."""
+
+    def of_conditions(self, order):
+        return torch.arange(len(order))
 
 
 class FastClock(Velocity):

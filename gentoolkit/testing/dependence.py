@@ -1,0 +1,139 @@
+"""The contracts of backbones on what the output depends on: every time, every element, every condition.
+
+All in float64, where what is ignored changes nothing and what is used changes far more than rounding does.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gentoolkit.api import Labels, Vectors
+from gentoolkit.testing.contracts import MOST_SAMPLES, Case, contract, does_not_apply, require
+from gentoolkit.testing.measures import VISIBLE
+from gentoolkit.testing.networks import Inputs, inputs_for, output_of, perturbed
+
+#: Times from 0 to 1, both included, between neighbours of which the output must change.
+FINE = 129
+#: Times from 0 to 1, both included, at which the other contracts look at the output.
+COARSE = 17
+
+
+def _times(count: int) -> Tensor:
+    return torch.linspace(0, 1, count, dtype=torch.float64)
+
+
+def _one_sample(case: Case, t: Tensor, condition: Tensor | None) -> Inputs:
+    """Return the same x_t once for each of t."""
+    return Inputs(case.normal(*case.spec.shape, dtype=torch.float64).expand(len(t), *case.spec.shape), t, condition)
+
+
+@contract("backbone.time")
+def time(case: Case) -> None:
+    """The output depends on t everywhere: it changes between neighbours of 129 times from 0 to 1, both included.
+
+    For every condition (17 at most): by more than 1e-6 of the output's size.
+
+    Power: an interval of 1/64 in which t is ignored, at the ends of 1/128.
+    """
+    backbone, t = perturbed(case).double(), _times(FINE)
+    given = case.conditions(COARSE)
+    conditions = [None] if given is None else list(given.unique(dim=0))
+    for condition in conditions:
+        repeated = None if condition is None else condition.expand(FINE, *condition.shape)
+        output = output_of(backbone, _one_sample(case, t, repeated).to(torch.float64)).flatten(1)
+        change = (output[1:] - output[:-1]).norm(dim=1) / output.norm(dim=1).max()
+        (still,) = (change <= VISIBLE).nonzero(as_tuple=True)
+        for i in still[:1].tolist():
+            told = f"the output changes by {change[i]:.1e} of its size between t = {t[i]:.4f} and t = {t[i + 1]:.4f}"
+            where = "" if condition is None else f" for the condition {condition.tolist()}"
+            require(False, f"{told}{where}; expected over {VISIBLE}")
+
+
+@contract("backbone.elements")
+def elements(case: Case) -> None:
+    """Every element of x_t, and of a vector, reaches the output, and every element of the output depends on x_t.
+
+    At each of 17 times from 0 to 1, both included: the gradient of a random projection of the output with respect to
+    each element of the input, and the deviation of each element of the output over eight x_t, are above 1e-6 of the
+    largest.
+
+    Power: a single element without effect, or whose effect is below 1e-6 of the others', in 1/16 of the times.
+    """
+    backbone, count = perturbed(case).double(), 8
+    for t in _times(COARSE):
+        inputs = inputs_for(case, count).to(torch.float64)._replace(t=t.expand(count)).tracked()
+        output = backbone(*inputs)
+        (output * case.normal(*output.shape, draw=2, dtype=torch.float64)).sum().backward()
+        sizes = {f"element {{}} of {name}": gradient.abs() for name, gradient in _gradients(inputs)}
+        moved = output_of(backbone, _same_condition(inputs))
+        sizes["element {} of the output, which does not depend on x_t,"] = (moved - moved.mean(0)).abs()
+        for name, size in sizes.items():
+            largest = size.amax(0)
+            (weak,) = (largest.flatten() <= VISIBLE * largest.max()).nonzero(as_tuple=True)
+            require(not len(weak), f"at t = {t:.4g}, {name.format(weak[:8].tolist())} (flattened) has no effect")
+
+
+def _gradients(inputs: Inputs) -> list[tuple[str, Tensor]]:
+    parts = {"x_t": inputs.x_t, "the vector": inputs.condition}
+    tracked = {name: part for name, part in parts.items() if part is not None and part.requires_grad}
+    return [(name, torch.zeros_like(part) if part.grad is None else part.grad) for name, part in tracked.items()]
+
+
+def _same_condition(inputs: Inputs) -> Inputs:
+    """Return the inputs with the first sample's condition for all."""
+    c = inputs.condition
+    return inputs._replace(condition=c if c is None else c[:1].expand_as(c))
+
+
+@contract("backbone.condition")
+def condition(case: Case) -> None:
+    """The output depends on the condition: any two labels, or two of 16 vectors, give different outputs at all times.
+
+    At each of 17 times from 0 to 1, both included; by more than 1e-6 of the output's size. Of more than 1,024 labels
+    the first 1,024 are looked at.
+
+    Power: two labels that are mistaken for each other, in 1/16 of the times.
+    """
+    match case.spec.condition:
+        case Labels(num_classes):
+            given = torch.arange(min(num_classes, MOST_SAMPLES))
+        case Vectors(dim):
+            given = case.normal(16, dim, draw=3)
+        case None:
+            does_not_apply("its tiny_spec has no condition")
+    _need_distinct(case, perturbed(case), given)
+
+
+@contract("backbone.null_condition")
+def null_condition(case: Case) -> None:
+    """Where training drops conditions, the null label `num_classes` (or the zero vector) is one more condition.
+
+    Guidance needs it: it must be accepted beside others in a batch, and give an output of its own.
+
+    Power: as `backbone.condition`.
+    """
+    spec = case.spec.with_droppable_condition()
+    if spec.condition is None:
+        does_not_apply("its tiny_spec has no condition")
+    if problems := [problem.message for problem in case.config.check(spec)]:
+        does_not_apply(f"its config refuses dropped conditions: {problems[0]}")
+    if isinstance(spec.condition, Vectors):
+        given = case.normal(3, spec.condition.dim)
+    else:  # the last ones, however many there are
+        given = torch.arange(max(0, spec.condition.num_classes - MOST_SAMPLES + 1), spec.condition.num_classes)
+    _need_distinct(case, perturbed(case, spec), torch.cat([given, spec.condition.null_like(given[:1])]))
+
+
+def _need_distinct(case: Case, backbone: nn.Module, conditions: Tensor) -> None:
+    """Require a finite output, and a visible difference between any two conditions, at all times."""
+    count, backbone = len(conditions), backbone.double()
+    for t in _times(COARSE):
+        output = output_of(backbone, _one_sample(case, t.expand(count), conditions).to(torch.float64)).flatten(1)
+        require(output.isfinite().all(), f"at t = {t:.4g} the output is not finite for {conditions.tolist()}")
+        between = torch.cdist(output, output, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(torch.inf)
+        change = (between.min() / output.norm(dim=1).max()).item()
+        i, j = sorted(divmod(int(between.argmin()), count))
+        pair = f"the conditions {conditions[i].tolist()} and {conditions[j].tolist()}"
+        told = f"at t = {t:.4g} the output changes by {change:.1e} of its size between {pair}; expected over {VISIBLE}"
+        require(change > VISIBLE, told)

@@ -1,0 +1,180 @@
+"""What the contracts of objectives train: a backbone that is the best velocity, on data for which that is known.
+
+Two kinds of data have one. For N(mean, std² I) it is `gentoolkit.paths.gaussian_velocity`, provided that x0 and x1 are
+independent. For data that is one point per condition, x_t and t determine the velocity without any remaining error,
+however x0 and x1 are paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gentoolkit.api import Labels, Vectors
+from gentoolkit.paths import Path, expand, gaussian_velocity
+from gentoolkit.protocols import Batch, LossRecord, Objective, TrainingContext
+from gentoolkit.randomness import BatchGenerator
+from gentoolkit.testing.contracts import Case, require
+
+#: The Gaussian data. A narrow one far from 0 shows well at which time it is looked at.
+STD, MEAN = 0.3, 2.0
+#: The statistics are taken over this many batches, of this many samples each.
+CALLS, ROWS = 256, 256
+#: An objective that pairs x0 with x1 within a batch gets batches of one sample, which leave nothing to pair.
+COUPLED_CALLS = 4096
+
+#: `(path, x_t, t, condition) -> v`
+Best = Callable[[Path, Tensor, Tensor, Tensor | None], Tensor]
+
+
+def gaussian(path: Path, x_t: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+    """Return the best velocity for N(MEAN, STD² I), (B, *S)."""
+    return gaussian_velocity(x_t, t, x_t.new_full(x_t.shape[1:], MEAN), STD, path)
+
+
+@dataclass(frozen=True)
+class OnePoint:
+    """Data with one point x1 for each condition, and the velocity that is exact for it."""
+
+    case: Case
+
+    def points(self, condition: Tensor | None, count: int) -> Tensor:
+        """Return x1, (B, *S), for conditions (B,) or (B, D)."""
+        shape = self.case.spec.shape
+        match self.case.spec.condition:
+            case Labels(num_classes) if condition is not None:
+                return MEAN + self.case.normal(num_classes + 1, *shape, draw=5)[condition]
+            case Vectors(dim) if condition is not None:
+                return MEAN + torch.tensordot(condition, self.case.normal(dim, *shape, draw=5), 1) / dim**0.5
+            case _:
+                return MEAN + self.case.normal(*shape, draw=5).expand(count, *shape)
+
+    def __call__(self, path: Path, x_t: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return the velocity, (B, *S); it has a pole where sigma = 0."""
+        return path.velocity_from_denoised(self.points(condition, len(x_t)), x_t, t)
+
+
+class Placed(nn.Module):
+    """A backbone that predicts v* + theta · (1, x, t, x t) in an objective's parametrization.
+
+    Args:
+        objective: Its `output_for` says which output stands for a velocity.
+        theta: (B, 4), a step of each sample along each test function; its gradient is then that of each sample.
+        best: v*.
+
+    Attributes:
+        calls: x_t, t and condition of each call.
+        outputs: What each call returned.
+    """
+
+    def __init__(self, objective: Objective, theta: Tensor | None = None, best: Best = gaussian) -> None:
+        super().__init__()
+        self.objective = [objective]  # in a list, so that its parameters are not the backbone's
+        self.theta, self.best = theta, best
+        self.calls: list[tuple[Tensor, Tensor, Tensor | None]] = []
+        self.outputs: list[Tensor] = []
+
+    @property
+    def path(self) -> Path:
+        """The path of the objective's field."""
+        return self.objective[0].field(self).path
+
+    def velocity(self, x_t: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return v*, (B, *S)."""
+        return self.best(self.path, x_t, t, condition)
+
+    def forward(self, x_t: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return the output that stands for v* + theta · (1, x, t, x t)."""
+        self.calls.append((x_t.detach(), t.detach(), condition))
+        v = self.velocity(x_t, t, condition)
+        if self.theta is not None:
+            require(len(x_t) == len(self.theta), f"{len(self.theta)} samples, but the backbone is given {len(x_t)}")
+            one, s = torch.ones_like(x_t), expand(t, x_t)
+            terms = zip(self.theta.unbind(1), (one, x_t, s * one, s * x_t), strict=True)
+            v = v + sum((expand(theta, x_t) * phi for theta, phi in terms), torch.zeros_like(x_t))
+        output = self.objective[0].output_for(v, x_t, t)
+        if output.requires_grad:
+            output.retain_grad()
+        self.outputs.append(output)
+        return output
+
+
+def gaussian_batch(case: Case, count: int, stream: int = 0) -> Batch:
+    """Return samples of the Gaussian data, paired with noise where the objective's data comes in pairs."""
+    shape = case.spec.shape
+    x1 = MEAN + STD * case.normal(count, *shape, draw=10 * stream)
+    return Batch(x1, case.conditions(count, first=stream * count), paired_noise(case, count, stream))
+
+
+def paired_noise(case: Case, count: int, stream: int = 0) -> Tensor | None:
+    """Return the other ends of paired data, (B, *S), or None."""
+    return case.normal(count, *case.spec.shape, draw=10 * stream + 1) if case.spec.paired else None
+
+
+def context_for(case: Case, count: int, teacher: nn.Module, stream: int = 0) -> TrainingContext:
+    """Return the context of a training step; other streams draw other numbers."""
+    return TrainingContext(BatchGenerator(case.seed, "contract", stream, count), ema_backbone=teacher)
+
+
+def loss_at(
+    case: Case, objective: Any, batch: Batch, theta: Tensor | None = None, best: Best = gaussian, stream: int = 0
+) -> tuple[LossRecord, Placed]:
+    """Return the loss of the backbone v* + theta · (1, x, t, x t), and that backbone."""
+    backbone = Placed(objective, theta, best)
+    context = context_for(case, len(batch), Placed(objective, best=best), stream)
+    return objective.loss(backbone, batch, context), backbone
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What many training steps at the best velocity for Gaussian data did, a row each for N samples.
+
+    Attributes:
+        x1: The data, (N, *S).
+        condition: Its conditions; zeros where it has none.
+        x_t: What the backbone was given, (N, *S).
+        t: With which times, (N,).
+        times: The times that the loss reports, (N,).
+        error: The unweighted error of the velocity, (N,).
+        has_error: Whether the objective reports it apart from its loss.
+        steps: The gradient along (1, x, t, x t) of the velocity, (N, 4).
+        outputs: The gradient with respect to the backbone's output, (N, *S), without a sign.
+        path: The path of the objective's field.
+    """
+
+    x1: Tensor
+    condition: Tensor
+    x_t: Tensor
+    t: Tensor
+    times: Tensor
+    error: Tensor
+    steps: Tensor
+    outputs: Tensor
+    has_error: bool
+    path: Path
+
+
+def statistics(case: Case) -> Statistics:
+    """Train the best velocity for Gaussian data for CALLS batches of ROWS samples, or many of one if "coupled"."""
+    objective = case.build()
+    calls, rows = (COUPLED_CALLS, 1) if "coupled" in case.traits else (CALLS, ROWS)
+    found: list[tuple[Tensor, ...]] = []
+    for stream in range(calls):
+        batch = gaussian_batch(case, rows, stream)
+        theta = torch.zeros(rows, 4, requires_grad=True)
+        record, backbone = loss_at(case, objective, batch, theta, stream=stream)
+        record.loss.sum().backward()
+        assert theta.grad is not None
+        x_t, t, _ = backbone.calls[0]
+        error = record.loss if record.velocity_error is None else record.velocity_error
+        gradients = [output.grad.abs() for output in backbone.outputs if output.grad is not None]
+        outputs = torch.stack(gradients).sum(0) if gradients else torch.zeros_like(x_t)
+        condition = torch.zeros(rows) if batch.condition is None else batch.condition
+        found.append((batch.x1, condition, x_t, t, record.t.detach(), error.detach(), theta.grad, outputs))
+    x1, condition, x_t, t, times, error, steps, outputs = (torch.cat(parts) for parts in zip(*found, strict=True))
+    has_error = record.velocity_error is not None
+    return Statistics(x1, condition, x_t, t, times, error, steps, outputs, has_error, backbone.path)

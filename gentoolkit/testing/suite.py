@@ -1,0 +1,89 @@
+"""All contracts, and what they are run on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from gentoolkit.plugins import Plugins, load_plugins
+from gentoolkit.registry import Entry
+from gentoolkit.testing import (
+    backbone,
+    common,
+    dataset,
+    dataset_splits,
+    dependence,
+    hooks,
+    metric,
+    objective,
+    objective_statistics,
+    sampler,
+    sampler_traits,
+)
+from gentoolkit.testing.contracts import CONTRACTS, Case, Contract, Subject, contracts_of
+from gentoolkit.testing.outcomes import Outcome
+from gentoolkit.testing.running import run
+from gentoolkit.testing.worker import need_plugins
+
+__all__ = ["CONTRACTS", "check_entry", "contract_tests", "contracts_of", "run", "subjects_of"]
+
+#: Importing them defines the contracts.
+MODULES = (
+    *(backbone, common, dataset, dataset_splits, dependence, hooks, metric),
+    *(objective, objective_statistics, sampler, sampler_traits),
+)
+
+
+def subjects_of(distribution: str, plugins: Plugins) -> tuple[Subject, ...]:
+    """Return the components of an installed distribution, by kind and name, then its plugins that have hooks.
+
+    Raises:
+        UsageError: As `need_plugins`.
+    """
+    name = need_plugins(distribution, plugins)
+    components = (Case(entry) for entry in plugins.registry.entries() if entry.distribution == name)
+    own = (hooks.HooksCase(plugin) for plugin in plugins.loaded if plugin.distribution == name)
+    return (*components, *(case for case in own if case.traits))
+
+
+def check_entry(entry: Entry) -> Iterator[Outcome]:
+    """Run all contracts that concern a component in this process, one after the other."""
+    case = Case(entry)
+    for contract in contracts_of(case):
+        yield run(contract, case)
+
+
+def contract_tests(distribution: str, plugins: Plugins | None = None) -> Callable[..., None]:
+    """Return a pytest test with one case for each contract of an installed distribution.
+
+    `test_contracts = contract_tests("my-dist")` is all that a test file needs. The cases are named
+    `component-contract`, e.g. `dit-backbone.batch_independence`. Expected failures are reported as xfailed, contracts
+    that do not apply as skipped, each with its reason. The contracts run in pytest's own process: a debugger and
+    coverage see the component, and a component that kills the process ends the test run.
+
+    Raises:
+        UsageError: As `check`.
+    """
+    import pytest
+
+    cases = [
+        pytest.param(contract, subject, id=f"{subject.name.rpartition('/')[2]}-{contract.id}")
+        for subject in subjects_of(distribution, plugins or load_plugins())
+        for contract in contracts_of(subject)
+    ]
+
+    @pytest.mark.parametrize(("contract", "subject"), cases)
+    def test_contracts(contract: Contract, subject: Subject) -> None:
+        _report(run(contract, subject))
+
+    return test_contracts
+
+
+def _report(outcome: Outcome) -> None:
+    import pytest
+
+    if outcome.status == "failed":
+        pytest.fail(f"{outcome.component} breaks {outcome.contract}: {outcome.message}", pytrace=False)
+    if outcome.status == "expected failure":
+        pytest.xfail(outcome.message)
+    if outcome.status == "skipped":
+        pytest.skip(outcome.message)

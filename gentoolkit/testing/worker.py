@@ -1,0 +1,185 @@
+"""Contracts in a process of their own, which is started again when one of them ends it. No torch at import time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from threading import Timer
+from typing import Any, Self
+
+from gentoolkit.distributions import canonical
+from gentoolkit.errors import PluginError, UsageError, joined, listing, suggest
+from gentoolkit.plugins import Plugins, load_plugins
+from gentoolkit.testing.outcomes import BUILDS, Outcome, Planned
+
+#: Seconds after which a contract is stopped. This only ends hangs: the slowest of ours takes a few seconds.
+LIMIT = 600.0
+
+_SERVE = "import sys; from gentoolkit.testing.worker import serve; serve(sys.argv[1], int(sys.argv[2]))"
+
+
+def need_plugins(distribution: str, plugins: Plugins) -> str:
+    """Return the normalized name of an installed distribution that has plugins, all of which load.
+
+    Raises:
+        UsageError: The distribution offers no plugin, or one of its plugins is broken.
+    """
+    name = canonical(distribution)
+    if broken := [plugin for plugin in plugins.quarantined if plugin.distribution == name]:
+        faults = "; ".join(f"{plugin.name}: {plugin.reason}" for plugin in broken)
+        raise UsageError(f"{name!r} can't be checked, since a plugin of it does not load: {faults}")
+    installed = {plugin.distribution for plugin in plugins.loaded}
+    if name not in installed:
+        raise UsageError(
+            joined(
+                f"no installed distribution {distribution!r} has gentoolkit plugins",
+                f"expected one of {listing(installed)}",
+                suggest(name, installed),
+            )
+        )
+    return name
+
+
+def check(distribution: str, plugins: Plugins | None = None) -> list[Outcome]:
+    """Run all contracts of an installed distribution in a worker process; needs no pytest.
+
+    Args:
+        distribution: Its name, as pip knows it, e.g. "my-dist".
+        plugins: What `load_plugins` found, if it has been called; the worker loads the distribution's plugins again.
+
+    Raises:
+        UsageError: The distribution offers no plugin, or one of its plugins is broken.
+        PluginError: The worker ends while it loads the plugins.
+    """
+    name = need_plugins(distribution, plugins or load_plugins())
+    return [outcome for _, outcome in supervised(name) if outcome is not None]
+
+
+def supervised(distribution: str, limit: float = LIMIT) -> Iterator[tuple[Planned, Outcome | None]]:
+    """Run all contracts of an installed distribution in a worker process.
+
+    A contract that ends the worker, or runs longer than `limit`, fails; a new worker runs the others.
+
+    Args:
+        distribution: Its name, as pip knows it.
+        limit: Seconds that one contract may take; loading the plugins may always take LIMIT.
+
+    Yields:
+        Each contract with None before it runs, then with its outcome.
+
+    Raises:
+        PluginError: The worker ends while it loads the plugins.
+    """
+    plan: list[Planned] = []
+    position = 0
+    while not plan or position < len(plan):
+        with Worker(distribution, position) as worker:
+            sent = worker.receive(LIMIT)
+            if sent is None:
+                raise PluginError(f"the contracts of {distribution!r} can't run: the process {worker.cause()}")
+            plan = [Planned(**planned) for planned in sent]
+            if not plan:
+                return
+            for planned in plan[position:]:
+                yield planned, None
+                answer = worker.receive(limit)
+                position += 1
+                if answer is None:
+                    yield planned, planned.outcome("failed", f"the process {worker.cause()}")
+                    break
+                yield planned, Outcome(**answer)
+        if answer is None and planned.contract == BUILDS:  # each of the component's contracts would end a worker
+            while position < len(plan) and plan[position].subject == planned.subject:
+                yield plan[position], plan[position].not_run()
+                position += 1
+
+
+class Worker:
+    """A process that runs the contracts of a distribution from the one at `start` on.
+
+    It writes JSON, a line each: first the whole plan, then the outcome of each contract.
+    """
+
+    def __init__(self, distribution: str, start: int) -> None:
+        self.overdue: float | None = None
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _SERVE, distribution, str(start)],
+            env=same_modules(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # so that the processes it starts end with it, and Ctrl-C is for the supervisor
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        assert self.process.stdout is not None
+        self._kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def receive(self, limit: float) -> Any:
+        """Return what the worker sends within `limit` seconds; it is killed after that. None if it ended."""
+        assert self.process.stdout is not None
+        timer = Timer(limit, self._expire, [limit])
+        timer.start()
+        try:
+            line = self.process.stdout.readline()
+        finally:
+            timer.cancel()
+        return json.loads(line) if line.endswith("\n") else None
+
+    def _expire(self, limit: float) -> None:
+        self.overdue = limit
+        self._kill()
+
+    def _kill(self) -> None:
+        """End the worker and what it started: a process that it forked would keep its stdout open."""
+        if hasattr(os, "killpg"):
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        else:
+            self.process.kill()
+
+    def cause(self) -> str:
+        """Return why the worker ended, as the end of a sentence about it."""
+        code = self.process.wait()
+        if self.overdue is not None:
+            return f"was stopped after {self.overdue:g} seconds without a result"
+        if code >= 0:
+            return f"ended with exit code {code}; a component must not end the process (sys.exit, os._exit)"
+        memory = ", probably out of memory" if -code == getattr(signal, "SIGKILL", None) else ""
+        return f"was killed by signal {-code} ({signal.Signals(-code).name}){memory}"
+
+
+def same_modules() -> dict[str, str]:
+    """Return the environment for an interpreter that finds the same modules as this one."""
+    path = os.pathsep.join(entry or "." for entry in sys.path)
+    return {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
+
+
+def serve(distribution: str, start: int) -> None:
+    """Run the contracts and write to stdout; this is what a worker does."""
+    results = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a component prints must not come between the results
+
+    def send(message: Any) -> None:
+        print(json.dumps(message), file=results, flush=True)
+
+    from gentoolkit.testing.contracts import contracts_of
+    from gentoolkit.testing.running import planned, run
+    from gentoolkit.testing.suite import subjects_of
+
+    subjects = subjects_of(distribution, load_plugins())
+    pairs = [(contract, subject) for subject in subjects for contract in contracts_of(subject)]
+    send([asdict(planned(*pair)) for pair in pairs])
+    for contract, subject in pairs[start:]:
+        send(asdict(run(contract, subject)))
