@@ -94,6 +94,12 @@ class Changes:
                 )
             )
 
+    @property
+    def anew(self) -> set[str]:
+        """Return what a forced change starts anew: "optimizer", "ema"."""
+        starts = {"train.optimizer": "optimizer", "train.ema_decay": "ema"}
+        return {starts[field] for field in self.fields if field in starts}
+
     def line(self, field: str) -> str:
         """Return "field: was -> is"."""
         was, now = ("none" if value is None else value for value in self.fields[field])

@@ -193,7 +193,7 @@ def resume(
             changes.require_allowed()
         work = Work.prepare(recipe, begun_precision(found))
         news = changes.lines(work.plan)
-        work.restore(saved, directory)
+        work.restore(saved, directory, changes.anew)
         changed = {"changes": {field: list(values) for field, values in changes.fields.items()}}
         record = {"step": work.state.step, **_origin(recipe, work, command), **(changed if changes.fields else {})}
         directory.append("resumed", record)

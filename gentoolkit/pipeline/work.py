@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -80,7 +80,7 @@ class Work:
         state = TrainingState(model.backbone, model.objective, recipe.train, matrix_dtype(precision, device))
         return cls(model, data, planned(), state, precision)
 
-    def restore(self, saved: Checkpoint, directory: RunDir) -> None:
+    def restore(self, saved: Checkpoint, directory: RunDir, anew: Collection[str] = ()) -> None:
         """Go back to a checkpoint, and cut the records back to it; damaged records are reported, and no obstacle.
 
         Raises:
@@ -89,7 +89,7 @@ class Work:
         seconds = saved.number("train_seconds", TypeAdapter(Finite).validate_python)
         size = saved.number("metrics_size", TypeAdapter(Step).validate_python)
         sha256 = saved.number("metrics_sha256", TypeAdapter(str).validate_python)
-        self.state.restore(saved)
+        self.state.restore(saved, anew)
         self.train_seconds = seconds
         every = self.plan.settings.log_every
         logged = range(every, saved.step + 1, every)

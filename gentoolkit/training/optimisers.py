@@ -90,13 +90,11 @@ class Optimisers:
         return tensors, numbers
 
     def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
-        """Take back what `state` gave; that of other optimizers, of a run that was forced to change them, is left.
+        """Take back what `state` gave.
 
         Raises:
             NoCheckpointError: It is not the state of these optimizers.
         """
-        if {path.partition(".")[0] for path in (*tensors, *numbers)} != {*self.parts}:
-            return
         states: dict[str, dict[int, dict[str, Any]]] = {name: {} for name in self.parts}
         for path, value in {**tensors, **numbers}.items():
             name, _, rest = path.partition(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from copy import deepcopy
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, TypeVar, cast
@@ -135,23 +136,28 @@ class TrainingState:
                 kind = name.partition(".")[0]  # "backbone" or "objective"
                 raise NonFiniteError(f"after step {self.step}, {name} is not finite; {CURE}", kind=kind)
 
-    def restore(self, checkpoint: Checkpoint) -> None:
+    def restore(self, checkpoint: Checkpoint, anew: Collection[str] = ()) -> None:
         """Continue from what `checkpoint` gave.
+
+        Args:
+            checkpoint: Of this backbone and objective.
+            anew: "optimizer" to start that without what is saved of it, "ema" to start that as the weights where the
+                checkpoint has none.
 
         Raises:
             UsageError: Its weights are not those of this backbone and objective.
             NoCheckpointError: It lacks something, or its numbers can't be right.
         """
         needed = {"weights", "optimizer"} | ({"ema"} if self.ema is not None else set())
-        empty = {group for group in needed if not checkpoint.tensors.get(group)}
+        empty = {group for group in needed - {*anew} if not checkpoint.tensors.get(group)}
         if missing := empty - (set() if checkpoint.step else {"optimizer"}):
             raise NoCheckpointError(f"the checkpoint at step {checkpoint.step} has no tensors of {listing(missing)}")
         load_weights(self.weights, checkpoint.tensors["weights"])
         if self.ema is not None:
-            # A run that is forced to begin an average begins it as the weights.
             load_weights(self.ema, checkpoint.tensors.get("ema") or checkpoint.tensors["weights"])
         numbers = checkpoint.number("optimizer", TypeAdapter(dict[str, Any]).validate_python)
-        self.optimisers.restore(checkpoint.tensors["optimizer"], numbers)
+        if "optimizer" not in anew:
+            self.optimisers.restore(checkpoint.tensors["optimizer"], numbers)
         self.totals = checkpoint.number("totals", _read_totals)
         self.step = checkpoint.step
 

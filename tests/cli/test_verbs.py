@@ -202,7 +202,7 @@ def test_a_run_starts_from_another(gentool, finished, tmp_path):
     assert gentool(*arguments)[0] == 0
     code, _, err = gentool(*arguments, "backbone.hidden_size=64")
     assert code == 2
-    assert "backbone.patchify.weight: (32, 4) -> (64, 4)" in err
+    assert "backbone.patchify.weight: (32, 4) float32 -> (64, 4) float32" in err
 
 
 def test_validate_says_ok_or_shows_all_defaults(gentool):
@@ -444,7 +444,7 @@ def test_a_run_finishes_without_a_stderr(tmp_path, stderr):
 
 
 def test_four_samplings_at_once_leave_four_files(gentool, finished, tmp_path):
-    run = shutil.copytree(finished[0], tmp_path / "smoke-1")
+    run = shutil.copytree(finished[0], tmp_path / "smoke-1", ignore=shutil.ignore_patterns("sample-*"))
     command = [sys.executable, "-m", "gentoolkit", "sample", str(run), "--per-class", "1", "--json"]
     processes = [subprocess.Popen([*command, "--seed", str(n)], stdout=subprocess.PIPE, text=True) for n in range(4)]
     results = [json.loads(process.communicate(timeout=HANGS)[0]) for process in processes]

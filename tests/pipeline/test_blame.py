@@ -97,7 +97,7 @@ def test_a_part_that_runs_out_of_memory_is_named_too(plugins, parts, tmp_path, m
 
 def test_an_interruption_is_no_fault_of_a_part(plugins, parts, tmp_path, monkeypatch):
     fail_at(monkeypatch, parts.Perceptron, "forward", KeyboardInterrupt(), lambda x, *rest: len(x) == 16)
-    with pytest.raises(gt.GentoolError, match="gentool resume") as caught:
+    with pytest.raises(gt.GentoolError, match="before the first checkpoint") as caught:
         go(plugins, tmp_path)
     assert caught.value.exit_code == 130
     assert parts.heard[-2][1] == "failed"

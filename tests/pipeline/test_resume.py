@@ -17,7 +17,7 @@ from gentoolkit.pipeline.changes import Changes
 from gentoolkit.pipeline.work import Work
 from gentoolkit.plugins import load_plugins
 from gentoolkit.registry import Registry
-from gentoolkit.training import load_checkpoint, newest_checkpoint
+from gentoolkit.training import newest_checkpoint
 
 FAST = ("sample.per_class=1", "metrics=[]")
 
@@ -131,7 +131,7 @@ def test_an_average_that_is_begun_by_force_begins_as_the_weights(tmp_path):
     run = gt.run(smoke(*FAST, "train.ema_decay=null"), tmp_path)
     weights = final_weights(run)["weights"]
     work = Work.prepare(smoke(*FAST, "train.ema_decay=0.9"))
-    work.restore(load_checkpoint(newest_checkpoint(run.directory.checkpoints)), run.directory)
+    work.restore(newest_checkpoint(run.directory.checkpoints), run.directory)
     assert all(torch.equal(tensor, weights[name]) for name, tensor in work.state.ema.state_dict().items())
 
 
@@ -173,7 +173,7 @@ def test_a_longer_run_that_died_before_its_first_checkpoint_goes_on(copy, monkey
 
 @pytest.mark.parametrize("recipe", ["", "a: 1", "[", "train: {steps: x}", None, 3])
 def test_a_checkpoint_without_a_recipe_is_none(copy, recipe):
-    saved = load_checkpoint(newest_checkpoint(copy.directory.checkpoints))
+    saved = newest_checkpoint(copy.directory.checkpoints)
     broken = replace(saved, numbers={**saved.numbers, "recipe": recipe})
     with pytest.raises(NoCheckpointError, match="the checkpoint of step 12 holds no recipe: "):
         Changes.between(broken, copy.recipe)
@@ -188,8 +188,8 @@ def test_a_run_cannot_end_before_where_it_is(copy):
 
 @pytest.mark.parametrize("checkpoint", [False, True])
 def test_a_run_starts_from_the_averaged_weights_of_another(trained, tmp_path, checkpoint):
-    folder = newest_checkpoint(trained.directory.checkpoints)
-    saved = load_checkpoint(folder)
+    saved = newest_checkpoint(trained.directory.checkpoints)
+    folder = trained.directory.checkpoints / f"step-{saved.step}"
     recipe = smoke(
         *FAST, "train.steps=1", "train.warmup_steps=0", "train.learning_rate=1e-30", "train.weight_decay=0.0"
     )
@@ -206,12 +206,12 @@ def test_weights_that_do_not_fit_are_named_one_by_one(trained, tmp_path):
     with pytest.raises(UsageError) as caught:
         gt.run(smoke(*FAST, "dataset.channels=2"), tmp_path / "runs", init_from=trained.path)
     lines = [line.strip() for line in str(caught.value).splitlines()[1:]]
-    assert lines == [
-        "backbone.head.bias: (4,) -> (8,)",
-        "backbone.head.weight: (4, 32) -> (8, 32)",
-        "backbone.patchify.weight: (32, 4) -> (32, 8)",
+    assert sorted(lines) == [
+        "backbone.head.bias: (4,) float32 -> (8,) float32",
+        "backbone.head.weight: (4, 32) float32 -> (8, 32) float32",
+        "backbone.patchify.weight: (32, 4) float32 -> (32, 8) float32",
     ]
-    with pytest.raises(UsageError, match=r"backbone.blocks.1.attention.qkv.weight: not there -> \(96, 32\)"):
+    with pytest.raises(UsageError, match=r"backbone.blocks.1.attention.qkv.weight: not there -> \(96, 32\) float32"):
         gt.run(smoke(*FAST, "backbone.depth=2"), tmp_path / "runs", init_from=trained.path)
     assert not (tmp_path / "runs").exists()
 

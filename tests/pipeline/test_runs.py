@@ -324,6 +324,7 @@ def test_the_report_can_be_drawn_again(finished):
     assert {file.name: file.read_bytes() for file in files[1::-1]} == before
 
 
+@pytest.mark.filterwarnings("default")  # the file is not what the checkpoint recorded
 def test_an_evaluation_by_an_earlier_version_is_left_out_of_the_page(tmp_path):
     run = gt.run(smoke("train.steps=2", "train.warmup_steps=0"), tmp_path)
     records = [
