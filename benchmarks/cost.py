@@ -11,7 +11,7 @@ The model. A step of L layers of width D on B samples of N tokens, with MLPs fou
   (two norms, two modulations, q, k and v, two of attention, the MLP's hidden layer and its activation with eight, its
   output, two residual sums), and 2 H N for scores and weights of H heads, here of 32 dimensions each.
   values = B N L (20 D + 2 H N). They cost memory traffic and exponentials.
-* c: what is paid once a step: the optimiser, the average, the data, Python.
+* c: what is paid once a step: the optimizer, the average, the data, Python.
 
 1 / a is the rate of the products, 1 / b that of the values. All sizes are fitted at once, by least squares of the
 relative errors, since the times span two orders of magnitude.
@@ -139,15 +139,15 @@ def fit(times: Mapping[Size, list[float]]) -> CostModel:
 
 def cost_rows(cost: Cost) -> list[Row]:
     """Return every size against the reference's, with the model's ratio beside; then the times against the model's."""
-    model, centre = cost.model, Size()
+    model, center = cost.model, Size()
     rows = []
     for size, times in cost.times.items():
-        changed = [axis for axis in AXES if getattr(size, axis) != getattr(centre, axis)]
+        changed = [axis for axis in AXES if getattr(size, axis) != getattr(center, axis)]
         if changed:
             (axis,) = changed
-            name = f"{axis} {getattr(size, axis)} / {getattr(centre, axis)}"
-            note = f"the model says {model(size) / model(centre):.2f}"
-            rows.append(ratio(SECTION, name, times, cost.times[centre], note))
+            name = f"{axis} {getattr(size, axis)} / {getattr(center, axis)}"
+            note = f"the model says {model(size) / model(center):.2f}"
+            rows.append(ratio(SECTION, name, times, cost.times[center], note))
     errors = sorted(median(times) / model(size) for size, times in cost.times.items())
     name, note = f"measured / model, {len(errors)} sizes", f"{cost.precision}: {model}"
     return [*rows, Row(SECTION, name, median(errors), errors[0], errors[-1], note)]

@@ -47,16 +47,16 @@ def draw_cost(cost: Cost, file: Path) -> None:
     from matplotlib.ticker import LogLocator
 
     figure, axes = _panels(2, 2, (9.2, 6.6), share_y=True)
-    model, centre = cost.model, Size()
+    model, center = cost.model, Size()
     for ax, axis in zip(axes, AXES, strict=True):
-        others = {other: getattr(centre, other) for other in AXES if other != axis}
+        others = {other: getattr(center, other) for other in AXES if other != axis}
         measured = {
             getattr(size, axis): seconds
             for size, seconds in cost.times.items()
             if all(getattr(size, other) == value for other, value in others.items())
         }
         line = np.unique(np.geomspace(min(measured), max(measured), 100).round().astype(int)).tolist()
-        sizes = [replace(centre, **{axis: x}) for x in line]
+        sizes = [replace(center, **{axis: x}) for x in line]
         products, values = [model.a * size.products for size in sizes], [model.b * size.values for size in sizes]
         ax.plot(line, [model(size) for size in sizes], color=MODEL, label="model: a · products + b · values + c")
         ax.plot(line, products, color=PART, linewidth=1, linestyle=(0, (5, 2)), label="a · products")

@@ -3,7 +3,7 @@
 How the operations are counted: 2 m k n for each product (m, k) x (k, n), times its batch. A linear layer has three:
 the output, the gradient of its input and that of its weight. Where the input needs no gradient (patches, features of
 the time) there are two. Attention has two (q kᵀ and weights · v), and four more in its backward. Softmax, norms,
-activations, biases, the optimiser and the data count nothing. `torch.utils.flop_counter` counts the same for the
+activations, biases, the optimizer and the data count nothing. `torch.utils.flop_counter` counts the same for the
 plain script and for our network; a test compares.
 
 How they are timed: `torch.mm` and `torch.bmm` into tensors allocated beforehand, in the layouts that autograd meets

@@ -15,7 +15,7 @@ from benchmarks.timing import Row, ratio
 
 SECTION = "peak memory"
 STATUS = Path("/proc/self/status")
-STEPS = 3  # the second and third know the optimiser's state and the first one's leftovers
+STEPS = 3  # the second and third know the optimizer's state and the first one's leftovers
 
 
 def measure(quick: bool) -> list[Row]:

@@ -105,9 +105,9 @@ class AzulaBackbone(nn.Module):
 
 
 class Azula(Loop):
-    """azula's DiT in its KarrasDenoiser on the rectified schedule, whose own loss it minimises."""
+    """azula's DiT in its KarrasDenoiser on the rectified schedule, whose own loss it minimizes."""
 
-    differs = "one norm and one gate a block, half the modulation, SiLU, q and k normalised, positions fixed"
+    differs = "one norm and one gate a block, half the modulation, SiLU, q and k normalized, positions fixed"
 
     def __init__(self, data: TensorDataset, batch_size: int, precision: str) -> None:
         denoise, noise = import_module("azula.denoise"), import_module("azula.noise")

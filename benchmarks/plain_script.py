@@ -59,7 +59,7 @@ class PlainDiT(nn.Module):
 
 
 class PlainTraining:
-    """One optimiser step at a time."""
+    """One optimizer step at a time."""
 
     def __init__(self, data: TensorDataset, batch_size: int) -> None:
         self.model = PlainDiT()

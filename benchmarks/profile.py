@@ -29,7 +29,7 @@ KINDS = {
     "sums": ("aten::sum", "aten::mean"),
     "copies": ("copy_", "aten::cat", "fill_", "zero_", "clone"),
     "multiplications and additions": ("aten::mul", "aten::add", "addcmul", "aten::div", "aten::sub"),
-    "optimiser, clipping, averages": ("adamw", "Optimizer", "norm", "foreach", "lerp", "sqrt"),
+    "optimizer, clipping, averages": ("adamw", "Optimizer", "norm", "foreach", "lerp", "sqrt"),
 }
 REST = "the rest"
 

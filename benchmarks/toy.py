@@ -34,7 +34,7 @@ class EightGaussiansConfig(DatasetConfig):
 
     num_samples: int = Field(default=100_000, ge=1)
     noise_level: float = Field(default=0.2, gt=0)
-    """Standard deviation around each centre, in both directions."""
+    """Standard deviation around each center, in both directions."""
 
     def spec(self) -> DataSpec:
         return DataSpec(shape=(2,))

@@ -1,6 +1,6 @@
 """Flow matching on the 2-D toy: our training loop, a plain one, and the loops of flow_matching and torchcfm.
 
-The same network, points, batch, optimiser and learning rate for all; a batch is drawn from the points by index.
+The same network, points, batch, optimizer and learning rate for all; a batch is drawn from the points by index.
 """
 
 from __future__ import annotations

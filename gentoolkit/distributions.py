@@ -17,12 +17,12 @@ GROUPS = "gentoolkit.plugins"
 
 
 def canonical(distribution: str) -> str:
-    """Return a distribution's name as PEP 503 normalises it: "My_Dist" is "my-dist"."""
+    """Return a distribution's name as PEP 503 normalizes it: "My_Dist" is "my-dist"."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def identity(distribution: metadata.Distribution | None) -> tuple[str, str]:
-    """Return the normalised name and the version, each "unknown" where there is none."""
+    """Return the normalized name and the version, each "unknown" where there is none."""
     try:
         name, version = distribution.metadata["Name"], distribution.version  # type: ignore[union-attr]
     except Exception:  # no distribution, or one with broken metadata

@@ -33,7 +33,7 @@ class Plugin:
 
     Attributes:
         name: The entry point's name.
-        distribution: The installed package that has it, PEP 503-normalised.
+        distribution: The installed package that has it, PEP 503-normalized.
         version: That package's version.
         entries: The components that it offers.
         module: What the entry point names.

@@ -57,7 +57,7 @@ class LossRecord:
     """What an objective says of a batch.
 
     Attributes:
-        loss: What is minimised, per sample, (B,), attached to the graph; its mean is the training loss.
+        loss: What is minimized, per sample, (B,), attached to the graph; its mean is the training loss.
         t: The time at which each sample was taken, (B,).
         velocity_error: Mean squared error of the velocity per dimension, (B,), without any weighting. It compares
             objectives of different parametrization and weighting on the same path: the velocity, and so its error,
@@ -77,8 +77,8 @@ class TrainingContext:
     Attributes:
         generator: The only randomness that an objective may use; it draws for the whole global batch and hands
             out this process's rows.
-        step: The optimiser step, from 0.
-        total_steps: The number of optimiser steps of the whole run.
+        step: The optimizer step, from 0.
+        total_steps: The number of optimizer steps of the whole run.
         ema_backbone: The backbone with averaged weights, for objectives that need a teacher; None without EMA.
     """
 
@@ -132,7 +132,7 @@ class Backbone(Protocol):
         ...
 
     def matrix_blocks(self) -> Mapping[str, int]:
-        """Name the weights that a matrix optimiser (Muon) may take.
+        """Name the weights that a matrix optimizer (Muon) may take.
 
         Returns:
             Parameter name -> into how many equal blocks of rows it splits: 3 for a joint qkv weight, else 1.

@@ -24,11 +24,6 @@ def key(seed: int, purpose: str, *numbers: int) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
-def torch_generator(seed: int, purpose: str, *numbers: int) -> torch.Generator:
-    """Return a CPU generator keyed by the arguments. Draw on the CPU, then move: all devices see equal numbers."""
-    return torch.Generator().manual_seed(key(seed, purpose, *numbers))
-
-
 def numpy_generator(seed: int, purpose: str, *numbers: int) -> np.random.Generator:
     """Return a numpy generator keyed by the arguments (Philox: cheap to make, one per sample is fine)."""
     return np.random.Generator(np.random.Philox(key=key(seed, purpose, *numbers)))
@@ -116,7 +111,7 @@ def _ahead(draw: Draw, rows: _Rows, shape: tuple[int, ...]) -> Tensor:
 
 @contextmanager
 def forked(seed: int, purpose: str, *numbers: int) -> Iterator[None]:
-    """Run the block under a keyed global RNG (initialisation, dropout) and leave the caller's as it was."""
+    """Run the block under a keyed global RNG (initialization, dropout) and leave the caller's as it was."""
     value, cpu = key(seed, purpose, *numbers), torch.default_generator
     before, gpus = cpu.get_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     # Not torch.manual_seed: it formats a stack for each kind of device that is not there, half a millisecond.
@@ -252,7 +247,7 @@ class Permutation:
 
 
 def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return the splitmix64 finaliser of z (Steele et al. 2014, Fig. 17): every input bit reaches every output bit."""
+    """Return the splitmix64 finalizer of z (Steele et al. 2014, Fig. 17): every input bit reaches every output bit."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))

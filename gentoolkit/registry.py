@@ -25,7 +25,7 @@ class Entry:
     Attributes:
         name: As recipes write it, see `qualified`.
         component: What the plugin declared.
-        distribution: The installed package that brought it, PEP 503-normalised.
+        distribution: The installed package that brought it, PEP 503-normalized.
         version: That package's version.
         built: The types of what `build` returned so far, by which a traceback tells the component.
     """

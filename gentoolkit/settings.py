@@ -20,16 +20,16 @@ class Strict(BaseModel):
 
 
 class TrainSettings(Strict):
-    """How the weights are found. One step is one optimiser step."""
+    """How the weights are found. One step is one optimizer step."""
 
     epochs: Count | None = None
     """Passes over the training data; give this or `steps`."""
     steps: Count | None = None
-    """Optimiser steps; give this or `epochs`."""
+    """Optimizer steps; give this or `epochs`."""
     batch_size: Count = 64
-    """Samples per optimiser step, over all micro-batches. An incomplete last batch of an epoch is dropped."""
+    """Samples per optimizer step, over all micro-batches. An incomplete last batch of an epoch is dropped."""
     accumulation: Count = 1
-    """Micro-batches that share an optimiser step, to save memory; changes nothing but rounding and dropout masks."""
+    """Micro-batches that share an optimizer step, to save memory; changes nothing but rounding and dropout masks."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """`muon`: Muon on the backbone's matrix blocks and AdamW on the rest (Jordan et al. 2024)."""
     learning_rate: float = Field(default=1e-4, gt=0)

@@ -64,11 +64,11 @@ class Model:
         if device.type == "cpu":
             keep_freed_memory()
         with blame(recipe, "building"):
-            with forked(recipe.seed, "backbone initialisation"), room_for_weights(device, copies):
+            with forked(recipe.seed, "backbone initialization"), room_for_weights(device, copies):
                 backbone = recipe.backbone.entry.build(recipe.backbone.config, recipe.spec)
             if not isinstance(backbone, nn.Module):
                 raise PluginError(f"it is a {type(backbone).__name__}, not a torch.nn.Module", kind="backbone")
-            with forked(recipe.seed, "objective initialisation"):
+            with forked(recipe.seed, "objective initialization"):
                 objective = recipe.objective.entry.build(recipe.objective.config)
             if isinstance(objective, nn.Module):
                 objective = objective.to(device)

@@ -19,6 +19,7 @@ from gentoolkit.pipeline.blame import blame
 from gentoolkit.pipeline.memory import Kept, needs_of_gradients, needs_of_large_samples, require_memory
 from gentoolkit.pipeline.model import Model
 from gentoolkit.pipeline.outputs import draw_samples
+from gentoolkit.pipeline.threads import Operations
 from gentoolkit.protocols import Batch, Dataset, LossRecord, Metric, TrainingContext
 from gentoolkit.randomness import BatchGenerator, forked
 from gentoolkit.recipe import Part
@@ -49,6 +50,7 @@ class Trial:
     def __init__(self, model: Model, train: Dataset, held_out: Dataset) -> None:
         self.model, self.recipe, self.spec = model, model.recipe, model.spec
         self.splits = {"train": train, "held_out": held_out}
+        self.operations = 0.0  # of a training step, for each sample
 
     def data(self) -> None:
         """Read the sizes and the first samples of both splits."""
@@ -117,9 +119,10 @@ class Trial:
         teacher = model.backbone if recipe.train.ema_decay else None
         generator = BatchGenerator(recipe.seed, "trial", 0, len(batch), device=model.device)
         context = TrainingContext(generator, ema_backbone=teacher)
-        kept = Kept(model.modules())
-        with kept, autocast(model.device, precision):
+        kept, operations = Kept(model.modules()), Operations()
+        with kept, operations, autocast(model.device, precision):
             record = model.objective.loss(model.backbone, batch, context)
+        self.operations = 3 * operations.count / len(batch)  # and twice as many for the gradients
         return record, kept.bytes
 
     def _batch(self, count: int) -> Batch:

@@ -80,15 +80,15 @@ def loss_curve(
 
 
 def moving_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the centred mean over windows of about sqrt(n) of the n values.
+    """Return the centered mean over windows of about sqrt(n) of the n values.
 
     At the start, where losses fall steeply, the window shrinks on both sides; at the end, where they are flat, only on
     the right, so that the last mean is still one of many values.
     """
     n = len(values)
-    centre = np.arange(n)
-    first = centre - np.minimum(round(math.sqrt(n) / 2), centre)
-    end = np.minimum(2 * centre - first, n - 1) + 1
+    center = np.arange(n)
+    first = center - np.minimum(round(math.sqrt(n) / 2), center)
+    end = np.minimum(2 * center - first, n - 1) + 1
     sums = np.concatenate([[0.0], np.cumsum(values)])
     return (sums[end] - sums[first]) / (end - first)
 

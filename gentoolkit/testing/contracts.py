@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gentoolkit.api import Config, DatasetConfig, DataSpec, Labels, Vectors
-from gentoolkit.randomness import forked, torch_generator
+from gentoolkit.randomness import forked, numpy_generator
 from gentoolkit.registry import Entry
 from gentoolkit.testing.outcomes import BUILDS
 
@@ -122,7 +122,7 @@ class Case:
         Args:
             split: For datasets.
             spec: For backbones; `self.spec` by default.
-            seed: Added to the case's, for another initialisation.
+            seed: Added to the case's, for another initialization.
         """
         seed += self.seed
         arguments = {"dataset": (split, seed), "backbone": (spec or self.spec,)}.get(self.entry.kind, ())
@@ -142,8 +142,8 @@ class Case:
 
     def normal(self, *shape: int, draw: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return standard normal numbers, keyed by the seed, the shape and `draw`."""
-        generator = torch_generator(self.seed, "contract", draw, *shape)
-        return torch.randn(shape, generator=generator, dtype=dtype)
+        draws = numpy_generator(self.seed, "contract", draw, *shape).standard_normal(shape)
+        return torch.as_tensor(draws, dtype=dtype)
 
     def conditions(self, count: int, first: int = 0) -> Tensor | None:
         """Return `count` conditions that fit the spec: the labels in turn from the one numbered `first` on.

@@ -13,7 +13,7 @@ from gentoolkit.testing.contracts import MOST_SAMPLES, Case, contract, does_not_
 from gentoolkit.testing.measures import VISIBLE
 from gentoolkit.testing.networks import Inputs, inputs_for, output_of, perturbed
 
-#: Times from 0 to 1, both included, between neighbours of which the output must change.
+#: Times from 0 to 1, both included, between neighbors of which the output must change.
 FINE = 129
 #: Times from 0 to 1, both included, at which the other contracts look at the output.
 COARSE = 17
@@ -30,7 +30,7 @@ def _one_sample(case: Case, t: Tensor, condition: Tensor | None) -> Inputs:
 
 @contract("backbone.time")
 def time(case: Case) -> None:
-    """The output depends on t everywhere: it changes between neighbours of 129 times from 0 to 1, both included.
+    """The output depends on t everywhere: it changes between neighbors of 129 times from 0 to 1, both included.
 
     For every condition (17 at most): by more than 1e-6 of the output's size.
 

@@ -1,6 +1,6 @@
 """What the contracts of backbones build and call.
 
-Many networks start with zero-initialised gates or heads, behind which any fault hides. So nearly all contracts look at
+Many networks start with zero-initialized gates or heads, behind which any fault hides. So nearly all contracts look at
 a network whose parameters are perturbed.
 """
 
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from gentoolkit.api import DataSpec
-from gentoolkit.randomness import torch_generator
+from gentoolkit.randomness import numpy_generator
 from gentoolkit.testing.contracts import Case
 
 
@@ -47,10 +48,10 @@ def inputs_for(case: Case, count: int = 3) -> Inputs:
 def perturbed(case: Case, spec: DataSpec | None = None) -> nn.Module:
     """Build the network in eval mode, with keyed noise of standard deviation 0.1 added to every parameter."""
     backbone: nn.Module = case.build(spec=spec)
-    generator = torch_generator(case.seed, "perturbation")
+    generator = numpy_generator(case.seed, "perturbation")
     with torch.no_grad():
         for parameter in backbone.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.1)
+            parameter.add_(torch.from_numpy(generator.standard_normal(parameter.shape, dtype=np.float32)), alpha=0.1)
     return backbone.eval()
 
 

@@ -26,7 +26,7 @@ FETCH_SECONDS = 0.5
 
 
 class Listener(Protocol):
-    """What the loop tells the outside; the step is the number of optimiser steps taken so far."""
+    """What the loop tells the outside; the step is the number of optimizer steps taken so far."""
 
     def record(self, event: str, values: dict[str, Any]) -> None:
         """Hear a "step" or "epoch" record."""
@@ -103,7 +103,7 @@ def train(
 def training_step(
     state: TrainingState, dataset: Dataset, spec: DataSpec, plan: Plan, device: torch.device, precision: str
 ) -> StepResult:
-    """Take one optimiser step, over `accumulation` micro-batches, and return its losses."""
+    """Take one optimizer step, over `accumulation` micro-batches, and return its losses."""
     settings, step = plan.settings, state.step
     indices = plan.indices(step)
     size = settings.batch_size // settings.accumulation
@@ -129,7 +129,7 @@ def training_step(
         times.append(record.t)
     norm = clip_gradients(state.parameters, settings.clip_norm)
     rate = plan.rate(step)
-    state.optimisers.step(rate)
+    state.optimizers.step(rate)
     for parameter in state.parameters:
         parameter.grad = None
     state.update_ema()

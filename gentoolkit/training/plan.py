@@ -66,7 +66,7 @@ class Plan:
 
     @property
     def total_steps(self) -> int:
-        """Return the number of optimiser steps of the run."""
+        """Return the number of optimizer steps of the run."""
         return self.settings.steps or (self.settings.epochs or 0) * self.steps_per_epoch
 
     @property

@@ -15,7 +15,7 @@ from gentoolkit.errors import NoCheckpointError, NonFiniteError, UsageError, lis
 from gentoolkit.protocols import Objective
 from gentoolkit.settings import TrainSettings
 from gentoolkit.training.checkpoints import Checkpoint
-from gentoolkit.training.optimisers import Optimisers
+from gentoolkit.training.optimizers import Optimizers
 
 NUM_TIME_BINS = 10
 _T = TypeVar("_T")
@@ -60,12 +60,12 @@ def sums_by_time(velocity_error: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class TrainingState:
-    """Weights, averaged weights, optimisers and the place in the run.
+    """Weights, averaged weights, optimizers and the place in the run.
 
     Attributes:
         weights: The backbone, and the objective where it has parameters of its own.
         ema: A copy of `weights` that holds the averages, or None.
-        step: Optimiser steps taken.
+        step: Optimizer steps taken.
         totals: Sums over the epoch under way.
     """
 
@@ -83,7 +83,7 @@ class TrainingState:
         self.ema = deepcopy(self.weights).eval().requires_grad_(False) if settings.ema_decay else None
         trained = {name: p for name, p in self.weights.named_parameters() if p.requires_grad}
         self.parameters = list(trained.values())
-        self.optimisers = Optimisers(backbone, trained, settings, matrix_dtype)
+        self.optimizers = Optimizers(backbone, trained, settings, matrix_dtype)
         # Listed once: a walk through the modules in every step costs as much as the averaging itself.
         self._averages: list[Tensor] = [] if self.ema is None else [*self.ema.parameters()]
         self._averaged: list[Tensor] = [*self.weights.parameters()]
@@ -115,11 +115,11 @@ class TrainingState:
 
     def checkpoint(self, extra: dict[str, Any]) -> Checkpoint:
         """Return all of it as tensors and plain data; `extra` travels along."""
-        optimiser_tensors, optimiser_numbers = self.optimisers.state()
-        tensors = {"weights": dict(self.weights.state_dict()), "optimizer": optimiser_tensors}
+        optimizer_tensors, optimizer_numbers = self.optimizers.state()
+        tensors = {"weights": dict(self.weights.state_dict()), "optimizer": optimizer_tensors}
         if self.ema is not None:
             tensors["ema"] = dict(self.ema.state_dict())
-        numbers = {"optimizer": optimiser_numbers, "totals": vars(self.totals).copy(), **extra}
+        numbers = {"optimizer": optimizer_numbers, "totals": vars(self.totals).copy(), **extra}
         return Checkpoint(self.step, tensors, numbers)
 
     def require_finite(self) -> None:
@@ -157,7 +157,7 @@ class TrainingState:
             load_weights(self.ema, checkpoint.tensors.get("ema") or checkpoint.tensors["weights"])
         numbers = checkpoint.number("optimizer", TypeAdapter(dict[str, Any]).validate_python)
         if "optimizer" not in anew:
-            self.optimisers.restore(checkpoint.tensors["optimizer"], numbers)
+            self.optimizers.restore(checkpoint.tensors["optimizer"], numbers)
         self.totals = checkpoint.number("totals", _read_totals)
         self.step = checkpoint.step
 

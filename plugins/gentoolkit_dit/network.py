@@ -34,7 +34,7 @@ def normal_positions(rows: int, columns: int, width: int) -> Tensor:
 def sincos_positions(rows: int, columns: int, width: int) -> Tensor:
     """Return half the features of the row beside half those of the column, (1, rows · columns, width).
 
-    Peebles and Xie 2023, arXiv:2212.09748, Sec. 3.2; at initialisation only: the embedding is trained. Halved, they
+    Peebles and Xie 2023, arXiv:2212.09748, Sec. 3.2; at initialization only: the embedding is trained. Halved, they
     are about as large as embedded patches of unit variance.
     """
     row, column = (0.5 * features(torch.arange(float(n)), width // 2) for n in (rows, columns))
@@ -50,8 +50,8 @@ def modulate(x_BND: Tensor, scale_BD: Tensor, shift_BD: Tensor) -> Tensor:
     return torch.addcmul(shift_BD[:, None], x_BND, 1 + scale_BD[:, None])
 
 
-def normalise(x_BND: Tensor) -> Tensor:
-    """Return the tokens normalised over the width, without learned scale or shift."""
+def normalize(x_BND: Tensor) -> Tensor:
+    """Return the tokens normalized over the width, without learned scale or shift."""
     return F.layer_norm(x_BND, x_BND.shape[-1:], eps=1e-6)
 
 
@@ -91,8 +91,8 @@ class Block(nn.Module):
     def forward(self, x_BND: Tensor, c_BD: Tensor) -> Tensor:
         """Return x + gate · attention(...), then + gate · mlp(...), (B, N, D)."""
         scale_a, shift_a, gate_a, scale_m, shift_m, gate_m = self.modulation(F.silu(c_BD)).chunk(6, dim=1)
-        x_BND = torch.addcmul(x_BND, gate_a[:, None], self.attention(modulate(normalise(x_BND), scale_a, shift_a)))
-        return torch.addcmul(x_BND, gate_m[:, None], self.mlp(modulate(normalise(x_BND), scale_m, shift_m)))
+        x_BND = torch.addcmul(x_BND, gate_a[:, None], self.attention(modulate(normalize(x_BND), scale_a, shift_a)))
+        return torch.addcmul(x_BND, gate_m[:, None], self.mlp(modulate(normalize(x_BND), scale_m, shift_m)))
 
 
 class DiT(nn.Module):
@@ -138,7 +138,7 @@ class DiT(nn.Module):
         for block in self.blocks:
             x_BND = block(x_BND, c_BD)
         scale, shift = self.final_modulation(F.silu(c_BD)).chunk(2, dim=1)
-        output = self.head(modulate(normalise(x_BND), scale, shift))
+        output = self.head(modulate(normalize(x_BND), scale, shift))
         return self.unpatchify(output) if tokens is None else output
 
     def patches(self, image: Tensor) -> Tensor:

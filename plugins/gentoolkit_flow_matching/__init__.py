@@ -18,7 +18,7 @@ class FlowMatchingConfig(ObjectiveConfig):
     times: Literal["uniform", "stratified"] = "uniform"
     """`stratified` spreads the times of a batch evenly: the same expectation, less variance (arXiv:2107.00630)."""
     weight_power: float = Field(default=0.0, ge=0)
-    """Weight the loss by (p + 1) (1 - t)^p, whose mean over t is 1; the minimiser stays the same.
+    """Weight the loss by (p + 1) (1 - t)^p, whose mean over t is 1; the minimizer stays the same.
 
     0 is the velocity's error, 2 that of the denoised sample x_t + (1 - t) v. Near t = 1 the velocity can't be known:
     for Gaussian data of deviation s its smallest error is s² / (t² s² + (1 - t)²). Small weights there keep that noise

@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from gentoolkit.randomness import torch_generator
+from gentoolkit.randomness import numpy_generator
 
 from . import SlicedWassersteinConfig
 from .samples import as_rows, need
@@ -18,7 +18,7 @@ def squared_wasserstein(a: Tensor, b: Tensor) -> Tensor:
     """Return the squared Wasserstein-2 distance between the columns of a, (N, L), and of b, (M, L): (L,).
 
     On a line the optimal plan joins equal quantiles: W2² = ∫ (q_a(u) - q_b(u))² du over u from 0 to 1. Both quantile
-    functions are constant between neighbouring levels of the merged i / N and j / M, so the integral is a finite sum,
+    functions are constant between neighboring levels of the merged i / N and j / M, so the integral is a finite sum,
     exact for unequal counts too. The levels are integers here, in units of 1 / (N M).
     """
     n, m = len(a), len(b)
@@ -30,8 +30,8 @@ def squared_wasserstein(a: Tensor, b: Tensor) -> Tensor:
 
 @lru_cache(maxsize=4)  # an evaluation makes an object for each class and comparison, all with the same directions
 def _directions(seed: int, count: int, num_dims: int) -> Tensor:
-    generator = torch_generator(seed, "sliced_wasserstein", num_dims)
-    draws = torch.randn(count, num_dims, generator=generator, dtype=torch.float64)
+    generator = numpy_generator(seed, "sliced_wasserstein", num_dims)
+    draws = torch.from_numpy(generator.standard_normal((count, num_dims)))
     return draws / draws.norm(dim=1, keepdim=True)
 
 

@@ -20,7 +20,7 @@ def patterns(image_size: int) -> NDArray[np.float64]:
     """Return the clean patterns, (4, image_size, image_size) float64, x along the width and y along the height.
 
     Where class 2 crosses zero on the border, sin(3 pi) is zero only up to rounding: in float64 it is about +4e-16, so
-    the sign there is that of the neighbouring square, and no border value is 0.
+    the sign there is that of the neighboring square, and no border value is 0.
     """
     grid = np.linspace(-np.pi, np.pi, image_size)
     x, y = np.meshgrid(grid, grid, indexing="xy")

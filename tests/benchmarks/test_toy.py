@@ -27,7 +27,7 @@ def test_its_recipe_takes_overrides():
 def test_the_points_lie_around_eight_centres():
     points = toy_model().dataset("train").points
     angles = torch.atan2(points[:, 1], points[:, 0]) / (2 * torch.pi / 8)
-    # One centre in eight for each; 100,000 points: 5 standard errors of a share are 0.005.
+    # One center in eight for each; 100,000 points: 5 standard errors of a share are 0.005.
     shares = torch.bincount(angles.round().long() % 8, minlength=8) / len(points)
     assert shares.tolist() == pytest.approx([1 / 8] * 8, abs=0.01)
     assert points.norm(dim=1).mean().item() == pytest.approx(2.01, abs=0.01)  # sqrt(4 + 0.04) by the second moment

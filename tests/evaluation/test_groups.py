@@ -7,8 +7,8 @@ from gentoolkit.evaluation import ALL, choose_groups, group_by_class
 from gentoolkit.protocols import Batch
 
 
-class Labelled:
-    """Sample i is the number i, labelled by `labels[i]`; remembers how far it was read."""
+class Labeled:
+    """Sample i is the number i, labeled by `labels[i]`; remembers how far it was read."""
 
     def __init__(self, labels):
         self.labels, self.read = torch.tensor(labels), 0
@@ -22,7 +22,7 @@ class Labelled:
 
 
 def test_the_first_samples_of_each_class_are_found_in_any_order_of_labels():
-    dataset = Labelled([2, 0, 0, 1, 0, 1, 2, 2, 1, 0])
+    dataset = Labeled([2, 0, 0, 1, 0, 1, 2, 2, 1, 0])
     groups = group_by_class(dataset, 2, classes=[1, 0, 2], chunk=3)
     assert {name: indices.tolist() for name, indices in groups.items()} == {"1": [3, 5], "0": [1, 2], "2": [0, 6]}
     assert list(groups) == ["1", "0", "2"]
@@ -30,20 +30,20 @@ def test_the_first_samples_of_each_class_are_found_in_any_order_of_labels():
 
 
 def test_reading_stops_when_enough_is_found():
-    dataset = Labelled([0, 1] * 50)
+    dataset = Labeled([0, 1] * 50)
     group_by_class(dataset, 3, classes=[0, 1], chunk=4)
     assert dataset.read == 8
 
 
 def test_data_without_classes_is_one_group():
-    assert group_by_class(Labelled([0] * 5), 3)[ALL].tolist() == [0, 1, 2]
-    assert group_by_class(Labelled([0] * 5), 6)[ALL].tolist() == [0, 1, 2, 3, 4]
+    assert group_by_class(Labeled([0] * 5), 3)[ALL].tolist() == [0, 1, 2]
+    assert group_by_class(Labeled([0] * 5), 6)[ALL].tolist() == [0, 1, 2, 3, 4]
     with pytest.raises(UsageError, match=r"some\.setting needs 6 held-out samples, there are 5; lower it"):
-        group_by_class(Labelled([0] * 5), 6, setting="some.setting")
+        group_by_class(Labeled([0] * 5), 6, setting="some.setting")
 
 
 def test_too_few_of_a_class_are_counted():
-    data = Labelled([0, 1, 0, 1, 0, 2, 2, 2])
+    data = Labeled([0, 1, 0, 1, 0, 2, 2, 2])
     with pytest.raises(
         UsageError, match="needs 3 held-out samples of each class, there are 2 of class 1, 0 of class 7;"
     ):
@@ -53,7 +53,7 @@ def test_too_few_of_a_class_are_counted():
 
 
 def test_data_without_labels_can_not_be_grouped_by_label():
-    dataset = Labelled([0, 1])
+    dataset = Labeled([0, 1])
     for condition in (None, torch.zeros(2, 3)):
         dataset.batch = lambda indices, c=condition: Batch(torch.zeros(2, 1), c)
         with pytest.raises(GentoolError, match="no class labels"):
@@ -61,7 +61,7 @@ def test_data_without_labels_can_not_be_grouped_by_label():
 
 
 def chosen(labels, per_class, samples=None, classes=range(3)):
-    data = Labelled(labels)
+    data = Labeled(labels)
     return data, choose_groups(data, per_class, samples, classes, seed=0)
 
 

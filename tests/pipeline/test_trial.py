@@ -191,7 +191,7 @@ def test_a_metric_that_needs_many_samples_is_tried_with_as_many_as_it_will_get(
     def picky(self, real, generated):
         sizes.append(len(real))
         if len(real) < 20:
-            raise IndexError("the 20th neighbour")
+            raise IndexError("the 20th neighbor")
         whole(self, real, generated)
 
     monkeypatch.setattr(SlicedWasserstein, "update", picky)

@@ -22,7 +22,7 @@ def built(config=SMALL, spec=REFERENCE, seed=0):
 
 
 def perturbed(network, seed=1):
-    """Move every weight, so that zero-initialised gates hide nothing."""
+    """Move every weight, so that zero-initialized gates hide nothing."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -121,7 +121,7 @@ def test_it_equals_an_independent_implementation(config, spec):
     )
 
 
-def test_at_initialisation_every_block_is_the_identity():
+def test_at_initialization_every_block_is_the_identity():
     network = built()
     x, c = torch.randn(2, 256, 32, generator=torch.Generator().manual_seed(0)), torch.ones(2, 32)
     for block in network.blocks:

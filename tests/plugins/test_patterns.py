@@ -24,7 +24,7 @@ def test_clean_patterns_are_the_equations():
 
 @pytest.mark.parametrize("size", [8, 32, 64])
 def test_the_borders_of_class_2_continue_the_squares_beside_them(size):
-    """sin(3 pi) is +3.7e-16 in float64, not 0, so a border has the sign of its neighbour and no value is 0."""
+    """sin(3 pi) is +3.7e-16 in float64, not 0, so a border has the sign of its neighbor and no value is 0."""
     squares = patterns(size)[2]
     assert set(np.unique(squares)) == {-1.0, 1.0}
     assert np.array_equal(squares[:, 0], squares[:, 1])
@@ -33,7 +33,7 @@ def test_the_borders_of_class_2_continue_the_squares_beside_them(size):
     assert np.array_equal(squares[-1], squares[-2])
 
 
-def test_samples_are_scaled_and_labelled():
+def test_samples_are_scaled_and_labeled():
     data = Patterns(PatternsConfig(num_samples=40), "train", 42)
     batch = data.batch(np.arange(40))
     assert batch.x1.shape == (40, 4, 32, 32)

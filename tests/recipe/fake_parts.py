@@ -24,7 +24,7 @@ from gentoolkit.settings import Strict
 
 
 class BlobsConfig(DatasetConfig):
-    """Labelled images."""
+    """Labeled images."""
 
     size: int = Field(default=8, ge=1)
     """Side of an image."""

@@ -39,14 +39,14 @@ def pixels(path):
         return np.asarray(picture.convert("RGB")).astype(int)
 
 
-def expected_colours(image, like):
-    """Colour-map channel 0 of an image over the range of channel 0 of another."""
+def expected_colors(image, like):
+    """Color-map channel 0 of an image over the range of channel 0 of another."""
     image, like = np.asarray(image[0], np.float64), np.asarray(like[0], np.float64)
     return colormaps["viridis"]((image - like.min()) / (like.max() - like.min()), bytes=True)[..., :3].astype(int)
 
 
 def assert_panel(picture, row, col, expected):
-    """The panel shows every data point as a block of one colour, right to one step of the 256-step colour map."""
+    """The panel shows every data point as a block of one color, right to one step of the 256-step color map."""
     height, width = expected.shape[:2]
     scale = max(1, round(CELL / max(height, width)))
     top, left = TOP + row * (height * scale + GAP), LEFT + col * (width * scale + GAP)
@@ -63,9 +63,9 @@ def test_columns_show_a_real_sample_above_generated_ones(tmp_path):
     picture = pixels(tmp_path / "grid.png")
     assert picture.shape == (TOP + (1 + MAX_GENERATED) * (CELL + GAP), LEFT + 3 * (CELL + GAP), 3)
     for col, name in enumerate(real):
-        assert_panel(picture, 0, col, expected_colours(real[name][0], real[name][0]))
+        assert_panel(picture, 0, col, expected_colors(real[name][0], real[name][0]))
         for i in range(MAX_GENERATED):
-            assert_panel(picture, 1 + i, col, expected_colours(generated[name][i], real[name][0]))
+            assert_panel(picture, 1 + i, col, expected_colors(generated[name][i], real[name][0]))
 
 
 def test_a_single_class_is_a_row(tmp_path):
@@ -73,8 +73,8 @@ def test_a_single_class_is_a_row(tmp_path):
     assert sample_grid(real, generated, tmp_path / "grid.png", Look("viridis"))
     picture = pixels(tmp_path / "grid.png")
     assert picture.shape == (TOP + 6 * 19 + GAP, LEFT + 3 * (10 * 19 + GAP), 3)  # 19 = round(CELL / 10)
-    assert_panel(picture, 0, 0, expected_colours(real["all"][0], real["all"][0]))
-    assert_panel(picture, 0, 2, expected_colours(generated["all"][1], real["all"][0]))
+    assert_panel(picture, 0, 0, expected_colors(real["all"][0], real["all"][0]))
+    assert_panel(picture, 0, 2, expected_colors(generated["all"][1], real["all"][0]))
 
 
 def test_many_classes_and_large_samples_stay_within_bounds(tmp_path):
@@ -127,7 +127,7 @@ def test_images_of_one_channel_are_grey_and_of_three_in_color_over_the_declared_
 def test_data_with_a_colormap_is_no_image_whatever_its_channels(tmp_path, channels):
     real, generated = sets(["0"], shape=(channels, 4, 4))
     assert sample_grid(real, generated, tmp_path / "grid.png", Look("viridis", (-1.0, 1.0)))
-    assert_panel(pixels(tmp_path / "grid.png"), 0, 0, expected_colours(real["0"][0], real["0"][0]))
+    assert_panel(pixels(tmp_path / "grid.png"), 0, 0, expected_colors(real["0"][0], real["0"][0]))
 
 
 def test_images_without_a_range_take_that_of_a_real_sample(tmp_path):
@@ -147,8 +147,8 @@ def ways(n=6, steps=5, dims=2):
 def test_the_paths_of_points_are_drawn_in_the_colors_of_their_classes(tmp_path, dims):
     labels = ["0", "1"] * 3
     assert trajectory_paths(ways(dims=dims), np.linspace(0, 1, 5), labels, tmp_path / "a.png")
-    assert all(has_colour(tmp_path / "a.png", color) for color in (NOISE, *CLASSES[:2]))
-    assert not has_colour(tmp_path / "a.png", CLASSES[2])
+    assert all(has_color(tmp_path / "a.png", color) for color in (NOISE, *CLASSES[:2]))
+    assert not has_color(tmp_path / "a.png", CLASSES[2])
     trajectory_paths(ways(dims=dims), np.linspace(0, 1, 5), labels, tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
@@ -168,8 +168,8 @@ def curve(path, reference=None, *, validations=(), extra=(), losses=(2.0, 1.0, 0
     return loss_curve([*extra, *steps, *validations], reference, path)
 
 
-def has_colour(path, colour):
-    return (pixels(path) == [int(colour[i : i + 2], 16) for i in (1, 3, 5)]).all(axis=-1).any()
+def has_color(path, color):
+    return (pixels(path) == [int(color[i : i + 2], 16) for i in (1, 3, 5)]).all(axis=-1).any()
 
 
 def test_the_curve_shows_validations_and_the_reference_where_there_are_any(tmp_path):
@@ -177,8 +177,8 @@ def test_the_curve_shows_validations_and_the_reference_where_there_are_any(tmp_p
     assert curve(plain)
     assert curve(validated, validations=[(4, 0.45)])
     assert curve(best, ("exact field", 0.3))
-    assert not has_colour(plain, MARK)
-    assert has_colour(validated, MARK)
+    assert not has_color(plain, MARK)
+    assert has_color(validated, MARK)
     assert plain.read_bytes() != best.read_bytes()
 
 

@@ -10,7 +10,7 @@ from gentoolkit.api import Labels, Vectors
 
 
 class Mlp(nn.Module):
-    """Two hidden layers with a zero-initialised head; the time as sine and cosine, the condition embedded."""
+    """Two hidden layers with a zero-initialized head; the time as sine and cosine, the condition embedded."""
 
     def __init__(self, config, spec):
         super().__init__()

@@ -135,7 +135,7 @@ class Unconditional(Euler):
         return super().at(field, x, t, None)
 
 
-class Centred(Euler):
+class Centered(Euler):
     """Pulls the samples of a batch towards their mean."""
 
     def step(self, field, x, k, dt, condition, noise):

@@ -192,7 +192,7 @@ SABOTEURS = [
     Saboteur("sampler.state", broken_sampler("OverwritesStart"), "x0 is modified"),
     Saboteur("sampler.state", broken_sampler("AlwaysSingle"), "the result (5, 2, 3) torch.float32"),
     Saboteur("sampler.condition", broken_sampler("Unconditional"), "given the condition None"),
-    Saboteur("sampler.batch_independence", broken_sampler("Centred"), "when sampled alone"),
+    Saboteur("sampler.batch_independence", broken_sampler("Centered"), "when sampled alone"),
     Saboteur(
         "sampler.batch_independence",
         replace(adaptive("HeunEuler"), expected_failures={}),

@@ -95,7 +95,7 @@ def test_training_learns():
     state, plan = start(steps=300, batch_size=20, learning_rate=0.03)
     _, listener = go(state, plan)
     losses = [values["loss"] for event, values in listener.records if event == "step"]
-    # Measured over five seeds: 0.46 to 0.58 of the first losses; without an optimiser step it would stay at 1.
+    # Measured over five seeds: 0.46 to 0.58 of the first losses; without an optimizer step it would stay at 1.
     assert sum(losses[-50:]) / 50 < 0.75 * sum(losses[:5]) / 5
 
 
@@ -180,8 +180,8 @@ def test_gradients_are_clipped_by_their_global_norm():
     norm = training_step(free, Points(), SPEC, plan, CPU, "fp32").gradient_norm.item()
     clipped, plan = start(clip_norm=norm / 10, steps=1)
     seen = {}
-    real_step = clipped.optimisers.step
-    clipped.optimisers.step = lambda rate: (
+    real_step = clipped.optimizers.step
+    clipped.optimizers.step = lambda rate: (
         seen.update(norm=torch.cat([p.grad.flatten() for p in clipped.parameters]).norm().item()),
         real_step(rate),
     )

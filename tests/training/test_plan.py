@@ -63,11 +63,11 @@ def test_epochs_have_orders_of_their_own():
 def test_cosine_by_epochs_equals_torchs_own_scheduler():
     """The reference recipe steps torch's CosineAnnealingLR(T_max=epochs) once an epoch."""
     p = plan(epochs=5, schedule="cosine", schedule_unit="epoch", learning_rate=0.3)
-    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=5)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=5)
     for step in range(p.total_steps):
-        assert 0.3 * p.rate(step) == pytest.approx(optimiser.param_groups[0]["lr"], rel=1e-9)
-        optimiser.step()
+        assert 0.3 * p.rate(step) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
+        optimizer.step()
         if (step + 1) % p.steps_per_epoch == 0:
             scheduler.step()
 

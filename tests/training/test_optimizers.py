@@ -10,7 +10,7 @@ from torch.optim import AdamW
 
 from gentoolkit.errors import UsageError
 from gentoolkit.settings import TrainSettings
-from gentoolkit.training.optimisers import Optimisers, without_compiler
+from gentoolkit.training.optimizers import Optimizers, without_compiler
 
 
 class TwoLayers(nn.Module):
@@ -24,9 +24,9 @@ class TwoLayers(nn.Module):
         return {"joint": 3}
 
 
-def optimisers(network, **settings):
+def optimizers(network, **settings):
     named = {f"backbone.{name}": parameter for name, parameter in network.named_parameters()}
-    return Optimisers(network, named, TrainSettings(steps=1, **settings))
+    return Optimizers(network, named, TrainSettings(steps=1, **settings))
 
 
 def set_gradients(network, seed=1):
@@ -35,11 +35,11 @@ def set_gradients(network, seed=1):
         parameter.grad = torch.randn(parameter.shape, generator=generator)
 
 
-def test_muon_orthogonalises_q_k_and_v_by_themselves():
+def test_muon_orthogonalizes_q_k_and_v_by_themselves():
     network = TwoLayers()
     before = network.joint.detach().clone()
     set_gradients(network)
-    optimisers(network, optimizer="muon", weight_decay=0.0, matrix_learning_rate=0.1).step(1.0)
+    optimizers(network, optimizer="muon", weight_decay=0.0, matrix_learning_rate=0.1).step(1.0)
     update = (before - network.joint.detach()) / 0.1
     for block in update.chunk(3):
         values = torch.linalg.svdvals(block)
@@ -52,7 +52,7 @@ def test_muon_orthogonalises_q_k_and_v_by_themselves():
 def test_what_is_no_matrix_takes_torchs_adamw():
     network, twin = TwoLayers(), TwoLayers()
     set_gradients(network), set_gradients(twin)
-    optimisers(network, optimizer="muon", learning_rate=0.01, weight_decay=0.1).step(1.0)
+    optimizers(network, optimizer="muon", learning_rate=0.01, weight_decay=0.1).step(1.0)
     torch.optim.AdamW([twin.bias], lr=0.01, weight_decay=0.1).step()
     torch.testing.assert_close(network.bias, twin.bias)
     assert not torch.equal(network.joint, twin.joint)
@@ -61,7 +61,7 @@ def test_what_is_no_matrix_takes_torchs_adamw():
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_muon_averages_gradients_by_its_momentum(momentum):
     network = TwoLayers()
-    part = optimisers(network, optimizer="muon", matrix_momentum=momentum)
+    part = optimizers(network, optimizer="muon", matrix_momentum=momentum)
     set_gradients(network)
     part.step(1.0)
     buffer = next(iter(part.parts["muon"].state.values()))["momentum_buffer"]
@@ -71,8 +71,8 @@ def test_muon_averages_gradients_by_its_momentum(momentum):
 def test_muon_iterates_as_often_as_wanted():
     network, twin = TwoLayers(), TwoLayers()
     set_gradients(network), set_gradients(twin)
-    optimisers(network, optimizer="muon", matrix_iterations=1).step(1.0)
-    optimisers(twin, optimizer="muon").step(1.0)
+    optimizers(network, optimizer="muon", matrix_iterations=1).step(1.0)
+    optimizers(twin, optimizer="muon").step(1.0)
     assert not torch.allclose(network.joint, twin.joint)
 
 
@@ -80,34 +80,34 @@ def test_the_rate_scales_the_peaks():
     network = TwoLayers()
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
     set_gradients(network)
-    optimisers(network, optimizer="muon").step(0.0)
+    optimizers(network, optimizer="muon").step(0.0)
     for name, parameter in network.named_parameters():
         assert torch.equal(parameter, before[name])
 
 
 @pytest.mark.parametrize("kind", ["adamw", "muon"])
-def test_a_restored_optimiser_goes_on_as_the_saved_one(kind):
+def test_a_restored_optimizer_goes_on_as_the_saved_one(kind):
     one, two = TwoLayers(), TwoLayers()
-    first = optimisers(one, optimizer=kind)
+    first = optimizers(one, optimizer=kind)
     set_gradients(one, 1)
     first.step(1.0)
     tensors, numbers = first.state()
     two.load_state_dict(one.state_dict())
-    second = optimisers(two, optimizer=kind)
+    second = optimizers(two, optimizer=kind)
     second.restore({name: tensor.clone() for name, tensor in tensors.items()}, dict(numbers))
-    for network, optimiser in ((one, first), (two, second)):
+    for network, optimizer in ((one, first), (two, second)):
         set_gradients(network, 2)
-        optimiser.step(0.5)
+        optimizer.step(0.5)
     assert torch.equal(one.joint, two.joint)
     assert torch.equal(one.bias, two.bias)
 
 
 def test_muon_without_matrices_is_an_error():
     with pytest.raises(UsageError, match="names no matrices"):
-        optimisers(nn.ReLU(), optimizer="muon")
+        optimizers(nn.ReLU(), optimizer="muon")
 
 
-def test_without_the_compiler_the_optimiser_is_torchs():
+def test_without_the_compiler_the_optimizer_is_torchs():
     twins = [nn.Parameter(torch.ones(4, 3)), nn.Parameter(torch.ones(4, 3))]
     parts = [
         kind([twin], lr=0.1, fused=True) for kind, twin in zip((AdamW, without_compiler(AdamW)), twins, strict=True)
@@ -126,7 +126,7 @@ def test_training_does_not_import_torchs_compiler():
     program = """
 import sys, torch
 from gentoolkit.settings import TrainSettings
-from gentoolkit.training.optimisers import Optimisers
+from gentoolkit.training.optimizers import Optimizers
 
 class Network(torch.nn.Linear):
     def matrix_blocks(self):
@@ -134,10 +134,10 @@ class Network(torch.nn.Linear):
 
 network = Network(3, 3)
 named = {f"backbone.{name}": parameter for name, parameter in network.named_parameters()}
-optimisers = Optimisers(network, named, TrainSettings(steps=1, optimizer="muon"))
+optimizers = Optimizers(network, named, TrainSettings(steps=1, optimizer="muon"))
 network(torch.ones(2, 3)).sum().backward()
-optimisers.step(1.0)
-optimisers.restore(*optimisers.state())
+optimizers.step(1.0)
+optimizers.restore(*optimizers.state())
 assert "torch._dynamo" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)

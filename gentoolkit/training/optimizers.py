@@ -30,8 +30,8 @@ def without_compiler(kind: Kind) -> Kind:
     return type(kind.__name__, (kind,), {**methods, "step": step})  # type: ignore[return-value]
 
 
-class Optimisers:
-    """The optimisers of a run, driven as one.
+class Optimizers:
+    """The optimizers of a run, driven as one.
 
     Args:
         backbone: Names its matrices by `matrix_blocks()`.
