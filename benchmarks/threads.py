@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from statistics import median
 
 import torch
@@ -50,7 +51,7 @@ def spin() -> None:
 def compare(width: int, depth: int, batch: int, rounds: int) -> tuple[int, dict[str, list[float]]]:
     """Return a step's operations, and the times of some steps in one thread and in all."""
     widths = [3, *[width] * depth]
-    hidden = [layer for n, m in zip(widths, widths[1:], strict=False) for layer in (nn.Linear(n, m), nn.SiLU())]
+    hidden = [layer for n, m in pairwise(widths) for layer in (nn.Linear(n, m), nn.SiLU())]
     network = nn.Sequential(*hidden, nn.Linear(width, 2))
     optimizer = torch.optim.AdamW(network.parameters(), fused=True)
     x, y = torch.randn(batch, 3), torch.randn(batch, 2)

@@ -7,27 +7,34 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook
 
-#: Operations of a training step below which it takes one thread. There a second one gains little on an idle machine; on a
-#: busy one every operation waits until both have a core, for up to 90 times as long (`python -m benchmarks.threads`).
+#: Operations of a training step below which it takes one thread. There a second one gains little on an idle machine,
+#: and on a busy one each operation waits until both have a core: a step took up to 90 times as long
+#: (`python -m benchmarks.threads`).
 SMALL_STEP = 1e8
 
 
-class Operations(TorchDispatchMode):
-    """Counts, while it is entered, the multiplications and additions of matrix products and convolutions."""
+class Operations:
+    """Counts, while it is entered, the multiplications and additions of linear and convolutional layers."""
 
     def __init__(self) -> None:
         self.count = 0
-        super().__init__()  # type: ignore[no-untyped-call]
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run the operation."""
-        made = func(*args, **(kwargs or {}))
-        if (count := flop_registry.get(func._overloadpacket)) is not None:
-            self.count += count(*args, **(kwargs or {}), out_val=made)
-        return made
+    def __enter__(self) -> Operations:
+        self._handle = register_module_forward_hook(self._add)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._handle.remove()
+
+    def _add(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        weight = getattr(module, "weight", None)
+        if not (isinstance(weight, Tensor) and isinstance(output, Tensor)):
+            return
+        if weight.ndim >= 2 and not isinstance(module, nn.Embedding):
+            self.count += 2 * output.numel() * weight[0].numel()
 
 
 @contextmanager

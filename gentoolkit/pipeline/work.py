@@ -20,6 +20,7 @@ from gentoolkit.pipeline.memory import copies_in_training, needs_of_data, requir
 from gentoolkit.pipeline.model import Model
 from gentoolkit.pipeline.outputs import draw_pictures, save_samples, write_page
 from gentoolkit.pipeline.progress import Progress
+from gentoolkit.pipeline.threads import threads_for
 from gentoolkit.pipeline.trial import Trial
 from gentoolkit.plugins import Plugins
 from gentoolkit.protocols import Dataset
@@ -40,6 +41,7 @@ class Work:
         plan: Steps, order and learning rates.
         state: What training changes.
         precision: What `auto` became.
+        operations: Of the layers in a micro-batch of training.
         train_seconds: Wall time of the training before this process, over all resumptions.
     """
 
@@ -48,6 +50,7 @@ class Work:
     plan: Plan
     state: TrainingState
     precision: str
+    operations: float
     train_seconds: float = 0.0
 
     @classmethod
@@ -78,7 +81,8 @@ class Work:
         raise_together(planned, model.check_held_out)
         trial.parts(precision)
         state = TrainingState(model.backbone, model.objective, recipe.train, matrix_dtype(precision, device))
-        return cls(model, data, planned(), state, precision)
+        operations = trial.operations * recipe.train.batch_size / recipe.train.accumulation
+        return cls(model, data, planned(), state, precision, operations)
 
     def restore(self, saved: Checkpoint, directory: RunDir, anew: Collection[str] = ()) -> None:
         """Go back to a checkpoint, and cut the records back to it; damaged records are reported, and no obstacle.
@@ -135,6 +139,7 @@ class Work:
         listener.notify("gentoolkit_run_started", recipe=recipe)
         with (
             listener.training(stop, state.step),
+            threads_for(self.operations, self.model.device),
             blame(self.model.recipe, lambda: f"training step {state.step + 1}"),
         ):
             done = train(state, self.data, self.model.spec, self.plan, listener, self.model.device, self.precision)

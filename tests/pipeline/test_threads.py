@@ -6,6 +6,7 @@ from torch import nn
 
 from gentoolkit.pipeline.threads import SMALL_STEP, Operations, threads_for
 from gentoolkit.pipeline.work import Work
+from gentoolkit.randomness import forked
 from gentoolkit.recipe import load_recipe
 
 CPU = torch.device("cpu")
@@ -34,11 +35,15 @@ def test_the_setting_comes_back_after_an_error():
     assert torch.get_num_threads() == 3
 
 
-def test_products_and_convolutions_are_counted():
-    with Operations() as counted:
+def test_linear_and_convolutional_layers_are_counted():
+    with forked(0, "test"), Operations() as counted:
         nn.Linear(5, 7)(torch.ones(11, 5))
-        nn.Conv2d(2, 3, 1)(torch.ones(4, 2, 6, 6))
-    assert counted.count == 2 * 11 * 5 * 7 + 2 * 4 * 36 * 2 * 3
+        nn.Conv2d(2, 3, 3)(torch.ones(4, 2, 6, 6))
+        nn.Embedding(9, 8)(torch.arange(9))
+        nn.LayerNorm(4)(torch.ones(3, 4))
+    with forked(0, "test"):
+        nn.Linear(5, 7)(torch.ones(11, 5))  # no more
+    assert counted.count == 2 * 11 * 5 * 7 + 2 * 4 * 3 * 16 * 2 * 9
 
 
 def test_the_trial_counts_what_a_step_takes():
