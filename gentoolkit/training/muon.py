@@ -93,9 +93,10 @@ def _iterate_gram(x: Tensor, iterations: int) -> Tensor:
     below the root of the dtype's: too many in bfloat16.
     """
     gram, product = x @ x.mT, None
-    for _ in range(iterations):
+    for left in range(iterations)[::-1]:
         p = torch.baddbmm(gram, gram, gram, beta=B, alpha=C)
         p.diagonal(dim1=1, dim2=2).add_(A)
         product = p if product is None else p @ product
-        gram = p @ p @ gram
+        if left:
+            gram = p @ p @ gram
     return x if product is None else product @ x
