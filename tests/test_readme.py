@@ -1,11 +1,15 @@
 """What the README shows is what happens."""
 
 import re
+import shlex
+import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import gentoolkit as gt
 from gentoolkit.distributions import CORE
 from gentoolkit.errors import RecipeError
 from gentoolkit.plugins import GROUP, load_plugins
@@ -36,18 +40,46 @@ def test_the_mistakes_are_told_as_shown(tmp_path, monkeypatch):
     assert shown == f"$ gentool validate r.yaml\nerror: {told.value}\n"
 
 
-def test_the_plugin_keeps_its_contracts(tmp_path, monkeypatch):
-    declaration, sampler = (block for block in blocks("python") if block.startswith("# gentoolkit_midpoint/"))
-    package = tmp_path / "gentoolkit_midpoint"
-    package.mkdir()
-    (package / "__init__.py").write_text(declaration)
-    (package / "sampler.py").write_text(sampler)
-    info = tmp_path / "gentoolkit_midpoint-0.1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: gentoolkit-midpoint\nVersion: 0.1\n")
-    (info / "entry_points.txt").write_text("[gentoolkit.plugins.v1]\nmidpoint = gentoolkit_midpoint\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # for the contracts that ask a fresh process
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Return what installs a package of the README, found by its folder's name."""
+
+    def install(package):
+        for block in blocks("python"):
+            if found := re.match(rf"# ({package}/\w+\.py)", block):
+                (tmp_path / package).mkdir(exist_ok=True)
+                (tmp_path / found[1]).write_text(block)
+        (toml,) = (block for block in blocks("toml") if f'= "{package}"' in block)
+        project = tomllib.loads(toml)["project"]
+        ((group, points),) = project["entry-points"].items()
+        info = tmp_path / f"{package}-{project['version']}.dist-info"
+        info.mkdir()
+        name, version = project["name"], project["version"]
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        lines = "".join(f"{point} = {value}\n" for point, value in points.items())
+        (info / "entry_points.txt").write_text(f"[{group}]\n{lines}")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # for the contracts that ask a fresh process
+
+    return install
+
+
+def test_a_dataset_of_ones_own_is_trained_on_and_keeps_its_contracts(installed, tmp_path, monkeypatch):
+    installed("my_images")
+    monkeypatch.chdir(tmp_path)
+    images = np.random.default_rng(0).uniform(-1, 1, (300, 3, 32, 32)).astype(np.float32)
+    np.save("images.npy", images)
+    (command,) = re.findall(r"gentool run recipes/smoke.yaml (dataset='.*?')", README)
+    overrides = [*shlex.split(command), "train.steps=2", "train.warmup_steps=0", "evaluate.validation_samples=8"]
+    recipe = load_recipe(ROOT / "recipes" / "smoke.yaml", overrides)
+    assert gt.run(recipe, tmp_path / "runs").records("finished")
+    outcomes = check("my-images", load_plugins())
+    assert {outcome.contract for outcome in outcomes} >= {"dataset.spec", "dataset.splits"}
+    assert [outcome for outcome in outcomes if outcome.status not in ("passed", "skipped")] == []
+
+
+def test_the_plugin_keeps_its_contracts(installed):
+    installed("gentoolkit_midpoint")
     outcomes = check("gentoolkit-midpoint", load_plugins())
     assert {outcome.contract for outcome in outcomes} >= {"sampler.order", "sampler.times"}
     assert [outcome for outcome in outcomes if outcome.status not in ("passed", "skipped")] == []
