@@ -45,7 +45,7 @@ class Outcome:
         train_seconds: Wall time of the training.
         command_seconds: Wall time of the whole command: start-up, training, samples, figures and page.
         loss: Validation loss, in fp32 at fixed stratified times and noise.
-        optimum: That of the exact field, on the same samples, times and noise.
+        reference_loss: That of the exact field, on the same samples, times and noise.
         rmse: RMSE of the class means.
         wasserstein: Sliced Wasserstein-2.
         exact_wasserstein: That of the exact field with the same sampler and noise.
@@ -56,7 +56,7 @@ class Outcome:
     train_seconds: float
     command_seconds: float
     loss: float
-    optimum: float
+    reference_loss: float
     rmse: float
     wasserstein: float
     exact_wasserstein: float
@@ -117,13 +117,13 @@ def measure(seeds: Sequence[int], overrides: Sequence[str]) -> dict[str, Any]:
     return {"plain_step_seconds": steps, "outcomes": [vars(o) | {"reached": o.reached} for o in outcomes]}
 
 
-HEADER = "seed  reached  validation loss (optimum)  RMSE    SW2 (exact field)  residual  train      whole command"
+HEADER = "seed  reached  validation loss (exact)    RMSE    SW2 (exact field)  residual  train      whole command"
 
 
 def line(o: Outcome, plain: float) -> str:
     """Return a line of the table: figures, and how many times the plain script would take, `plain` seconds."""
     return (
-        f"{o.seed:4}  {'yes' if o.reached else 'no':7}  {o.loss:.4f} ({o.optimum:.4f})           {o.rmse:.4f}  "
+        f"{o.seed:4}  {'yes' if o.reached else 'no':7}  {o.loss:.4f} ({o.reference_loss:.4f})           {o.rmse:.4f}  "
         f"{o.wasserstein:.4f} ({o.exact_wasserstein:.4f})    {o.residual_ratio:.2f}      "
         f"1/{plain / o.train_seconds:<7.0f}  1/{plain / o.command_seconds:.0f}"
     )
