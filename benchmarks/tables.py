@@ -58,16 +58,7 @@ def quality() -> str:
     figures = read("quality")
     steps = figures["plain_step_seconds"]
     plain = median(steps) * PLAIN_STEPS
-    head = (
-        "seed",
-        "validation loss",
-        "exact field",
-        "RMSE of means",
-        "SW2",
-        "exact field",
-        "training",
-        "whole command",
-    )
+    head = ("seed", "validation loss", "exact field", "RMSE", "SW2", "exact field", "training", "whole command")
     rows = [
         [
             str(o["seed"]),
