@@ -1,6 +1,6 @@
 """Everything that a plugin's declaration imports from gentoolkit.
 
-This module does not import torch, so listing a plugin takes milliseconds. A complete plugin, with pydantic fields as its
+This module does not import torch, so listing a plugin takes milliseconds. A complete plugin, with pydantic fields as
 settings::
 
     from pydantic import Field
@@ -105,7 +105,7 @@ class DataSpec:
         paired: Whether each batch includes its own x0.
         gaussian: Whether the samples of each class are approximately N(mean, std² I). The evaluation then compares the
             model with the best field for a Gaussian model of each class. A dataset with a known posterior
-            (`gentoolkit.protocols.KnownPosterior`) does not need this: there the model is compared with the exact field.
+            (`gentoolkit.protocols.KnownPosterior`) does not need this: the model is compared with the exact field.
         colormap: Matplotlib colormap in which pictures of samples (C, H, W) show channel 0. None for images: three
             channels are shown in color, one in gray; for other numbers of channels, channel 0 is shown in viridis.
     """
