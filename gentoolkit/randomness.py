@@ -198,9 +198,9 @@ Round = Callable[[NDArray[np.uint64]], NDArray[np.uint64]]
 class Permutation:
     """A keyed random permutation of range(length): uniform for short ranges, approximately uniform for long ones.
 
-    Up to the length `SHUFFLED` it is a shuffled table. Longer permutations are computed only at the requested positions,
-    by a balanced Feistel network on the next even number of bits, with cycle walking back into the range (Black and
-    Rogaway 2002, "Ciphers with arbitrary finite domains", Sec. 3 and 4).
+    Up to the length `SHUFFLED` it is a shuffled table. Longer permutations are computed at the requested positions
+    only, by a balanced Feistel network on the next even number of bits, with cycle walking back into the range (Black
+    and Rogaway 2002, "Ciphers with arbitrary finite domains", Sec. 3 and 4).
     """
 
     #: Ranges up to this length are shuffled, which takes half a MiB and a few milliseconds.

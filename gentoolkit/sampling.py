@@ -131,10 +131,10 @@ def _carry(
 
     x1 = sampler.sample(velocity, x0, condition, noise, frames.add if trajectory else None)
     if not isinstance(x1, Tensor) or x1.shape != x0.shape:
-        got = tuple(x1.shape) if isinstance(x1, Tensor) else type(x1).__name__
-        raise PluginError(f"sample(...) returned {got}; expected a tensor of shape {tuple(x0.shape)}", kind="sampler")
+        got = f"tensor of shape {tuple(x1.shape)}" if isinstance(x1, Tensor) else type(x1).__name__
+        raise PluginError(f"sample(...) returned a {got}; expected a tensor of shape {tuple(x0.shape)}", kind="sampler")
     if trajectory and not frames.count:
-        raise PluginError("sample(...) did not call on_step", kind="sampler")
+        raise PluginError("sample(...) never calls on_step", kind="sampler")
     if not x1.isfinite().all():
         raise _not_finite(velocity, sampler, x0, condition, noise)
     condition = None if condition is None else condition.cpu()

@@ -17,7 +17,7 @@ PATIENCE = 10.0
 
 
 class TookTooLong(BaseException):
-    """Raised in the main thread to skip a slow import. Not an Exception, so that `except Exception` does not catch it."""
+    """Raised in the main thread to skip a slow import; not an Exception, so that plugins do not catch it."""
 
 
 @contextmanager

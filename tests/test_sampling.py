@@ -126,7 +126,7 @@ def test_a_sampler_that_returns_no_samples_is_at_fault():
         def sample(self, field, x0, *arguments):
             return None
 
-    with pytest.raises(PluginError, match=r"returned a NoneType, expected a tensor \(3, 2\)") as caught:
+    with pytest.raises(PluginError, match=r"returned a NoneType; expected a tensor of shape \(3, 2\)") as caught:
         generate(Field(by_label), Idle(), source_noise(0, np.arange(3), (2,)))
     assert caught.value.kind == "sampler"
 
