@@ -104,8 +104,8 @@ def _hint(dead: dict[str, float]) -> str:
     if not rounded:
         return ""
     return (
-        f"; for {', '.join(rounded)} it is zero except for rounding. Is this a bias before a normalization layer, which "
-        'subtracts it again? Remove it (bias=False), or declare expected_failures={"backbone.gradients": "..."}'
+        f"; for {', '.join(rounded)} it is zero except for rounding. Is this a bias before a normalization layer, "
+        'which subtracts it again? Remove it (bias=False), or declare expected_failures={"backbone.gradients": "..."}'
     )
 
 
