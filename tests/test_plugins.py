@@ -107,7 +107,10 @@ FAULTS = {
     "wrong_argument": ("@hookimpl\ndef gentoolkit_step(stp): pass", "PluginValidationError: .*'stp'"),
     "raises_when_listed": (COMPONENTS + "    yield heun()\n    1 / 0", "ZeroDivisionError: division by zero"),
     "exits_when_listed": (COMPONENTS + "    raise SystemExit(4)", "SystemExit: 4"),
-    "not_a_component": (COMPONENTS + "    return [heun(), 'heun']", "yields 'heun'; expected a gentoolkit.api.Component"),
+    "not_a_component": (
+        COMPONENTS + "    return [heun(), 'heun']",
+        "yields 'heun'; expected a gentoolkit.api.Component",
+    ),
     "not_iterable": (COMPONENTS + "    return heun()", "TypeError: 'Component' object is not iterable"),
     "empty": (COMPONENTS + "    return []", "returns no components, and no other hook is implemented"),
     "none": (COMPONENTS + "    return None", "returns no components, and no other hook is implemented"),
@@ -265,7 +268,9 @@ def test_a_verb_that_is_taken_quarantines_the_second_plugin(environment):
     environment.plugin("a_polisher", COMMAND)
     environment.plugin("b_polisher", COMMAND + COMPONENTS + "    yield heun()\n")
     plugins = environment.load()
-    assert [bad.reason for bad in plugins.quarantined] == ["the command 'polish' already exists in a-polisher; rename it"]
+    assert [bad.reason for bad in plugins.quarantined] == [
+        "the command 'polish' already exists in a-polisher; rename it"
+    ]
     assert len(plugins.commands()) == 1
     assert plugins.registry.entries() == ()
 
@@ -273,13 +278,17 @@ def test_a_verb_that_is_taken_quarantines_the_second_plugin(environment):
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_names_of_our_own_verbs_are_taken(environment, verb):
     plugins = load_plugins(environment.plugin("takes_ours", COMMAND.replace("polish", verb)))
-    assert [bad.reason for bad in plugins.quarantined] == [f"the command '{verb}' already exists in gentoolkit; rename it"]
+    assert [bad.reason for bad in plugins.quarantined] == [
+        f"the command '{verb}' already exists in gentoolkit; rename it"
+    ]
     assert plugins.commands() == []
 
 
 def test_a_plugin_cannot_add_a_verb_twice(environment):
     plugins = load_plugins(environment.plugin("adds_twice", COMMAND + '    yield click.Command("polish")\n'))
-    assert [bad.reason for bad in plugins.quarantined] == ["the command 'polish' already exists in adds-twice; rename it"]
+    assert [bad.reason for bad in plugins.quarantined] == [
+        "the command 'polish' already exists in adds-twice; rename it"
+    ]
 
 
 OBSERVER = """

@@ -36,9 +36,7 @@ def shape(case: Case) -> None:
         inputs = inputs._replace(t=torch.linspace(0, 1, count))
         output = output_of(backbone, inputs)
         got, expected = (tuple(output.shape), output.dtype), (tuple(inputs.x_t.shape), torch.float32)
-        require(
-            got == expected, f"batch size {count}: the output is {got[0]} {got[1]}; expected {expected[0]} float32"
-        )
+        require(got == expected, f"batch size {count}: the output is {got[0]} {got[1]}; expected {expected[0]} float32")
         require(output.isfinite().all(), f"batch size {count}: the output is not finite")
 
 

@@ -61,18 +61,18 @@ class SlicedWasserstein:
         """Return a bound on the value for two sets of n standard normal vectors, which is exceeded with P < 2e-8.
 
         Bound on the mean: each projected set is n draws of N(0, 1), and W2² = mean_i (x_i - y_i)² over the sorted
-        draws, so E W2² = (2 / n) sum_i Var x_i = 2 (1 - mean_i m_i²) with m_i = E x_i. With the normal quantile function
-        q and p_i = i / (n + 1), |m_i| >= |q(p_i)|, as shown below. Hence E value <= sqrt(E value²)
-        <= sqrt(2 (1 - mean_i q(p_i)²)). Proof: by symmetry, let p = p_i >= 1/2. Let b be the density Beta(i, n + 1 - i)
-        of the level of x_i. Then m_i = ∫ q(u) (b(u) - b(1 - u)) du over u from 1/2 to 1. The bracket is >= 0; its
-        integral is some w <= 1, and its integral times (u - 1/2) is p - 1/2. There q is convex, and so above its tangent
-        at p, and q(1/2) = 0. Hence m_i >= w (q(p) - q'(p) (p - 1/2)) + q'(p) (p - 1/2) >= q(p), since the factor of w is
-        <= 0.
+        draws, so E W2² = (2 / n) sum_i Var x_i = 2 (1 - mean_i m_i²) with m_i = E x_i. With the normal quantile
+        function q and p_i = i / (n + 1), |m_i| >= |q(p_i)|, so E value <= sqrt(E value²)
+        <= sqrt(2 (1 - mean_i q(p_i)²)). Proof of |m_i| >= |q(p_i)|: by symmetry, let p = p_i >= 1/2. Let b be the
+        density Beta(i, n + 1 - i) of the level of x_i. Then m_i = ∫ q(u) (b(u) - b(1 - u)) du over u from 1/2 to 1. The
+        bracket is >= 0. Its integral is some w <= 1, and that of (u - 1/2) times the bracket is p - 1/2. On [1/2, 1), q
+        is convex and therefore above its tangent at p, and q(1/2) = 0. Hence
+        m_i >= w (q(p) - q'(p) (p - 1/2)) + q'(p) (p - 1/2) >= q(p), since the factor of w is <= 0.
 
         Bound on the deviation from the mean: by the triangle inequality, a change of the sets by dX and dY changes the
-        value by at most SW(X, X + dX) + SW(Y, Y + dY), and SW(X, X + dX)² <= trace(dX A dXᵀ) / n <= a |dX|² / n, where a
-        is the largest eigenvalue of A, the mean of θθᵀ. The value is therefore sqrt(2 a / n)-Lipschitz in 2 n D standard
-        normal numbers, and exceeds its mean by 6 sqrt(2 a / n) with P <= exp(-6² / 2) (Boucheron et al. 2013,
+        value by at most SW(X, X + dX) + SW(Y, Y + dY), and SW(X, X + dX)² <= trace(dX A dXᵀ) / n <= a |dX|² / n, where
+        a is the largest eigenvalue of A, the mean of θθᵀ. The value is therefore sqrt(2 a / n)-Lipschitz in 2 n D
+        standard normal numbers, and exceeds its mean by 6 sqrt(2 a / n) with P <= exp(-6² / 2) (Boucheron et al. 2013,
         "Concentration Inequalities", Thm. 5.6).
         """
         levels = torch.arange(1, num_samples + 1, dtype=torch.float64) / (num_samples + 1)

@@ -35,4 +35,4 @@ def need(least: int, real: int, generated: int) -> None:
         ValueError: Fewer samples have been passed to `update`.
     """
     if min(real, generated) < least:
-        raise ValueError(f"at least {least} real and {least} generated samples are required; got {real} and {generated}")
+        raise ValueError(f"expected at least {least} real and {least} generated samples; got {real} and {generated}")

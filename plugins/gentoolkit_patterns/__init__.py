@@ -13,7 +13,7 @@ NUM_CLASSES = 4
 
 
 class PatternsConfig(DatasetConfig):
-    """Four patterns on a grid from -pi to pi with Gaussian noise, each sample scaled to a largest absolute value of 1."""
+    """Four patterns on a grid from -pi to pi with Gaussian noise, each sample scaled to a maximum magnitude of 1."""
 
     num_samples: int = Field(default=2000, ge=NUM_CLASSES, le=2**40)
     """Number of training samples, `num_samples // 4` per class. The held-out split has the same size."""

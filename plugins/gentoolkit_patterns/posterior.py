@@ -1,9 +1,9 @@
 """The posterior mean of a pattern given a noisy one, which is what a perfect network computes.
 
 Before scaling, a sample of a class is y = c + s n, with the clean pattern c, the noise level s and n ~ N(0, I). After
-scaling it is x1 = y / m, m = max |y|. Given x_t = alpha x1 + sigma x0, x0 ~ N(0, I), and the class, the unknowns are m,
-and the pixel j and the sign for which y_j = ±m. Given these, the pixels are independent: x1_j = ±1, and every other x1_i
-is normal, N(c_i / m, (s / m)²), truncated to [-1, 1]. By Bayes' rule the weight of (m, j, ±) is, up to a constant
+scaling it is x1 = y / m, m = max |y|. Given x_t = alpha x1 + sigma x0, x0 ~ N(0, I), and the class, the unknowns are
+m, and the pixel j and the sign for which y_j = ±m. Given these, the pixels are independent: x1_j = ±1, and every other
+x1_i is normal, N(c_i / m, (s / m)²), truncated to [-1, 1]. By Bayes' rule the weight of (m, j, ±) is, up to a constant
 factor,
 
     N(±m; c_j, s²) N(x_t,j; ±alpha, sigma²) Π_{i≠j} N(x_t,i; alpha c_i / m, d) P_i,    d = (alpha s / m)² + sigma².
@@ -24,7 +24,7 @@ from torch import Tensor
 
 #: A pixel further than this from every likely m, in units of s, is assumed never to reach the edge: P < 3e-4.
 FAR = 3.5
-#: Number of nodes of the integral over m. They cover SPAN standard deviations of m given x_t on either side of its mean.
+#: Number of nodes of the integral over m. They cover SPAN standard deviations of m given x_t on each side of its mean.
 NODES, SPAN = 8, 3.5
 #: Maximum number of elements of one (rows, nodes, pixels) array, to limit the memory.
 ELEMENTS = 2**21
@@ -83,7 +83,7 @@ class Posterior:
         return mean
 
     def _nodes(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-        """Return equally spaced m, (B, NODES), that cover its posterior, approximated without edges and a normal prior."""
+        """Return equally spaced m, (B, NODES), that cover its posterior for a normal prior and no edges."""
         m = self.grid
         variance = (alpha * self.s / m) ** 2 + sigma**2
         weight = _log_normal(m, self.mean, self.std**2) + _log_likelihood(x, self.c, alpha / m, variance)
