@@ -188,7 +188,7 @@ def test_a_plugin_for_another_version_is_reported_and_not_imported(environment, 
     environment.distribution("other-version", {"main": "other_version"}, group=group)
     found = [bad for bad in load_plugins().quarantined if bad.distribution == "other-version"]
     assert [bad.name for bad in found] == ["main"]
-    assert f"for the plugin API {group!r}, this gentoolkit has 'gentoolkit.plugins.v1'" in found[0].reason
+    assert f"uses the API {group!r}, but this version of gentoolkit supports 'gentoolkit.plugins.v1'" in found[0].reason
     assert "other_version" not in sys.modules
 
 

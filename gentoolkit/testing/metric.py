@@ -135,7 +135,7 @@ def elements(case: Case) -> None:
                 changed = generated.flatten(1).clone()
                 changed[:, element] = _changed(changed[:, element], *step)
                 away = abs(_value(case, real, changed.view_as(generated)) - metric.optimum)
-                found = f"a {name} of element {element} changes the distance from the optimum from {alike:.4g} to"
+                found = f"a {name} of element {element} alone changes the distance from the optimum from {alike:.4g} to"
                 require(away > alike + ROUNDING, f"{found} {away:.4g}; expected an increase")
 
 
