@@ -9,7 +9,7 @@ From a notebook::
     run.sample(per_class=4, seed=7)
     run.show()
 
-Names are imported when they are first used: `import gentoolkit` costs no torch.
+Names are imported on first use, so `import gentoolkit` does not import torch.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gentoolkit.rundir import list_runs as list_runs
     from gentoolkit.testing import check as check
 
-#: Public name -> the module that has it.
+#: Public name -> the module that defines it.
 _HOMES = {
     "GentoolError": "gentoolkit.errors",
     "Model": "gentoolkit.pipeline",
@@ -62,5 +62,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Return the public names, for completion."""
+    """Return the public names, for tab completion."""
     return sorted(_HOMES)

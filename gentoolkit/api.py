@@ -1,6 +1,7 @@
-"""All of gentoolkit that a plugin's declaration imports. No torch here: listing a plugin costs milliseconds.
+"""Everything that a plugin's declaration imports from gentoolkit.
 
-A whole plugin, whose settings are pydantic's fields::
+This module does not import torch, so listing a plugin takes milliseconds. A complete plugin, with pydantic fields as
+settings::
 
     from pydantic import Field
 
@@ -13,7 +14,7 @@ A whole plugin, whose settings are pydantic's fields::
     def gentoolkit_components():
         yield Component("heun", HeunConfig, f"{__name__}.heun:Heun", tiny=HeunConfig(num_steps=2))
 
-named in its `pyproject.toml`::
+and its entry point in `pyproject.toml`::
 
     [project.entry-points."gentoolkit.plugins.v1"]
     my-package = "my_package"
@@ -57,7 +58,7 @@ __all__ = [
 ]
 
 API_VERSION = 1
-#: The five kinds of component, in the order in which a recipe names them.
+#: The five kinds of component, in the order in which a recipe lists them.
 KINDS = ("dataset", "backbone", "objective", "sampler", "metric")
 
 hookimpl = pluggy.HookimplMarker("gentoolkit")
@@ -69,8 +70,8 @@ class Labels:
     """A class label, int64 in [0, num_classes).
 
     Attributes:
-        num_classes: How many classes there are.
-        droppable: Training drops labels, so the backbone must know the null label `num_classes` too.
+        num_classes: Number of classes.
+        droppable: Whether training drops labels. The backbone must then accept the null label `num_classes` too.
     """
 
     num_classes: int
@@ -83,7 +84,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class Vectors:
-    """A float32 vector of `dim` entries. Where `droppable`, the zero vector stands for no condition."""
+    """A float32 vector with `dim` entries. If `droppable`, the zero vector is the null condition."""
 
     dim: int
     droppable: bool = False
@@ -95,18 +96,18 @@ class Vectors:
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What a dataset hands out, known without torch.
+    """Description of a dataset's samples, available without importing torch.
 
     Attributes:
-        shape: The shape of one sample, e.g. (C, H, W).
+        shape: Shape of one sample, e.g. (C, H, W).
         condition: `Labels`, `Vectors`, or None for unconditional data.
-        value_range: The smallest and largest value a sample can have, or None where there is no bound.
-        paired: Whether batches bring their own x0.
-        gaussian: Whether the samples of each class are about N(mean, std² I): the evaluation then holds the model
-            against the best field for a Gaussian model of each class. A dataset that knows its posterior
-            (`gentoolkit.protocols.KnownPosterior`) is held against the exact field without that.
-        colormap: The matplotlib colormap that pictures of samples (C, H, W) show channel 0 in. None for images: three
-            channels are shown in color, any other number as channel 0 in grey where it is one, else in viridis.
+        value_range: Smallest and largest possible value, or None if values are unbounded.
+        paired: Whether each batch includes its own x0.
+        gaussian: Whether the samples of each class are approximately N(mean, std² I). The evaluation then compares the
+            model with the best field for a Gaussian model of each class. A dataset with a known posterior
+            (`gentoolkit.protocols.KnownPosterior`) does not need this: the model is compared with the exact field.
+        colormap: Matplotlib colormap in which pictures of samples (C, H, W) show channel 0. None for images: three
+            channels are shown in color, one in gray; for other numbers of channels, channel 0 is shown in viridis.
     """
 
     shape: tuple[int, ...]
@@ -117,36 +118,41 @@ class DataSpec:
     colormap: str | None = None
 
     def with_droppable_condition(self) -> DataSpec:
-        """Return the spec for a training that drops conditions; unconditional data stays as it is."""
+        """Return the spec for training that drops conditions; unconditional data is unchanged."""
         return replace(self, condition=self.condition and replace(self.condition, droppable=True))
 
 
 class Problem(NamedTuple):
-    """Why a config does not fit the data: the field to blame (None: the whole) and what is wrong, with the cure."""
+    """A reason why a config does not fit the data.
+
+    Attributes:
+        field: The field that is at fault, or None for the whole config.
+        message: What is wrong and how to fix it.
+    """
 
     field: str | None
     message: str
 
 
 class Config(Strict):
-    """Base of every component's config. Use one of the five bases below, which say the kind."""
+    """Base class of all component configs. Derive from one of the five classes below, which set the kind."""
 
     kind: ClassVar[str] = ""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse fields that a recipe could not set or that hide a method.
+        """Reject fields that a recipe could not set or that hide an attribute of a base class.
 
         Raises:
-            PluginError: A field is named `type`, or as a method of a base, such as `check`.
+            PluginError: A field is named `type` or like an attribute of a base class, such as `check`.
         """
         super().__pydantic_init_subclass__(**kwargs)
         bases = [base for base in cls.__mro__[1:] if issubclass(base, Config)]
         if taken := [name for name in cls.model_fields if name == "type" or any(hasattr(b, name) for b in bases)]:
-            raise PluginError(f"{cls.__name__}: {listing(taken)} can't be a field's name; rename it")
+            raise PluginError(f"{cls.__name__}: {listing(taken)} can't be used as a field name; rename the field")
 
     def check(self, spec: DataSpec) -> Iterator[Problem]:
-        """Yield why this config can't work with such data; nothing by default."""
+        """Yield a `Problem` for each reason why this config can't work with the data; by default, none."""
         yield from ()
 
 
@@ -156,7 +162,7 @@ class DatasetConfig(Config):
     kind = "dataset"
 
     def spec(self) -> DataSpec:
-        """Return what the dataset hands out, without torch."""
+        """Return the description of the samples, without importing torch."""
         raise NotImplementedError(f"{type(self).__name__} must define spec() -> DataSpec")
 
 
@@ -184,7 +190,7 @@ class MetricConfig(Config):
     kind = "metric"
 
 
-#: What a component may declare of its nature, so that contracts ask the right questions.
+#: Traits that a component of each kind can declare; contracts adapt to them.
 TRAITS: Mapping[str, frozenset[str]] = {
     "objective": frozenset({"coupled"}),
     "sampler": frozenset({"adaptive", "stochastic"}),
@@ -193,22 +199,24 @@ TRAITS: Mapping[str, frozenset[str]] = {
 
 @dataclass(frozen=True)
 class Component:
-    """One thing that a recipe can name.
+    """A component that recipes can use.
 
     Attributes:
-        name: Its `type` in a recipe (third-party: after `distribution-name/`): a-z, 0-9, `_`, `-`.
-        config: The config class; its base says the kind.
-        factory: "package.module:attribute", imported when a run builds the component; with `f"{__name__}.module:..."`
-            the package can be renamed. It raises `UsageError` for what the user can mend, such as a folder that is
-            missing or an extra that is not installed; the message, with the cure, is all that the user then sees.
-        tiny: The smallest useful config; contracts and smoke tests build it.
-        tiny_spec: The data that `tiny` fits; needed for backbones.
-        traits: What it is by nature: "adaptive", "stochastic" for samplers; "coupled" for objectives that pair x0
-            with x1 within a batch, such as by optimal transport.
-        expected_failures: Contract id -> why the component can't satisfy it. Shown, never hidden.
+        name: The component's `type` in a recipe, prefixed with `distribution-name/` for third-party components. Allowed
+            characters: a-z, 0-9, `_`, `-`.
+        config: The config class; its base class sets the kind.
+        factory: "package.module:attribute", imported when a run builds the component. With `f"{__name__}.module:..."`
+            the package can be renamed. The factory raises `UsageError` for problems that the user can fix, such as a
+            missing folder or an extra that is not installed. The user then sees only the message, so it should include
+            the fix.
+        tiny: The smallest useful config; contracts and smoke tests build the component from it.
+        tiny_spec: Data that `tiny` fits; required for backbones.
+        traits: "adaptive" and "stochastic" for samplers; "coupled" for objectives that pair x0 with x1 within a batch,
+            for example by optimal transport.
+        expected_failures: Contract id -> why the component can't satisfy it. Always shown in results.
 
     Raises:
-        PluginError: Something is not as stated above.
+        PluginError: An argument is invalid.
     """
 
     name: str
@@ -224,14 +232,15 @@ class Component:
             if not true:
                 raise PluginError(f"component {self.name!r}: {message}")
 
-        need(bool(re.fullmatch(r"[a-z0-9][a-z0-9_-]*", self.name)), "name must be a-z, 0-9, '_' and '-'")
+        need(bool(re.fullmatch(r"[a-z0-9][a-z0-9_-]*", self.name)), "name must consist of a-z, 0-9, '_' and '-'")
         need(isinstance(self.config, type) and issubclass(self.config, Config), "config must be a config class")
-        need(self.config.kind in KINDS, f"config must derive from the base of one kind: {', '.join(KINDS)}")
+        need(self.config.kind in KINDS, f"config must derive from the config class of a kind: {', '.join(KINDS)}")
         need(bool(re.fullmatch(r"[\w.]+:[\w.]+", self.factory)), f"factory {self.factory!r} is not 'module:attribute'")
         need(isinstance(self.tiny, self.config), f"tiny must be a {self.config.__name__}")
-        need(self.kind != "backbone" or self.tiny_spec is not None, "a backbone needs tiny_spec")
+        need(self.kind != "backbone" or self.tiny_spec is not None, "a backbone requires tiny_spec")
         known = TRAITS.get(self.kind, frozenset())
-        need(self.traits <= known, f"traits {listing(self.traits - known)} unknown; a {self.kind} has {listing(known)}")
+        unknown = listing(self.traits - known)
+        need(self.traits <= known, f"unknown traits {unknown}; possible traits of a {self.kind}: {listing(known)}")
 
     @property
     def kind(self) -> str:
@@ -240,31 +249,31 @@ class Component:
 
 
 class Hooks:
-    """What a plugin may implement, each with `@hookimpl`; all are optional but `gentoolkit_components`.
+    """The hooks that a plugin can implement, each marked with `@hookimpl`.
 
-    A plugin that only adds verbs or observes runs declares no components. `directory` is always the run's. An
-    implementation takes only the arguments that it needs.
+    A plugin implements at least one of them, and takes only the arguments that it needs. `directory` is always the
+    directory of the run.
     """
 
     @hookspec
     def gentoolkit_components(self) -> Iterable[Component]:  # type: ignore[empty-body]
-        """Return the components that the plugin offers."""
+        """Return the plugin's components."""
 
     @hookspec
     def gentoolkit_commands(self) -> Iterable[click.Command]:  # type: ignore[empty-body]
-        """Return verbs to add to `gentool`; a plugin with a verb whose name is taken is left out."""
+        """Return commands to add to `gentool`. A plugin with a command whose name is taken is not loaded."""
 
     @hookspec
     def gentoolkit_run_started(self, directory: str, recipe: Mapping[str, Any]) -> None:
-        """Called when a run, or its resumption, begins; `recipe` is the resolved recipe as plain data."""
+        """Called when a run starts or is resumed; `recipe` is the resolved recipe as plain data."""
 
     @hookspec
     def gentoolkit_step(self, directory: str, step: int, values: Mapping[str, float]) -> None:
-        """Called after a logged step, with its loss, velocity error, gradient norm and learning rates."""
+        """Called after a logged step; `values` has its loss, velocity error, gradient norm and learning rates."""
 
     @hookspec
     def gentoolkit_validation(self, directory: str, step: int, values: Mapping[str, Any]) -> None:
-        """Called after a validation between two steps; `values` has `loss` and `loss_by_t`."""
+        """Called after a validation during training; `values` has `loss` and `loss_by_t`."""
 
     @hookspec
     def gentoolkit_checkpoint(self, directory: str, step: int, checkpoint: str) -> None:
@@ -276,12 +285,12 @@ class Hooks:
 
     @hookspec
     def gentoolkit_run_finished(self, directory: str, results: Mapping[str, Any]) -> None:
-        """Called with the results of a run that has finished."""
+        """Called when a run has finished, with its results."""
 
     @hookspec
     def gentoolkit_run_failed(self, directory: str, error: str) -> None:
-        """Called when a run ends without finishing: by an error, or stopped by a signal; `error` says why."""
+        """Called when a run ends because of an error or a signal; `error` is the reason."""
 
     @hookspec
     def gentoolkit_run_closed(self, directory: str) -> None:
-        """Called last, whether the run finished, failed or was stopped; observers close their files here."""
+        """Called last, after the run has finished, failed or been stopped; observers close their files here."""

@@ -1,4 +1,4 @@
-"""Where and how precisely things are computed: the choices behind `auto`, in one place."""
+"""Choice of device and precision, including the rules behind `auto`."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device for "auto", "cpu", "cuda" or "mps"; `auto` is CUDA, else MPS, else the CPU.
+    """Return the device for "auto", "cpu", "cuda" or "mps"; `auto` selects CUDA, else MPS, else the CPU.
 
     Raises:
-        UsageError: The named device is not on this machine.
+        UsageError: The device is not available on this machine.
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(device for device, present in there.items() if present))
     if not there[name]:
         present = ", ".join(device for device, present in there.items() if present)
-        raise UsageError(f"device {name!r} is not on this machine; it has {present}. Use device=auto.")
+        raise UsageError(f"device {name!r} is not available on this machine (available: {present}). Use device=auto.")
     return torch.device(name)
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Return whether the device multiplies bf16 matrices by instructions of its own.
+    """Return whether the device has instructions for bf16 matrix products.
 
-    With `ATEN_CPU_CAPABILITY=avx2` torch computes as on a processor that has none, and so does this say.
+    With `ATEN_CPU_CAPABILITY=avx2` torch does not use such instructions, and this returns False.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -42,29 +42,29 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """Return "fp32" or "bf16" for "auto", "fp32" or "bf16"; `auto` is bf16 where the device has instructions for it."""
+    """Return "fp32" or "bf16" for "auto", "fp32" or "bf16"; `auto` selects bf16 on devices with bf16 instructions."""
     return ("bf16" if has_bf16(device) else "fp32") if name == "auto" else name
 
 
 def matrix_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """Return what an optimizer multiplies matrices in: bfloat16 only in bf16 and where there are instructions for it.
+    """Return the dtype of an optimizer's matrix products: bfloat16 if training in bf16 and the device supports it.
 
-    Without them torch's bf16 products are tens of times slower than its float32 ones.
+    Without bf16 instructions, torch's bf16 products are tens of times slower than its float32 products.
     """
     return torch.bfloat16 if precision == "bf16" and has_bf16(device) else torch.float32
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Return the context in which matrix products run in bf16 (Micikevicius et al. 2018), or a null one for fp32."""
+    """Return a context that runs matrix products in bf16 (Micikevicius et al. 2018), or a null context for fp32."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
 def keep_freed_memory(threshold: int = 2**30) -> None:
-    """Let the C library keep freed blocks of up to `threshold` bytes for the next ones, to the end of the process.
+    """Make the C library reuse freed blocks of up to `threshold` bytes, for the rest of the process.
 
-    glibc by itself takes each block of 32 MiB or more from the system and gives it back when it is freed, and the
-    system clears every page anew, as for a large layer's outputs in each step; `make bench` measures what that costs.
-    Other C libraries than glibc are left alone.
+    By default, glibc requests each block of 32 MiB or more from the system and returns it when it is freed. The system
+    clears every page each time, for example for the outputs of a large layer in each step. `make bench` measures the
+    cost. Other C libraries than glibc are not changed.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:

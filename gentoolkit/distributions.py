@@ -1,4 +1,4 @@
-"""Installed packages that have plugins, found by their metadata alone: no plugin and nothing heavy is imported."""
+"""Discovery of installed packages with plugins, from their metadata, without importing them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from importlib import metadata
 
 CORE = "gentoolkit"
-#: The entry-point groups of all versions of the plugin API start with this.
+#: Prefix of the entry-point groups of all versions of the plugin API.
 GROUPS = "gentoolkit.plugins"
 
 
 def canonical(distribution: str) -> str:
-    """Return a distribution's name as PEP 503 normalizes it: "My_Dist" is "my-dist"."""
+    """Return a distribution's name, normalized according to PEP 503: "My_Dist" becomes "my-dist"."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def identity(distribution: metadata.Distribution | None) -> tuple[str, str]:
-    """Return the normalized name and the version, each "unknown" where there is none."""
+    """Return the normalized name and the version; "unknown" for either if it is missing."""
     try:
         name, version = distribution.metadata["Name"], distribution.version  # type: ignore[union-attr]
     except Exception:  # no distribution, or one with broken metadata
@@ -31,7 +31,7 @@ def identity(distribution: metadata.Distribution | None) -> tuple[str, str]:
 
 
 def with_plugins() -> Iterator[metadata.Distribution]:
-    """Yield the distributions with entry points of our groups; the first of a name on sys.path counts."""
+    """Yield the distributions with entry points in our groups; of several with one name, the first on sys.path."""
     from importlib import metadata
 
     seen = set()
@@ -40,7 +40,7 @@ def with_plugins() -> Iterator[metadata.Distribution]:
             text = distribution.read_text("entry_points.txt") or ""
         except (OSError, UnicodeError):
             continue
-        if GROUPS not in text:  # spares us most distributions, whose metadata is slow to parse
+        if GROUPS not in text:  # skips most distributions, whose metadata is slow to parse
             continue
         name, _ = identity(distribution)
         if name not in seen:
@@ -49,9 +49,9 @@ def with_plugins() -> Iterator[metadata.Distribution]:
 
 
 def has_foreign_plugins() -> bool:
-    """Return whether any distribution but gentoolkit itself may have plugins.
+    """Return whether any distribution other than gentoolkit may have plugins.
 
-    Read from the folders that pip leaves: importing importlib.metadata takes a third of the time of `gentool --help`.
+    Reads pip's metadata folders directly: importing importlib.metadata takes a third of the time of `gentool --help`.
     """
     for folder in map(os.path.abspath, sys.path):
         try:

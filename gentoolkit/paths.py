@@ -1,6 +1,7 @@
-"""Probability paths x_t = alpha(t) x1 + sigma(t) x0, and every conversion between what a network may predict.
+"""Probability paths x_t = alpha(t) x1 + sigma(t) x0, and all conversions between network predictions.
 
-Velocity, denoised sample, noise and score of one path determine each other; this is the only place that says how.
+On a given path, the velocity, the denoised sample, the noise and the score determine each other. All conversions
+between them are here.
 Source: Lipman et al. 2023, arXiv:2210.02747, Sec. 4; Albergo et al. 2023, arXiv:2303.08797, Sec. 2.
 """
 
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def expand(t: Tensor, like: Tensor) -> Tensor:
-    """Return t, (B,), with one axis of length 1 for each further axis of `like`: (B, 1, ..., 1)."""
+    """Return t, (B,), with an axis of length 1 for every other axis of `like`: (B, 1, ..., 1)."""
     return t.reshape(-1, *(1,) * (like.ndim - 1))
 
 
 class Coefficients(Protocol):
-    """The functions of time that make a path: alpha(0) = sigma(1) = 0, alpha(1) = sigma(0) = 1."""
+    """Path coefficients and their derivatives, with alpha(0) = sigma(1) = 0 and alpha(1) = sigma(0) = 1."""
 
     def alpha(self, t: Tensor) -> Tensor: ...  # noqa: D102
     def sigma(self, t: Tensor) -> Tensor: ...  # noqa: D102
@@ -30,7 +31,7 @@ class Coefficients(Protocol):
 
 @dataclass(frozen=True)
 class Linear:
-    """alpha = t, sigma = 1 - t: straight lines (Liu et al. 2023, arXiv:2209.03003, Eq. 1)."""
+    """The linear path: alpha = t, sigma = 1 - t (Liu et al. 2023, arXiv:2209.03003, Eq. 1)."""
 
     def alpha(self, t: Tensor) -> Tensor:
         """Return t."""
@@ -51,7 +52,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Path:
-    """A path with its conversions. All tensors are (B, *S), t is (B,).
+    """A path with its conversions. All tensors are (B, *S); t is (B,).
 
     With x_t = alpha x1 + sigma x0 and v = alpha' x1 + sigma' x0, the determinant alpha sigma' - sigma alpha'
     (-1 on the linear path) inverts the pair.
@@ -61,9 +62,9 @@ class Path:
 
     @property
     def name(self) -> str:
-        """Return the class of the coefficients in lower case, with their parameters if they are a dataclass's fields.
+        """Return the lower-case class name of the coefficients, with their parameters if they are a dataclass.
 
-        Two paths with different names are different, so velocity errors along them do not compare.
+        Paths with different names are different, so velocity errors on them are not comparable.
         """
         c = self.coefficients
         names: list[str] = [field.name for field in fields(c)] if is_dataclass(c) else []
@@ -117,11 +118,11 @@ Velocity = Callable[["Tensor", "Tensor", "Tensor | None"], "Tensor"]
 
 @dataclass(frozen=True)
 class Field:
-    """A velocity field along a path: all that a sampler sees.
+    """A velocity field along a path: the model as samplers see it.
 
     Attributes:
         velocity: `(x, t, condition) -> dx/dt`, with x (B, *S) and t (B,).
-        path: The path whose marginals the field carries along.
+        path: The path whose marginals the field transports.
     """
 
     velocity: Velocity

@@ -1,4 +1,4 @@
-"""Discovery of plugins through entry points; a broken one is quarantined and everything else works."""
+"""Discovery of plugins through entry points. A broken plugin is quarantined; the others still work."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ HOOKS = tuple(name for name in vars(Hooks) if name.startswith("gentoolkit_"))
 
 @dataclass(frozen=True)
 class Plugin:
-    """One entry point that loaded.
+    """An entry point that was loaded.
 
     Attributes:
-        name: The entry point's name.
-        distribution: The installed package that has it, PEP 503-normalized.
-        version: That package's version.
-        entries: The components that it offers.
-        module: What the entry point names.
-        commands: The verbs that it adds.
-        hooks: A plugin manager that knows this plugin alone, so that it is called by itself.
+        name: Name of the entry point.
+        distribution: The installed package that declares it, PEP 503-normalized.
+        version: Version of that package.
+        entries: The plugin's components.
+        module: The object that the entry point refers to.
+        commands: The commands that the plugin adds.
+        hooks: A plugin manager with this plugin only, so that its hooks can be called separately.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Quarantined:
-    """One entry point that is left out, with the last line of its traceback and the place in the plugin."""
+    """An entry point that could not be loaded, with the last line of its traceback and the place in the plugin."""
 
     name: str
     distribution: str
@@ -62,7 +62,7 @@ class Quarantined:
 
 @dataclass(frozen=True)
 class Plugins:
-    """What `load_plugins` found: components, plugins that loaded, and plugins that are left out."""
+    """The result of `load_plugins`: all components, the plugins that were loaded, and those that could not be."""
 
     registry: Registry
     loaded: tuple[Plugin, ...]
@@ -70,19 +70,20 @@ class Plugins:
     _reported: set[tuple[str, str, str]] = field(default_factory=set, repr=False, compare=False)
 
     def commands(self) -> list[click.Command]:
-        """Return the verbs that plugins add."""
+        """Return the commands that plugins add."""
         return [command for plugin in self.loaded for command in plugin.commands]
 
     def notify(self, hook_name: str, **kwargs: Any) -> None:
-        """Call a run observer in every plugin, each by itself.
+        """Call an observer hook in every plugin.
 
-        One that raises gets a RuntimeWarning, the first time for each hook, and stops neither the others nor the run.
+        If an observer raises, a RuntimeWarning is issued, once per plugin and hook. The other observers and the run
+        continue.
         """
         if hook_name not in HOOKS:
             raise ValueError(joined(f"unknown hook {hook_name!r}", suggest(hook_name, HOOKS)))
         for plugin in self.loaded:
             hook = getattr(plugin.hooks.hook, hook_name)
-            if not hook.get_hookimpls():  # most observe nothing, and steps can be many
+            if not hook.get_hookimpls():  # the usual case, and there can be many steps
                 continue
             try:
                 with redirect_stdout(sys.stderr):  # stdout is for results
@@ -100,19 +101,19 @@ class Plugins:
 
 
 def load_plugins(entry_points: Iterable[EntryPoint] | None = None, *, skip_slow: bool = False) -> Plugins:
-    """Import the plugins and collect what they offer. Nothing that a plugin does wrong is raised.
+    """Import the plugins and collect their components and commands. Errors in a plugin are recorded, not raised.
 
-    An import that takes long is announced on stderr, and Ctrl-C then skips that plugin; see `gentoolkit.waiting`.
+    A slow import is reported on stderr, and Ctrl-C then skips that plugin; see `gentoolkit.waiting`.
 
     Args:
-        entry_points: What to load; by default the entry points of the group `gentoolkit.plugins.v1` of all installed
-            distributions. Those of other versions of the group are reported, never imported.
-        skip_slow: Skip a plugin whose import takes long without being asked.
+        entry_points: The entry points to load; by default those in the group `gentoolkit.plugins.v1` of all installed
+            distributions. Entry points in other versions of the group are reported but not imported.
+        skip_slow: Skip slow plugins automatically.
     """
     quarantined: list[Quarantined] = []
     found = _installed(quarantined) if entry_points is None else entry_points
     registry, loaded = Registry(), list[Plugin]()
-    with redirect_stdout(sys.stderr):  # a plugin that prints must not spoil what a verb writes to stdout
+    with redirect_stdout(sys.stderr):  # stdout is for a command's results, not for what plugins print
         for point, distribution, version in _ordered(found):
             try:
                 with watched_import(f"plugin {point.name!r} of {distribution}", skip_slow):
@@ -122,7 +123,7 @@ def load_plugins(entry_points: Iterable[EntryPoint] | None = None, *, skip_slow:
                 loaded.append(plugin)
             except KeyboardInterrupt:
                 raise
-            except BaseException as fault:  # a plugin may even call sys.exit
+            except BaseException as fault:  # including SystemExit
                 reason = last_line(fault) + place_in(re.split(r"[.:]", point.value)[0].strip(), fault)
                 quarantined.append(Quarantined(point.name, distribution, version, reason))
     for bad in quarantined:
@@ -131,12 +132,12 @@ def load_plugins(entry_points: Iterable[EntryPoint] | None = None, *, skip_slow:
 
 
 def _installed(quarantined: list[Quarantined]) -> Iterator[EntryPoint]:
-    """Yield the entry points of every version of our group."""
+    """Yield the entry points in every version of our group."""
     for distribution in with_plugins():
         try:
             yield from (point for point in distribution.entry_points if point.group.startswith(GROUPS))
         except Exception as fault:
-            reason = f"its entry_points.txt can't be read: {last_line(fault)}"
+            reason = f"cannot read entry_points.txt: {last_line(fault)}"
             quarantined.append(Quarantined("entry_points.txt", *identity(distribution), reason))
 
 
@@ -152,8 +153,8 @@ def _ordered(points: Iterable[EntryPoint]) -> list[tuple[EntryPoint, str, str]]:
 def _load(point: EntryPoint, distribution: str, version: str) -> Plugin:
     if point.group != GROUP:
         raise PluginError(
-            f"it is for the plugin API {point.group!r}, this gentoolkit has {GROUP!r}: "
-            f"install a version of {distribution} for that"
+            f"the plugin uses the API {point.group!r}, but this version of gentoolkit supports {GROUP!r}; "
+            f"install a version of {distribution} that uses it"
         )
     module = point.load()
     manager = _manager()
@@ -164,7 +165,7 @@ def _load(point: EntryPoint, distribution: str, version: str) -> Plugin:
         for component in _components(manager)
     )
     if not entries and implemented == {"gentoolkit_components"}:
-        raise PluginError("gentoolkit_components gives no components, and no other hook is implemented")
+        raise PluginError("gentoolkit_components returns no components, and no other hook is implemented")
     return Plugin(point.name, distribution, version, entries, module, tuple(_commands(manager)), manager)
 
 
@@ -175,13 +176,17 @@ def _manager() -> pluggy.PluginManager:
 
 
 def _hooks(manager: pluggy.PluginManager, module: object) -> set[str]:
-    """Return the names of the hooks that the plugin implements; a misspelt or unmarked one is an error."""
+    """Return the names of the hooks that the plugin implements.
+
+    Raises:
+        PluginError: A hook is misspelled or not marked with @hookimpl, or there is none.
+    """
     callers = manager.get_hookcallers(module) or []
     implemented = {caller.name for caller in callers}
     if unmarked := [name for name in HOOKS if hasattr(module, name) and name not in implemented]:
         raise PluginError(f"{listing(unmarked)} is not marked with @hookimpl")
     if not implemented:
-        raise PluginError("no function in it is marked with @hookimpl; expected at least gentoolkit_components")
+        raise PluginError("no function is marked with @hookimpl; expected at least gentoolkit_components")
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
@@ -195,19 +200,19 @@ def _components(manager: pluggy.PluginManager) -> Iterator[Component]:
     for listed in manager.hook.gentoolkit_components():
         for component in listed:
             if not isinstance(component, Component):
-                raise PluginError(f"gentoolkit_components gives {component!r}; expected gentoolkit.api.Component")
+                raise PluginError(f"gentoolkit_components yields {component!r}; expected a gentoolkit.api.Component")
             if isinstance(component.tiny, DatasetConfig) and not isinstance(spec := component.tiny.spec(), DataSpec):
-                raise PluginError(f"component {component.name!r}: tiny.spec() gives {spec!r}; expected a DataSpec")
+                raise PluginError(f"component {component.name!r}: tiny.spec() returns {spec!r}; expected a DataSpec")
             yield component
 
 
 def _commands(manager: pluggy.PluginManager) -> Iterator[click.Command]:
     for listed in manager.hook.gentoolkit_commands():
-        import click  # here, so that the toolkit can be used as a library without it being loaded
+        import click  # here, so that using gentoolkit as a library does not import it
 
         for command in listed:
             if not isinstance(command, click.Command) or not command.name:
-                raise PluginError(f"gentoolkit_commands gives {command!r}; expected a click.Command with a name")
+                raise PluginError(f"gentoolkit_commands returns {command!r}; expected a click.Command with a name")
             yield command
 
 
@@ -215,5 +220,5 @@ def _need_free_verbs(plugin: Plugin, loaded: list[Plugin]) -> None:
     owners = dict.fromkeys(VERBS, CORE) | {verb.name: other.distribution for other in loaded for verb in other.commands}
     for verb in plugin.commands:
         if verb.name in owners:
-            raise PluginError(f"verb {verb.name!r} is taken by {owners[verb.name]}; rename it")
+            raise PluginError(f"the command {verb.name!r} already exists in {owners[verb.name]}; rename it")
         owners[verb.name] = plugin.distribution

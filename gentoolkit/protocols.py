@@ -1,6 +1,6 @@
-"""What the five kinds of component promise, and the small records that pass between them.
+"""The interfaces of the five kinds of component, and the records that pass between them.
 
-The words, once and for all:
+Notation:
 
     B       batch size; `*S` the shape of one sample, e.g. (C, H, W)
     x0      (B, *S) a draw from the source: noise, unless the data comes in pairs
@@ -10,7 +10,7 @@ The words, once and for all:
     v       (B, *S) the velocity d x_t / dt; on the linear path v = x1 - x0
     condition       class labels (B,) int64, vectors (B, D) float, or None
 
-Nothing here imports torch at run time.
+This module does not import torch at run time.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from gentoolkit.paths import Field
     from gentoolkit.randomness import BatchGenerator
 
-#: `(x_t, t, condition) -> output`: a backbone, or anything that can be called like one.
+#: `(x_t, t, condition) -> output`: a backbone, or any callable with its signature.
 BackboneFunction = Callable[..., "Tensor"]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples as a dataset hands them out.
+    """Samples that a dataset returns.
 
     Attributes:
         x1: Data, (B, *S) float32.
         condition: Labels (B,) int64, vectors (B, D) float32, or None.
-        x0: The other end of each pair, (B, *S), only where the data comes in pairs.
+        x0: The other end of each pair, (B, *S), for paired data only.
     """
 
     x1: Tensor
@@ -48,21 +48,21 @@ class Batch:
         return len(self.x1)
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        """Return the batch with every tensor of it changed, e.g. moved to a device."""
+        """Return the batch with `change` applied to each of its tensors, e.g. to move them to a device."""
         return Batch(*(None if part is None else change(part) for part in (self.x1, self.condition, self.x0)))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class LossRecord:
-    """What an objective says of a batch.
+    """The loss of a batch.
 
     Attributes:
-        loss: What is minimized, per sample, (B,), attached to the graph; its mean is the training loss.
-        t: The time at which each sample was taken, (B,).
-        velocity_error: Mean squared error of the velocity per dimension, (B,), without any weighting. It compares
-            objectives of different parametrization and weighting on the same path: the velocity, and so its error,
-            is another one on another path. The log shows it by time, and the contracts compare it with the closed
-            form. None means that it is `loss`.
+        loss: Loss of each sample, (B,), attached to the graph; its mean is minimized.
+        t: Time of each sample, (B,).
+        velocity_error: Mean squared error of the velocity per dimension, (B,), without any weighting. Use it to compare
+            objectives with different parametrizations and weightings, but only on the same path: the velocity, and
+            therefore its error, depends on the path. The log shows it by time, and the contracts compare it with the
+            closed form. None means that it equals `loss`.
     """
 
     loss: Tensor
@@ -72,13 +72,13 @@ class LossRecord:
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """What an objective may know of the training around it.
+    """The training state that an objective can use.
 
     Attributes:
-        generator: The only randomness that an objective may use; it draws for the whole global batch and hands
-            out this process's rows.
-        step: The optimizer step, from 0.
-        total_steps: The number of optimizer steps of the whole run.
+        generator: The only source of randomness that an objective may use. It returns the rows of the global batch that
+            belong to this process.
+        step: The optimizer step, starting at 0.
+        total_steps: Number of optimizer steps in the whole run.
         ema_backbone: The backbone with averaged weights, for objectives that need a teacher; None without EMA.
     """
 
@@ -90,22 +90,23 @@ class TrainingContext:
 
 @runtime_checkable
 class Dataset(Protocol):
-    """Map-style data, built by `factory(config, split, seed)` with split "train" or "held_out"."""
+    """A map-style dataset, built by `factory(config, split, seed)` with split "train" or "held_out"."""
 
     def __len__(self) -> int:
         """Return the number of samples in this split."""
         ...
 
     def batch(self, indices: np.ndarray) -> Batch:
-        """Return the samples at `indices` (int64, any order), as CPU tensors; equal indices give equal samples."""
+        """Return the samples at `indices` (int64, any order) as CPU tensors; equal indices return equal samples."""
         ...
 
 
 @runtime_checkable
 class KnownPosterior(Protocol):
-    """What else a dataset offers whose distribution is known in closed form: the best prediction from a noisy sample.
+    """Optional interface of datasets whose distribution is known in closed form.
 
-    The evaluation makes a field of it (`gentoolkit.evaluation.exact`), whose validation loss is the smallest there is.
+    The evaluation turns the best prediction from a noisy sample into a field (see `gentoolkit.evaluation.exact`), whose
+    validation loss is the smallest possible.
     """
 
     def denoised(self, x_t: Tensor, alpha: Tensor, sigma: Tensor, condition: Tensor | None) -> Tensor:
@@ -115,7 +116,7 @@ class KnownPosterior(Protocol):
             x_t: (B, *S) float64.
             alpha: (B,) float64, in [0, 1].
             sigma: (B,) float64, above 0.
-            condition: As in a batch.
+            condition: As in `Batch`.
 
         Returns:
             (B, *S) float64.
@@ -132,37 +133,37 @@ class Backbone(Protocol):
         ...
 
     def matrix_blocks(self) -> Mapping[str, int]:
-        """Name the weights that a matrix optimizer (Muon) may take.
+        """Return the weights that a matrix optimizer (Muon) may train.
 
         Returns:
-            Parameter name -> into how many equal blocks of rows it splits: 3 for a joint qkv weight, else 1.
+            Parameter name -> number of equal blocks of rows that it consists of: 3 for a joint qkv weight, else 1.
         """
         ...
 
 
 @runtime_checkable
 class TokenBackbone(Protocol):
-    """What else a backbone offers that can compute some of a sample's tokens only, for objectives that train so."""
+    """Optional interface of backbones that can compute a subset of a sample's tokens, for training on subsets."""
 
     def patches(self, x: Tensor) -> Tensor:
-        """Return the elements of x, (B, *S), by the token that predicts them: (B, N, P), each element once."""
+        """Return the elements of x, (B, *S), grouped by the token that predicts them: (B, N, P), each element once."""
         ...
 
     def __call__(self, x_t: Tensor, t: Tensor, condition: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
-        """Return the network's output; for `tokens`, (B, K) indices below N, as patches of these alone: (B, K, P)."""
+        """Return the network's output; with `tokens`, (B, K) indices below N, only the patches of these: (B, K, P)."""
         ...
 
 
 @runtime_checkable
 class Objective(Protocol):
-    """What is learned, built by `factory(config)`; it may be an `nn.Module` with parameters of its own."""
+    """A training objective, built by `factory(config)`; it may be an `nn.Module` with parameters of its own."""
 
     def loss(self, backbone: BackboneFunction, batch: Batch, context: TrainingContext) -> LossRecord:
         """Return the per-sample losses of a batch; all randomness comes from `context.generator`."""
         ...
 
     def field(self, backbone: BackboneFunction) -> Field:
-        """Return the velocity field that a trained backbone stands for: all that a sampler sees."""
+        """Return the velocity field that a trained backbone represents. Samplers see nothing else of the model."""
         ...
 
     def output_for(self, velocity: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
@@ -175,11 +176,11 @@ class Sampler(Protocol):
     """A solver of dx/dt = field(x, t, condition) from t = 0 to 1, built by `factory(config)`.
 
     Attributes:
-        order: Declared order of convergence; None where it has none (stochastic, adaptive).
-        times: The times at which the field is evaluated, in order; None where they are not known beforehand.
-        nfe: Field evaluations per sample; None where it is not fixed. Guidance doubles what this costs.
-        tolerance: The error that an adaptive sampler promises to stay below (absolute, for states of size 1);
-            None for others.
+        order: Declared order of convergence; None if there is none (stochastic, adaptive).
+        times: The times at which the field is evaluated, in order; None if they are not known in advance.
+        nfe: Field evaluations per sample; None if it is not fixed. Guidance doubles the network evaluations.
+        tolerance: Upper bound on the error of an adaptive sampler (absolute, for states of size 1); None for other
+            samplers.
     """
 
     @property
@@ -207,9 +208,9 @@ class Sampler(Protocol):
 
         Args:
             field: The velocity field.
-            x0: Where to start, (B, *S); its dtype is the one that is computed in. Not modified.
-            condition: Passed to the field as it is.
-            noise: `noise(k)` gives the k-th standard normal draw, (B, *S), keyed by sample; for stochastic samplers.
+            x0: Initial state, (B, *S), not modified. Its dtype is used for all computation.
+            condition: Passed to the field unchanged.
+            noise: `noise(k)` returns the k-th standard normal draw, (B, *S), keyed by sample; for stochastic samplers.
             on_step: Called with (t, x) at the start and after every step; t is 0.0 first and 1.0 last.
 
         Returns:
@@ -224,9 +225,9 @@ class Metric(Protocol):
 
     Attributes:
         optimum: The value for two equal distributions as the number of samples grows.
-        sees: The differences under which the value moves away from the optimum the more, the larger they are:
-            any of "shift" (of the mean), "scale" (of the deviation from the mean).
-        invariances: What leaves the value as it is: "permutation" (always) and any of "shift", "scale".
+        sees: The kinds of difference that the metric detects: the value moves further from the optimum as a shift of
+            the mean ("shift") or a change of the deviation from the mean ("scale") grows.
+        invariances: The changes that leave the value unchanged: "permutation" (always) and any of "shift", "scale".
     """
 
     optimum: float
@@ -234,13 +235,13 @@ class Metric(Protocol):
     invariances: frozenset[str]
 
     def spread(self, num_samples: int, num_dims: int) -> float:
-        """Return the bound on |value - optimum| for two sets of `num_samples` standard normal vectors."""
+        """Return a bound on |value - optimum| for two sets of `num_samples` standard normal vectors."""
         ...
 
     def update(self, real: Tensor, generated: Tensor) -> None:
-        """Take in more samples: (N, *S) and (M, *S); either may be empty."""
+        """Add samples: (N, *S) and (M, *S); either may be empty."""
         ...
 
     def compute(self) -> float:
-        """Return the value for all samples taken in so far."""
+        """Return the value for all samples added so far."""
         ...

@@ -1,4 +1,4 @@
-"""Randomness that is keyed, not carried: every draw follows from (seed, purpose, numbers), so nothing is ever saved."""
+"""Keyed random numbers: every draw is a function of (seed, purpose, numbers), so no generator state has to be saved."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-#: Numbers drawn at once, for several steps where one needs fewer than half of them: numpy's calls take longer.
+#: Numbers drawn in one call. If a step needs at most half of them, one call covers several steps, because for small
+#: draws numpy's call overhead dominates.
 AHEAD = 2**14
 
 
 def key(seed: int, purpose: str, *numbers: int) -> int:
-    """Return 64 bits that depend on all arguments and on nothing else, the same on every machine."""
+    """Return 64 bits that depend only on the arguments, and are the same on every machine."""
     text = "/".join([str(seed), purpose, *map(str, numbers)])
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
 def numpy_generator(seed: int, purpose: str, *numbers: int) -> np.random.Generator:
-    """Return a numpy generator keyed by the arguments (Philox: cheap to make, one per sample is fine)."""
+    """Return a numpy generator keyed by the arguments (Philox, cheap enough to create one per sample)."""
     return np.random.Generator(np.random.Philox(key=key(seed, purpose, *numbers)))
 
 
 def normal_rows(seed: int, purpose: str, rows: np.ndarray, shape: tuple[int, ...], *numbers: int) -> Tensor:
-    """Return standard normal draws, (len(rows), *shape) float32; each depends on its row's number alone.
+    """Return standard normal draws, (len(rows), *shape) float32. A row depends only on its number and the other keys.
 
     Args:
         seed: The run's seed.
         purpose: What the draws are for.
-        rows: The number of each row, (N,) int64, >= 0, in any order.
-        shape: The shape of a row.
-        *numbers: What else the draws are keyed by.
+        rows: Number of each row, (N,) int64, >= 0, in any order.
+        shape: Shape of a row.
+        *numbers: Further keys.
     """
     rows = np.asarray(rows, dtype=np.int64)
     order = np.argsort(rows, kind="stable")
@@ -51,7 +52,7 @@ def normal_rows(seed: int, purpose: str, rows: np.ndarray, shape: tuple[int, ...
 
 
 class _Rows(NamedTuple):
-    """Rows `first` to `first + number - 1` of one draw; draws, widths and rows have counters of their own."""
+    """Rows `first` to `first + number - 1` of one draw. Each draw, width and row has its own counter values."""
 
     key: int
     draw: int
@@ -59,10 +60,10 @@ class _Rows(NamedTuple):
     number: int
 
     def philox(self, width: int) -> tuple[np.random.Philox, int]:
-        """Return a generator of the rows' 32-bit words, `width` each, and how many words come before the first row.
+        """Return a generator of the rows' 32-bit words, `width` per row, and the number of words before the first row.
 
-        Philox 4x64 (Salmon et al. 2011, doi:10.1145/2063384.2063405) maps (key, counter) to 256 bits, eight words. Row
-        i starts at word i · width, so no row needs the rows before it.
+        Philox 4x64 (Salmon et al. 2011, doi:10.1145/2063384.2063405) maps (key, counter) to 256 bits, i.e. eight words.
+        Row i starts at word i · width, so rows can be drawn without those before them.
         """
         block, before = divmod(self.first * width, 8)
         return np.random.Philox(key=self.key, counter=(width << 192) + (self.draw << 128) + block), before
@@ -80,8 +81,8 @@ def _normal(rows: _Rows, shape: tuple[int, ...]) -> Tensor:
     """Return N(0, 1) draws, (number of rows, *shape) float32.
 
     Box and Muller 1958, doi:10.1214/aoms/1177706645: sqrt(-2 ln u) · (cos a, sin a) with u in (0, 1], a in [-pi, pi].
-    Unlike a rejection method it takes equally many words for every row. Functions are applied to contiguous arrays,
-    since vectorized ones may round strided elements in another way.
+    Unlike a rejection method, it uses the same number of words for every row. Functions are applied to contiguous
+    arrays because their vectorized versions may round strided elements differently.
     """
     size = math.prod(shape)
     half = -(-size // 2)
@@ -105,16 +106,16 @@ Draw = Callable[[_Rows, tuple[int, ...]], Tensor]
 
 @lru_cache(maxsize=8)
 def _ahead(draw: Draw, rows: _Rows, shape: tuple[int, ...]) -> Tensor:
-    """Return the draws of several steps."""
+    """Return the draws of several steps, cached."""
     return draw(rows, shape)
 
 
 @contextmanager
 def forked(seed: int, purpose: str, *numbers: int) -> Iterator[None]:
-    """Run the block under a keyed global RNG (initialization, dropout) and leave the caller's as it was."""
+    """Run the block with keyed global generators (initialization, dropout) and restore their states afterwards."""
     value, cpu = key(seed, purpose, *numbers), torch.default_generator
     before, gpus = cpu.get_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-    # Not torch.manual_seed: it formats a stack for each kind of device that is not there, half a millisecond.
+    # Not torch.manual_seed: it formats a stack trace for each missing kind of device, which takes half a millisecond.
     cpu.manual_seed(value)
     if torch.cuda.is_available():
         torch.cuda.manual_seed_all(value)
@@ -129,18 +130,18 @@ def forked(seed: int, purpose: str, *numbers: int) -> Iterator[None]:
 
 
 class BatchGenerator:
-    """Draws for one step, for some rows of its global batch.
+    """Random draws for one step, for some rows of its global batch.
 
-    What row i draws depends on the key and i alone, so it is the same however many processes or micro-batches share
-    the batch, and a process draws no rows but its own.
+    The draws of row i depend only on the key and i. They are therefore the same for any number of processes or
+    micro-batches, and each process draws only its own rows.
 
     Args:
         seed: The run's seed.
-        purpose: What the draws are for; other purposes give independent numbers.
+        purpose: What the draws are for; different purposes have independent draws.
         step: The optimizer step.
-        total: The size of the global batch.
-        rows: This part's rows; all by default.
-        device: Where the draws are needed. They are made on the CPU, so every device gets the same numbers.
+        total: Size of the global batch.
+        rows: The rows to draw; all by default.
+        device: Device of the result. Draws are made on the CPU, so they are the same on every device.
     """
 
     def __init__(
@@ -159,7 +160,7 @@ class BatchGenerator:
         self._draws = 0
 
     def _draw(self, draw: Draw, shape: tuple[int, ...], total: int, rows: slice) -> Tensor:
-        """Return the rows of this step, out of `total` in each."""
+        """Return this step's `rows`, where each step has `total` rows."""
         self._draws += 1
         first, number = self.step * total + rows.start, rows.stop - rows.start
         steps = AHEAD // max(1, total * math.prod(shape))
@@ -180,14 +181,14 @@ class BatchGenerator:
     def stratified(self) -> Tensor:
         """Return U[0, 1) draws, (rows,), spread evenly over the batch: mod(u + i / B, 1).
 
-        Kingma et al. 2021, arXiv:2107.00630, App. I.1: the same expectation as `uniform`, less variance.
+        Kingma et al. 2021, arXiv:2107.00630, App. I.1: same expectation as `uniform`, lower variance.
         """
         u = self._draw(_uniform, (), 1, slice(0, 1))
         shares = torch.arange(self.rows.start, self.rows.stop, device=self.device) / self.total
         return (u + shares) % 1
 
     def subset(self, size: int, count: int) -> Tensor:
-        """Return `count` different numbers of range(size) for each row, all choices alike, (rows, count) int64."""
+        """Return `count` distinct numbers from range(size) for each row, uniformly chosen, (rows, count) int64."""
         return self.uniform(size).argsort(dim=1)[:, :count]
 
 
@@ -195,17 +196,17 @@ Round = Callable[[NDArray[np.uint64]], NDArray[np.uint64]]
 
 
 class Permutation:
-    """A keyed bijection of range(length): one of all permutations, each as likely, or nearly so for a large range.
+    """A keyed random permutation of range(length): uniform for short ranges, approximately uniform for long ones.
 
-    Up to `SHUFFLED` it is a shuffled table. Beyond, any positions are computed without a table of that length: by a
-    balanced Feistel network on the next even number of bits, with cycle walking back into the range (Black and Rogaway
-    2002, "Ciphers with arbitrary finite domains", Sec. 3 and 4).
+    Up to the length `SHUFFLED` it is a shuffled table. Longer permutations are computed at the requested positions
+    only, by a balanced Feistel network on the next even number of bits, with cycle walking back into the range (Black
+    and Rogaway 2002, "Ciphers with arbitrary finite domains", Sec. 3 and 4).
     """
 
-    #: Ranges up to this length are shuffled: half a MiB, and some milliseconds.
+    #: Ranges up to this length are shuffled, which takes half a MiB and a few milliseconds.
     SHUFFLED = 2**16
     ROUNDS = 4
-    #: Round functions of so many bits are looked up: quicker than to compute them, and 32 KiB each at most.
+    #: Round functions of up to this many bits use a lookup table, which is faster and takes at most 32 KiB each.
     TABLE_BITS = 12
 
     def __init__(self, length: int, seed: int, purpose: str, *numbers: int) -> None:
@@ -225,7 +226,7 @@ class Permutation:
             self._rounds = [round_(halves).__getitem__ for round_ in self._rounds]
 
     def __call__(self, positions: np.ndarray) -> np.ndarray:
-        """Return the indices at `positions` (int64 in [0, length)); all positions together give every index once."""
+        """Return the indices at `positions` (int64 in [0, length)); distinct positions have distinct indices."""
         if self._table is not None:
             return self._table[positions]
         values = self._encrypt(np.asarray(positions, dtype=np.uint64))
@@ -247,7 +248,7 @@ class Permutation:
 
 
 def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return the splitmix64 finalizer of z (Steele et al. 2014, Fig. 17): every input bit reaches every output bit."""
+    """Return the splitmix64 finalizer of z (Steele et al. 2014, Fig. 17): each input bit affects every output bit."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))

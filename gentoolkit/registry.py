@@ -1,4 +1,4 @@
-"""Kind and name -> component: all that a recipe can name."""
+"""Registry of all components that recipes can use, by kind and name."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from gentoolkit.errors import PluginError, UnknownComponentError, joined, listin
 
 
 def qualified(distribution: str, component: str) -> str:
-    """Return how a recipe names a component: "dit" for ours, "my-dist/heun" for any other distribution's."""
+    """Return a component's name in recipes: "dit" for gentoolkit's own, "my-dist/heun" for other distributions."""
     return component if canonical(distribution) == CORE else f"{canonical(distribution)}/{component}"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A component and where it comes from.
+    """A component and its origin.
 
     Attributes:
-        name: As recipes write it, see `qualified`.
-        component: What the plugin declared.
-        distribution: The installed package that brought it, PEP 503-normalized.
-        version: That package's version.
-        built: The types of what `build` returned so far, by which a traceback tells the component.
+        name: The name in recipes; see `qualified`.
+        component: The plugin's declaration.
+        distribution: The installed package that provides it, PEP 503-normalized.
+        version: Version of that package.
+        built: Types of the objects that `build` has returned, to attribute a traceback to the component.
     """
 
     name: str
@@ -48,16 +48,16 @@ class Entry:
 
     @property
     def title(self) -> str:
-        """Return the kind, the name and the package, as messages name the component."""
+        """Return the kind, the name and the package, for messages."""
         return f"{self.kind} {self.name!r} of {self.distribution} {self.version}"
 
     @property
     def package(self) -> str:
-        """Return the top-level package that the factory is in."""
+        """Return the top-level package of the factory."""
         return self.component.factory.partition(":")[0].partition(".")[0]
 
     def build(self, *args: Any) -> Any:
-        """Import the factory and call it; what the call itself raises is not changed, such as its UsageError.
+        """Import the factory and call it. Exceptions of the call, such as UsageError, are propagated.
 
         Raises:
             PluginError: The factory can't be imported or called, or it returns None.
@@ -80,7 +80,7 @@ class Entry:
 
 
 class Registry:
-    """Every component that the installed plugins offer, and which plugins failed to offer theirs."""
+    """All components of the installed plugins, and the errors of plugins that could not be loaded."""
 
     def __init__(self) -> None:
         self._entries: dict[tuple[str, str], Entry] = {}
@@ -90,7 +90,7 @@ class Registry:
         """Add entries: all of them, or none if this raises.
 
         Raises:
-            PluginError: A kind and name is taken.
+            PluginError: A component of the same kind and name exists.
         """
         new: dict[tuple[str, str], Entry] = {}
         for entry in entries:
@@ -104,14 +104,14 @@ class Registry:
         self._entries.update(new)
 
     def add_broken(self, distribution: str, fault: str) -> None:
-        """Note why a plugin of a distribution could not be loaded, for the messages of `get`."""
+        """Record why a plugin of a distribution could not be loaded, for the messages of `get`."""
         self._broken.setdefault(canonical(distribution), []).append(fault)
 
     def get(self, kind: str, name: str) -> Entry:
         """Return the component of that kind and name.
 
         Raises:
-            UnknownComponentError: There is none. The message has the nearest names and what to install.
+            UnknownComponentError: There is none. The message suggests similar names and what to install.
         """
         try:
             return self._entries[kind, name]

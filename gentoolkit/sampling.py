@@ -1,4 +1,4 @@
-"""Batches, guidance and trajectories around a sampler."""
+"""Sampling in batches, with guidance and trajectories."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from gentoolkit.paths import Field
 from gentoolkit.protocols import Sampler
 from gentoolkit.randomness import normal_rows
 
-#: States of a trajectory that are kept at most, and the last one.
+#: Maximum number of states that a trajectory keeps, not counting the last one.
 MAX_FRAMES = 1024
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What a sampler drew.
+    """Generated samples.
 
     Attributes:
         x1: The samples, (N, *S) float32 on the CPU.
-        condition: What each was conditioned on, (N,) or (N, D), or None.
-        times: The times of the trajectory's frames, from 0 to 1; empty without one.
-        trajectory: The states at these times, (len(times), N, *S); empty without one.
-        seed: What the noise was keyed by, together with `rows`.
+        condition: The condition of each sample, (N,) or (N, D), or None.
+        times: Times of the trajectory's frames, from 0 to 1; empty without a trajectory.
+        trajectory: States at these times, (len(times), N, *S); empty without a trajectory.
+        seed: The seed of the noise. Together with `rows` it determines the noise of each sample.
         rows: The number of each sample, (N,) int64; see `sample_rows`.
     """
 
@@ -46,10 +46,10 @@ class Samples:
 
 
 def guided(velocity: Field, guidance: float, condition: Labels | Vectors | None) -> Field:
-    """Return the field v_u + w (v_c - v_u), with v_u at the null condition.
+    """Return the field v_u + w (v_c - v_u), where v_u is the velocity for the null condition.
 
-    Classifier-free guidance, Ho and Salimans 2022, arXiv:2207.12598, Eq. 6 with w = 1 + their w. At w = 1 the field
-    comes back as it is, so it costs no second pass.
+    Classifier-free guidance, Ho and Salimans 2022, arXiv:2207.12598, Eq. 6 with w = 1 + their w. At w = 1 the field is
+    returned unchanged, which avoids the second network evaluation.
     """
     if guidance == 1 or condition is None:
         return velocity
@@ -76,25 +76,25 @@ def generate(
     precision: str = "fp32",
     trajectory: bool = False,
 ) -> Samples:
-    """Carry x0 to samples, `batch_size` at a time.
+    """Generate samples from x0, `batch_size` at a time.
 
     Args:
-        velocity: The field, `guided` where wanted.
+        velocity: The velocity field, optionally `guided`.
         sampler: Any sampler.
-        x0: Where to start, (N, *S) on the CPU; see `source_noise`.
+        x0: Initial states, (N, *S) on the CPU; see `source_noise`.
         condition: Labels (N,), vectors (N, D) or None.
-        seed: Keys the noise of stochastic samplers, together with the sample's row.
+        seed: Seed of the noise of stochastic samplers, which depends on this and on the sample's row.
         rows: The number that keys each sample, (N,) int64; see `sample_rows`. 0 to N - 1 by default.
-        batch_size: Samples carried at once: bounds the memory, changes no sample but by rounding.
-        device: Where the field computes.
+        batch_size: Number of samples computed at once. Limits the memory; affects the samples only by rounding.
+        device: Device on which the field is evaluated.
         precision: "fp32", or "bf16" for autocast inside the field; the state stays float32.
-        trajectory: Whether to keep the states on the way: all of them, or of more than `MAX_FRAMES` every second,
-            fourth, ... and the last. All samples are then carried at once, because an adaptive sampler takes steps of
-            its own for every batch.
+        trajectory: Whether to keep the intermediate states. If there are more than `MAX_FRAMES`, every second, fourth,
+            ... and the last one are kept. All samples are then computed in one batch, because an adaptive sampler's
+            steps differ from batch to batch.
 
     Raises:
-        NonFiniteError: A sample is infinite or not a number; the message says whether the field or the sampler began.
-        PluginError: The sampler returns something else than a tensor of the shape of x0.
+        NonFiniteError: A sample is infinite or NaN; the message says whether the field or the sampler is the cause.
+        PluginError: The sampler does not return a tensor of the shape of x0.
     """
     device = device or torch.device("cpu")
     rows = np.arange(len(x0)) if rows is None else rows
@@ -131,8 +131,8 @@ def _carry(
 
     x1 = sampler.sample(velocity, x0, condition, noise, frames.add if trajectory else None)
     if not isinstance(x1, Tensor) or x1.shape != x0.shape:
-        got = tuple(x1.shape) if isinstance(x1, Tensor) else type(x1).__name__
-        raise PluginError(f"sample(...) returned a {got}, expected a tensor {tuple(x0.shape)}", kind="sampler")
+        got = f"tensor of shape {tuple(x1.shape)}" if isinstance(x1, Tensor) else type(x1).__name__
+        raise PluginError(f"sample(...) returned a {got}; expected a tensor of shape {tuple(x0.shape)}", kind="sampler")
     if trajectory and not frames.count:
         raise PluginError("sample(...) never calls on_step", kind="sampler")
     if not x1.isfinite().all():
@@ -142,7 +142,7 @@ def _carry(
 
 
 class _Frames:
-    """The states on a sampler's way, however many there are: every second one is dropped where they become too many."""
+    """Intermediate states of a sampler. Every second one is dropped whenever there are more than `MAX_FRAMES`."""
 
     def __init__(self) -> None:
         self.kept: list[tuple[float, Tensor]] = []
@@ -166,7 +166,7 @@ class _Frames:
 def _not_finite(
     velocity: Field, sampler: Sampler, x0: Tensor, condition: Tensor | None, noise: Callable[[int], Tensor]
 ) -> NonFiniteError:
-    """Return the error for samples that are not finite: draw them again, and see where that begins."""
+    """Return the error for samples that are not finite: sample again and find the first value that is not."""
     count = 0
 
     def watched(x: Tensor, t: Tensor, c: Tensor | None) -> Tensor:
@@ -183,17 +183,17 @@ def _not_finite(
         sampler.sample(replace(velocity, velocity=watched), x0, condition, noise)
     except NonFiniteError as error:
         return error
-    return NonFiniteError(f"its samples are not finite, though all {count} velocities are", kind="sampler")
+    return NonFiniteError(f"the samples are not finite, although all {count} velocities are", kind="sampler")
 
 
-#: Samples of a class have row numbers below this, so that no two classes share one.
+#: Number of rows reserved for each class, so that no two classes share a row number.
 ROWS_PER_CLASS = 2**40
 
 
 def sample_rows(labels: np.ndarray) -> np.ndarray:
     """Return the number that keys each sample, class · 2^40 + index within the class: (N,) for labels (N,).
 
-    So a sample is the same whichever other classes are drawn beside it. Data without classes is one class, 0.
+    A sample is therefore the same whichever other classes are sampled. Data without classes has one class, 0.
     """
     rows = np.empty(len(labels), dtype=np.int64)
     for label in np.unique(labels):
@@ -203,5 +203,5 @@ def sample_rows(labels: np.ndarray) -> np.ndarray:
 
 
 def source_noise(seed: int, rows: np.ndarray, shape: tuple[int, ...]) -> Tensor:
-    """Return x0 ~ N(0, I), (len(rows), *shape); a row depends on (seed, its number) alone."""
+    """Return x0 ~ N(0, I), (len(rows), *shape); a row depends only on the seed and its number."""
     return normal_rows(seed, "source", rows, shape)

@@ -1,4 +1,4 @@
-"""Waiting for what may take for ever, such as the import of a plugin."""
+"""Watch imports that may be slow or may never finish, such as those of plugins."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from types import FrameType
 
 from gentoolkit.errors import PluginError
 
-#: Seconds after which a wait is announced, or given up.
+#: Seconds after which a slow import is reported or skipped.
 PATIENCE = 10.0
 
 
 class TookTooLong(BaseException):
-    """Ends a wait in the main thread; not an Exception, so that a plugin does not take it for one of its own."""
+    """Raised in the main thread to skip a slow import; not an Exception, so that plugins do not catch it."""
 
 
 @contextmanager
 def watched_import(what: str, give_up: bool) -> Iterator[None]:
-    """Announce on stderr every `PATIENCE` seconds that an import still runs.
+    """Report on stderr every `PATIENCE` seconds that an import is still running.
 
-    Once that has been announced, Ctrl-C skips what is imported instead of ending the command. Code in C that does not
-    return to Python can only be announced, neither skipped nor given up.
+    After the first report, Ctrl-C skips the import instead of ending the command. C code that does not return to Python
+    is reported, but can't be skipped.
 
     Args:
-        what: What is imported, for the messages.
-        give_up: Skip it after `PATIENCE` seconds without being asked; only in the main thread, and not on Windows.
+        what: Description of the imported object, for the messages.
+        give_up: Skip the import automatically after `PATIENCE` seconds; only in the main thread, and not on Windows.
 
     Raises:
-        PluginError: It was skipped.
-        KeyboardInterrupt: Ctrl-C came before anything was announced; the message names what was being imported.
+        PluginError: The import was skipped.
+        KeyboardInterrupt: Ctrl-C was pressed before the first report; the message names what was being imported.
     """
     done, began = threading.Event(), time.monotonic()
     announced = False
@@ -43,19 +43,19 @@ def watched_import(what: str, give_up: bool) -> Iterator[None]:
         while not done.wait(PATIENCE * (2 if give_up else 1)):
             announced = True
             seconds = time.monotonic() - began
-            print(f"waiting for {what} to import ({seconds:.0f} s); Ctrl-C skips it", file=sys.stderr, flush=True)
+            print(f"still importing {what} ({seconds:.0f} s); press Ctrl-C to skip it", file=sys.stderr, flush=True)
 
     threading.Thread(target=announce, name="waiting", daemon=True).start()
     try:
         with _alarm() if give_up and hasattr(signal, "setitimer") and _in_main_thread() else nullcontext():
             yield
     except TookTooLong:
-        message = f"its import took more than {PATIENCE:g} s"
-        print(f"{what} is left out: {message}", file=sys.stderr, flush=True)
+        message = f"the import took more than {PATIENCE:g} s"
+        print(f"skipping {what}: {message}", file=sys.stderr, flush=True)
         raise PluginError(message) from None
     except KeyboardInterrupt:
         if announced:
-            raise PluginError(f"interrupted while importing, after {time.monotonic() - began:.0f} s") from None
+            raise PluginError(f"the import was interrupted after {time.monotonic() - began:.0f} s") from None
         raise KeyboardInterrupt(f"while importing {what}") from None
     finally:
         done.set()
@@ -67,7 +67,7 @@ def _in_main_thread() -> bool:
 
 @contextmanager
 def _alarm() -> Iterator[None]:
-    """Raise TookTooLong every `PATIENCE` seconds: what swallows the first one gets another."""
+    """Raise TookTooLong every `PATIENCE` seconds, again and again in case it is swallowed."""
 
     def ring(number: int, frame: FrameType | None) -> None:
         raise TookTooLong

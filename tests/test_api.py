@@ -23,13 +23,13 @@ def subclass(base, field):
 @pytest.mark.parametrize("base", [BackboneConfig, DatasetConfig, MetricConfig, ObjectiveConfig, SamplerConfig])
 @pytest.mark.parametrize("field", ["type", "check", "kind", "copy"])
 def test_a_field_that_hides_what_every_config_has_is_refused(base, field):
-    with pytest.raises(PluginError, match=f"Bad: '{field}' can't be a field's name; rename it"):
+    with pytest.raises(PluginError, match=f"Bad: '{field}' can't be used as a field name; rename the field"):
         subclass(base, field)
 
 
 @pytest.mark.parametrize(("base", "field"), [(DatasetConfig, "spec"), (Folder, "spec"), (Folder, "files")])
 def test_a_field_that_hides_a_method_of_its_own_bases_is_refused(base, field):
-    with pytest.raises(PluginError, match=f"'{field}' can't be a field's name"):
+    with pytest.raises(PluginError, match=f"'{field}' can't be used as a field name"):
         subclass(base, field)
 
 

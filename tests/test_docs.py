@@ -1,7 +1,8 @@
-"""The plugin that docs/plugins.md writes keeps every contract, trains, draws, and adds its verb."""
+"""The plugins in docs/plugins.md pass every contract, train, sample and add their command."""
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -14,31 +15,52 @@ from gentoolkit.api import KINDS
 from gentoolkit.plugins import load_plugins
 from gentoolkit.testing import check
 
-PAGE = (Path(__file__).parents[1] / "docs" / "plugins.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+SMALLEST = PAGE.partition("## All kinds of component")[0]
+
+
+def blocks(language, page=PAGE):
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
 @pytest.fixture
-def site(tmp_path, monkeypatch):
+def page():
+    """The part of the page whose package is installed."""
+    return PAGE
+
+
+@pytest.fixture
+def site(page, tmp_path, monkeypatch):
     """A folder on the path with the page's package, installed as its pyproject says."""
-    for block in [*blocks("toml"), *blocks("python")]:
+    for block in blocks("python", page):
         file = tmp_path / block.split()[1]
         file.parent.mkdir(exist_ok=True)
         file.write_text(block)
-    project = tomllib.loads((tmp_path / "pyproject.toml").read_text())["project"]
+    tables = [tomllib.loads(block)["project"] for block in blocks("toml", page)]
     info = tmp_path / "my_parts-0.1.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
-    ((group, points),) = project["entry-points"].items()
+    name, version = tables[0]["name"], tables[0]["version"]
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    ((group, points),) = tables[-1]["entry-points"].items()
     (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *(f"{k} = {v}" for k, v in points.items()), ""]))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))  # for fresh processes
     yield tmp_path
     for name in [name for name in sys.modules if name.split(".")[0] == "my_parts"]:
         del sys.modules[name]
+
+
+@pytest.mark.parametrize("page", [SMALLEST])
+def test_the_smallest_plugin_keeps_its_contracts_and_its_recipe_is_valid(site, page):
+    plugins = load_plugins()
+    assert [entry.name for entry in plugins.registry.entries() if entry.distribution == "my-parts"] == ["my-parts/heun"]
+    assert {outcome.status for outcome in check("my-parts", plugins)} == {"passed"}
+    command = next(line for line in blocks("sh", page)[0].splitlines() if line.startswith("gentool run"))
+    _, _, recipe, override = shlex.split(command)
+    assert gt.load_recipe(ROOT / recipe, [override], plugins.registry).sampler.type == "my-parts/heun"
 
 
 def test_a_component_of_each_kind_keeps_all_its_contracts(site):

@@ -91,7 +91,7 @@ FAULTS = {
     "exits_at_import": ("import sys; sys.exit('bye')", "SystemExit: bye"),
     "syntax": ("def", "SyntaxError: invalid syntax"),
     "misses_a_module": ("import no_such_module_here", "ModuleNotFoundError: No module named 'no_such_module_here'"),
-    "no_hooks": ("", "no function in it is marked with @hookimpl; expected at least gentoolkit_components"),
+    "no_hooks": ("", "no function is marked with @hookimpl; expected at least gentoolkit_components"),
     "unmarked": (
         "def gentoolkit_components(): return [heun()]",
         "'gentoolkit_components' is not marked with @hookimpl",
@@ -107,10 +107,13 @@ FAULTS = {
     "wrong_argument": ("@hookimpl\ndef gentoolkit_step(stp): pass", "PluginValidationError: .*'stp'"),
     "raises_when_listed": (COMPONENTS + "    yield heun()\n    1 / 0", "ZeroDivisionError: division by zero"),
     "exits_when_listed": (COMPONENTS + "    raise SystemExit(4)", "SystemExit: 4"),
-    "not_a_component": (COMPONENTS + "    return [heun(), 'heun']", "gives 'heun'; expected gentoolkit.api.Component"),
+    "not_a_component": (
+        COMPONENTS + "    return [heun(), 'heun']",
+        "yields 'heun'; expected a gentoolkit.api.Component",
+    ),
     "not_iterable": (COMPONENTS + "    return heun()", "TypeError: 'Component' object is not iterable"),
-    "empty": (COMPONENTS + "    return []", "gives no components, and no other hook is implemented"),
-    "none": (COMPONENTS + "    return None", "gives no components, and no other hook is implemented"),
+    "empty": (COMPONENTS + "    return []", "returns no components, and no other hook is implemented"),
+    "none": (COMPONENTS + "    return None", "returns no components, and no other hook is implemented"),
     "duplicate": (COMPONENTS + "    return [heun('a'), heun(), heun()]", "sampler '.*/heun' is declared twice"),
     "plain_config": (
         COMPONENTS + "    return [Component('a', dict, 'x:y', tiny={})]",
@@ -118,11 +121,11 @@ FAULTS = {
     ),
     "no_kind": (
         COMPONENTS + "    from gentoolkit.api import Config\n    return [Component('a', Config, 'x:y', tiny=Config())]",
-        "component 'a': config must derive from the base of one kind",
+        "component 'a': config must derive from the config class of a kind",
     ),
     "bad_field": (
         "class Bad(SamplerConfig):\n    type: str = 'a'" + COMPONENTS + "    return [heun()]",
-        "Bad: 'type' can't be a field's name",
+        "Bad: 'type' can't be used as a field name",
     ),
     "invalid_tiny": (
         COMPONENTS + "    return [Component('a', HeunConfig, 'x:y', tiny=HeunConfig(num_steps='1'))]",
@@ -136,11 +139,11 @@ FAULTS = {
         "class Data(DatasetConfig):\n    def spec(self): return (3, 8, 8)"
         + COMPONENTS
         + "    return [Component('a', Data, 'x:y', tiny=Data())]",
-        r"component 'a': tiny.spec\(\) gives \(3, 8, 8\); expected a DataSpec",
+        r"component 'a': tiny.spec\(\) returns \(3, 8, 8\); expected a DataSpec",
     ),
     "bad_command": (
         "@hookimpl\ndef gentoolkit_commands(): return [print]",
-        "gentoolkit_commands gives .*print.*; expected a click.Command with a name",
+        "gentoolkit_commands returns .*print.*; expected a click.Command with a name",
     ),
 }
 
@@ -170,7 +173,7 @@ def test_a_fault_is_told_with_its_place_in_the_plugin(environment):
     assert told[0].startswith("json.decoder.JSONDecodeError: ")
     assert told[0].endswith(" (places/deep.py:3)")
     assert told[1] == "SyntaxError: invalid syntax (places/typo.py:2)"
-    assert told[2] == "no function in it is marked with @hookimpl; expected at least gentoolkit_components"
+    assert told[2] == "no function is marked with @hookimpl; expected at least gentoolkit_components"
 
 
 def test_ctrl_c_is_no_fault_of_a_plugin(environment):
@@ -185,7 +188,7 @@ def test_a_plugin_for_another_version_is_reported_and_not_imported(environment, 
     environment.distribution("other-version", {"main": "other_version"}, group=group)
     found = [bad for bad in load_plugins().quarantined if bad.distribution == "other-version"]
     assert [bad.name for bad in found] == ["main"]
-    assert f"for the plugin API {group!r}, this gentoolkit has 'gentoolkit.plugins.v1'" in found[0].reason
+    assert f"uses the API {group!r}, but this version of gentoolkit supports 'gentoolkit.plugins.v1'" in found[0].reason
     assert "other_version" not in sys.modules
 
 
@@ -265,7 +268,9 @@ def test_a_verb_that_is_taken_quarantines_the_second_plugin(environment):
     environment.plugin("a_polisher", COMMAND)
     environment.plugin("b_polisher", COMMAND + COMPONENTS + "    yield heun()\n")
     plugins = environment.load()
-    assert [bad.reason for bad in plugins.quarantined] == ["verb 'polish' is taken by a-polisher; rename it"]
+    assert [bad.reason for bad in plugins.quarantined] == [
+        "the command 'polish' already exists in a-polisher; rename it"
+    ]
     assert len(plugins.commands()) == 1
     assert plugins.registry.entries() == ()
 
@@ -273,13 +278,17 @@ def test_a_verb_that_is_taken_quarantines_the_second_plugin(environment):
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_names_of_our_own_verbs_are_taken(environment, verb):
     plugins = load_plugins(environment.plugin("takes_ours", COMMAND.replace("polish", verb)))
-    assert [bad.reason for bad in plugins.quarantined] == [f"verb '{verb}' is taken by gentoolkit; rename it"]
+    assert [bad.reason for bad in plugins.quarantined] == [
+        f"the command '{verb}' already exists in gentoolkit; rename it"
+    ]
     assert plugins.commands() == []
 
 
 def test_a_plugin_cannot_add_a_verb_twice(environment):
     plugins = load_plugins(environment.plugin("adds_twice", COMMAND + '    yield click.Command("polish")\n'))
-    assert [bad.reason for bad in plugins.quarantined] == ["verb 'polish' is taken by adds-twice; rename it"]
+    assert [bad.reason for bad in plugins.quarantined] == [
+        "the command 'polish' already exists in adds-twice; rename it"
+    ]
 
 
 OBSERVER = """

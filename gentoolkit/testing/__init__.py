@@ -1,25 +1,24 @@
-"""The installable contracts: what every component and every plugin with hooks must satisfy.
+"""Contracts: requirements that every component, and every plugin with hooks, must satisfy.
 
-From the command line, `gentool check my-dist`; from Python, `check("my-dist")`; in pytest, a plugin's whole test of its
-contracts is::
+Run them with `gentool check my-dist` on the command line, with `check("my-dist")` from Python, or in pytest with::
 
     from gentoolkit.testing import contract_tests
 
     test_contracts = contract_tests("my-dist")
 
-Every contract is a plain function in the module of its kind, and `CONTRACTS` has them all by id. Its docstring says
-what it demands and, under "Power", the smallest fault that it is sure to find. A component declares what it can't
+Every contract is a plain function in the module of its kind; `CONTRACTS` maps ids to contracts. Its docstring states
+the requirement and, under "Power", the smallest fault that it is certain to find. A component declares what it can't
 satisfy in `Component.traits` and `Component.expected_failures`.
 
-What a component can rely on:
+Components can rely on the following:
 
-* One call is handed at most `MOST_SAMPLES` = 1,024 samples. Contracts that need more make more calls.
+* One call receives at most `MOST_SAMPLES` = 1,024 samples. Contracts that need more make more calls.
 * `check` and `gentool check` run the contracts in a worker process. A contract that ends the process (out of memory, a
-  signal, `os._exit`), or takes longer than ten minutes, fails with that cause, and a new worker runs the others.
+  signal, `os._exit`) or runs for more than ten minutes fails, and the cause is reported. A new worker runs the others.
   `contract_tests` runs them in pytest's own process.
-* Everything is computed on the CPU, in one thread, from fixed seeds.
+* Everything is computed on the CPU, in one thread, with fixed seeds.
 
-Names are imported when they are first used, so that `gentool check` imports torch only in the worker.
+Names are imported on first use, so that `gentool check` imports torch only in the worker.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from gentoolkit.testing.suite import contract_tests as contract_tests
     from gentoolkit.testing.worker import check as check
 
-#: Public name -> the module that has it.
+#: Public name -> the module that defines it.
 _HOMES = {
     "CONTRACTS": "suite",
     "Case": "contracts",
@@ -68,5 +67,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Return the public names, for completion."""
+    """Return the public names, for tab completion."""
     return sorted(_HOMES)

@@ -1,4 +1,4 @@
-"""The contracts of every component."""
+"""Contracts for all components."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PROTOCOLS: dict[str, Any] = {
     "sampler": protocols.Sampler,
     "metric": protocols.Metric,
 }
-#: What tells two components of a kind apart.
+#: For each kind, the function that returns what must be equal for two equal components.
 _OBSERVE: dict[str, Callable[[Case, Any], dict[str, Tensor]]] = {
     "dataset": dataset.observe,
     "backbone": backbone.observe,
@@ -34,51 +34,55 @@ _OBSERVE: dict[str, Callable[[Case, Any], dict[str, Tensor]]] = {
 
 @contract("any.expected_failures")
 def expected_failures(case: Case) -> None:
-    """Every expected failure that the component declares names one of its contracts, and gives a reason.
+    """Every declared expected failure names one of the component's contracts and has a reason.
 
-    Power: any unknown name, any reason without a word.
+    Power: any unknown name; any empty reason.
     """
     declared = case.entry.component.expected_failures
     own = {key for key, contract in CONTRACTS.items() if contract.concerns(case)}
-    require(not declared.keys() - own, f"expected failures {sorted(declared.keys() - own)} name none of its contracts")
+    unknown = sorted(declared.keys() - own)
+    require(not unknown, f"expected failures {unknown} are not contracts of this component")
     unexplained = sorted(key for key, reason in declared.items() if not reason.strip())
-    require(not unexplained, f"expected failures {unexplained} give no reason")
+    require(not unexplained, f"expected failures {unexplained} have no reason")
 
 
 @contract("any.config_round_trip")
 def config_round_trip(case: Case) -> None:
-    """The tiny config survives JSON: written and read back, it is equal. Runs keep configs as JSON.
+    """The tiny config is unchanged after it is written to JSON and read back, as runs do with configs.
 
-    Power: any field of the tiny config that comes back changed.
+    Power: any field of the tiny config that changes.
     """
     text = case.config.model_dump_json()
     back = type(case.config).model_validate_json(text)
-    require(back == case.config, f"{case.config!r} became {back!r} by way of the JSON {text}")
+    require(back == case.config, f"{case.config!r} becomes {back!r} after conversion to the JSON {text}")
     plain = json.loads(text)
     again = json.loads(back.model_dump_json())
-    require(again == plain, f"the JSON {plain} became {again} when read and written once more")
+    require(again == plain, f"the JSON {plain} becomes {again} when it is read and written again")
 
 
 @contract(BUILDS)
 def factory(case: Case) -> None:
-    """The factory resolves, takes the arguments of its kind, and gives what `gentoolkit.protocols` says of the kind.
+    """The factory can be imported and called, and returns an object with the interface of its kind.
 
-    Power: any missing name; the arguments of its methods are found wrong when other contracts call them.
+    The interfaces are defined in `gentoolkit.protocols`.
+
+    Power: any missing attribute. Wrong method signatures are found by the other contracts, which call the methods.
     """
     kind = case.entry.kind
     protocol, built = _PROTOCOLS[kind], case.build()
     names = {name for name in [*dir(protocol), *protocol.__annotations__] if name[0] != "_" or name == "__len__"}
     missing = sorted(name for name in names if not hasattr(built, name))
-    require(not missing, f"a {type(built).__name__} is no {kind}: it has no {', '.join(missing)}")
+    require(not missing, f"{type(built).__name__} is missing {', '.join(missing)}, which every {kind} must have")
     is_module = kind != "backbone" or isinstance(built, nn.Module)
-    require(is_module, f"a {type(built).__name__} is no backbone: it must be a torch.nn.Module")
+    require(is_module, f"{type(built).__name__} is not a backbone: it must be a torch.nn.Module")
 
 
 @contract("any.build")
 def build(case: Case) -> None:
-    """Building twice with one seed gives equal parts, and leaves the global random generators alone.
+    """Building a component twice with one seed has equal results and does not use the global random generators.
 
-    Backbones and objectives may draw their first weights from torch's, which runs and contracts fork and key for them.
+    Backbones and objectives may draw their initial weights from torch's global generator, which runs and contracts fork
+    and seed for them.
 
     Power: any bit of the samples, weights, loss or value.
     """
@@ -87,15 +91,16 @@ def build(case: Case) -> None:
     first, second = (_OBSERVE[case.entry.kind](case, part) for part in parts)
     require(first.keys() == second.keys(), f"two builds differ in their parts: {sorted(first.keys() ^ second.keys())}")
     different = [name for name in first if not torch.equal(first[name], second[name])]
-    require(not different, f"two builds with the seed {case.seed} differ in {', '.join(different)}")
+    require(not different, f"two builds with seed {case.seed} differ in {', '.join(different)}")
 
 
 @contract("any.no_torch")
 def no_torch(case: Case) -> None:
-    """Importing the plugin and listing its components imports no torch: a factory is a string for that reason.
+    """Importing the plugin and listing its components does not import torch; this is why a factory is a string.
 
     Power: any import of torch by the module of the config, or while the distribution's plugins are loaded.
     """
     entry = case.entry
     answer = in_fresh_interpreter(IMPORT_PLUGIN, type(case.config).__module__, entry.distribution)
-    require(answer == "False", f"importing {type(case.config).__module__} imports torch; import it where it computes")
+    module = type(case.config).__module__
+    require(answer == "False", f"importing {module} imports torch; import it in the module with the factory")

@@ -1,4 +1,4 @@
-"""What a contract is, and what it is given. The contracts themselves are in one module per kind."""
+"""The `Contract` class and the subjects that contracts check. The contracts themselves are in one module per kind."""
 
 from __future__ import annotations
 
@@ -18,48 +18,48 @@ from gentoolkit.randomness import forked, numpy_generator
 from gentoolkit.registry import Entry
 from gentoolkit.testing.outcomes import BUILDS
 
-#: The data of objectives, samplers and metrics that declare no `tiny_spec`.
+#: Data for objectives, samplers and metrics that do not declare `tiny_spec`.
 PLAIN_SPEC = DataSpec((1, 2, 2), Labels(2))
 
 
-#: No contract hands a component more samples than this in one call. What needs more draws batches one after the other:
-#: a component may compare each sample with each (a matrix of 1,024² costs takes 8 MB), or keep many copies of a batch.
+#: The largest number of samples in one call of a component. Contracts that need more use several batches, because a
+#: component may compare all pairs of samples (a matrix of 1,024² costs takes 8 MB) or keep many copies of a batch.
 MOST_SAMPLES = 1024
 
 
 class ContractError(AssertionError):
-    """A component breaks a contract; the message tells what was measured and what was expected."""
+    """A component violates a contract; the message has the measured and the expected value."""
 
 
-class NotApplicable(Exception):  # noqa: N818 - says that there is nothing to check, not that something is wrong
-    """A contract asks nothing of this component; the message says why."""
+class NotApplicable(Exception):  # noqa: N818 - it means that there is nothing to check, not that something is wrong
+    """A contract does not apply to this component; the message is the reason."""
 
 
 def fail(message: str) -> NoReturn:
-    """Say that the component breaks the contract."""
+    """Raise ContractError with the message."""
     raise ContractError(message)
 
 
 def require(true: bool | Tensor, message: str) -> None:
-    """Fail with the message unless `true`."""
+    """Raise ContractError with the message unless `true`."""
     if not true:
         fail(message)
 
 
 def does_not_apply(reason: str) -> NoReturn:
-    """Leave the contract out for this component."""
+    """Skip the contract for this component."""
     raise NotApplicable(reason)
 
 
 class Subject(Protocol):
-    """What a contract is given: a component (`Case`), or a plugin that has hooks (`gentoolkit.testing.hooks`).
+    """The argument of a contract: a component (`Case`) or a plugin with hooks (`gentoolkit.testing.hooks`).
 
     Attributes:
-        name: What outcomes call it.
-        kind: A component's kind, or "plugin".
-        traits: What decides which contracts concern it.
+        name: The name in outcomes.
+        kind: The component's kind, or "plugin".
+        traits: The traits that determine which contracts apply.
         expected_failures: Contract id -> why it can't be satisfied.
-        can_be_built: Whether there is anything to check.
+        can_be_built: Whether the subject can be built, and so be checked.
     """
 
     @property
@@ -76,14 +76,14 @@ class Subject(Protocol):
 
 @dataclass(frozen=True)
 class Case:
-    """A component, and the seed of all randomness in its contracts."""
+    """A component, and the seed for all random numbers in its contracts."""
 
     entry: Entry
     seed: int = 0
 
     @property
     def name(self) -> str:
-        """The component's name, as recipes write it."""
+        """The component's name in recipes."""
         return self.entry.name
 
     @property
@@ -93,12 +93,12 @@ class Case:
 
     @property
     def traits(self) -> frozenset[str]:
-        """What the component declares of its nature."""
+        """The traits that the component declares."""
         return self.entry.component.traits
 
     @property
     def expected_failures(self) -> Mapping[str, str]:
-        """What the component declares that it can't satisfy."""
+        """The expected failures that the component declares."""
         return self.entry.component.expected_failures
 
     @property
@@ -108,7 +108,7 @@ class Case:
 
     @property
     def spec(self) -> DataSpec:
-        """The data: the dataset's own, or the component's `tiny_spec`, or (1, 2, 2) arrays with two labels."""
+        """The data spec: the dataset's own, else the component's `tiny_spec`, else (1, 2, 2) arrays with two labels."""
         if isinstance(self.config, DatasetConfig):
             return self.config.spec()
         return self.entry.component.tiny_spec or PLAIN_SPEC
@@ -116,13 +116,13 @@ class Case:
     def build(self, split: str = "train", spec: DataSpec | None = None, seed: int = 0) -> Any:
         """Build the component as a run does.
 
-        Backbones and objectives may draw their first weights from torch's global generator: it is forked and keyed for
-        them. What the other kinds do to it is not hidden.
+        Backbones and objectives may draw their initial weights from torch's global generator, so it is forked and
+        seeded for them. For the other kinds it is not, so that their use of it is detected.
 
         Args:
-            split: For datasets.
-            spec: For backbones; `self.spec` by default.
-            seed: Added to the case's, for another initialization.
+            split: The split, for datasets.
+            spec: The data spec, for backbones; `self.spec` by default.
+            seed: Added to the case's seed, to obtain another initialization.
         """
         seed += self.seed
         arguments = {"dataset": (split, seed), "backbone": (spec or self.spec,)}.get(self.entry.kind, ())
@@ -132,7 +132,7 @@ class Case:
 
     @cached_property
     def can_be_built(self) -> bool:
-        """Whether the factory gives anything at all; `any.factory` tells what is wrong."""
+        """Whether the factory succeeds; if not, `any.factory` reports why."""
         try:
             with isolated():
                 self.build()
@@ -146,9 +146,9 @@ class Case:
         return torch.as_tensor(draws, dtype=dtype)
 
     def conditions(self, count: int, first: int = 0) -> Tensor | None:
-        """Return `count` conditions that fit the spec: the labels in turn from the one numbered `first` on.
+        """Return `count` conditions that fit the spec. Labels are consecutive, starting at number `first`.
 
-        The null label is among them where there is one.
+        If conditions are droppable, the null label is included.
         """
         match self.spec.condition:
             case Labels(num_classes, droppable):
@@ -161,13 +161,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Contract:
-    """A statement about every component of a kind, and the function that checks it.
+    """A requirement for every component of a kind, and the function that checks it.
 
     Attributes:
-        id: `kind.name`; the kind is "any" for what holds for all.
-        check: Raises ContractError where a component breaks the contract. Its docstring is the statement.
-        needs: Traits without which the contract does not concern a component.
-        skips: Traits with which it makes no sense; it is then shown as skipped.
+        id: `kind.name`; the kind is "any" if the contract applies to all kinds.
+        check: Raises ContractError if a component violates the contract. Its docstring states the requirement.
+        needs: The contract applies only to components with these traits.
+        skips: The contract is skipped for components with any of these traits.
     """
 
     id: str
@@ -177,28 +177,28 @@ class Contract:
 
     @property
     def statement(self) -> str:
-        """What a component must satisfy, in words."""
+        """The requirement in words."""
         return (self.check.__doc__ or "").strip()
 
     @property
     def headline(self) -> str:
-        """The first line of the statement."""
+        """The first line of the requirement."""
         return self.statement.partition("\n")[0]
 
     def concerns(self, subject: Subject) -> bool:
-        """Return whether this is one of the subject's contracts, skipped or not."""
+        """Return whether this contract applies to the subject, skipped or not."""
         kinds = (subject.kind,) if subject.kind == "plugin" else ("any", subject.kind)
         return self.id.split(".")[0] in kinds and self.needs <= subject.traits
 
 
-#: Every contract by its id; the modules of this package fill it when they are imported.
+#: All contracts by id. Modules of this package add their contracts when they are imported.
 CONTRACTS: dict[str, Contract] = {}
 
 
 def contract(
     contract_id: str, *, needs: Iterable[str] = (), skips: Iterable[str] = ()
 ) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
-    """Make a function a contract; see `Contract` for the arguments."""
+    """Return a decorator that registers a function as a contract; see `Contract` for the arguments."""
 
     def register(check: Callable[[Any], None]) -> Callable[[Any], None]:
         if contract_id in CONTRACTS:
@@ -210,16 +210,16 @@ def contract(
 
 
 def contracts_of(subject: Subject | Entry) -> tuple[Contract, ...]:
-    """Return the contracts that concern a component, or a plugin with hooks: `any.factory` first, the rest by id."""
+    """Return the contracts that apply to a component or a plugin with hooks: `any.factory` first, the rest by id."""
     of = Case(subject) if isinstance(subject, Entry) else subject
     return tuple(c for c in sorted(CONTRACTS.values(), key=lambda c: (c.id != BUILDS, c.id)) if c.concerns(of))
 
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Hide from the caller what a broken component does to the global random generators.
+    """Run the block in one thread, and restore the global random generators afterwards.
 
-    And compute in one thread: on tiny components, waiting for other threads costs more than they do.
+    For tiny components, the synchronization of several threads takes longer than the computation.
     """
     threads, python, numpy = torch.get_num_threads(), random.getstate(), np.random.get_state()  # noqa: NPY002
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""The contracts of datasets: map-style, and a sample depends on its split, the seed and its index alone."""
+"""Contracts for datasets: map-style, with samples that depend only on the split, the seed and the index."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def _parts(batch: Batch) -> dict[str, Tensor]:
 
 
 def looked_at(dataset: Dataset) -> np.ndarray:
-    """Return which samples are looked at: all, or MOST_SAMPLES of them spread evenly over the split."""
+    """Return the indices of the samples to check: all, or MOST_SAMPLES of them spread evenly over the split."""
     return np.linspace(0, len(dataset) - 1, min(len(dataset), MOST_SAMPLES)).round().astype(np.int64)
 
 
 def _samples(dataset: Dataset, indices: np.ndarray) -> list[str]:
-    """Return a digest of each sample at `indices`, all read in one call."""
+    """Return a digest of each sample at `indices`, reading all of them in one call."""
     arrays = [part.contiguous().numpy() for part in _parts(dataset.batch(indices)).values()]
     return [hashlib.sha256(b"".join(array[i].tobytes() for array in arrays)).hexdigest() for i in range(len(indices))]
 
 
 def observe(case: Case, dataset: Dataset) -> dict[str, Tensor]:
-    """Return what tells two datasets apart."""
+    """Return what must be equal for two equal datasets."""
     return {"length": torch.tensor(len(dataset)), **_parts(dataset.batch(looked_at(dataset)))}
 
 
@@ -61,7 +61,7 @@ def digest(case: Case) -> str:
 
 
 def digest_elsewhere(description: str) -> str:
-    """Return `digest` of the dataset that `processes` describes, in another process."""
+    """Return `digest` of a dataset that the contract `processes` describes; called in another process."""
     module, name, factory, config, seed = json.loads(description)
     config_class: Any = getattr(__import__(module, fromlist=[name]), name)
     component = Component("dataset", config_class, factory, tiny=config_class.model_validate_json(config))
@@ -70,11 +70,11 @@ def digest_elsewhere(description: str) -> str:
 
 @contract("dataset.spec")
 def spec(case: Case) -> None:
-    """Both splits have samples as `spec()` says: their shape, range and condition; all are finite CPU tensors.
+    """The samples of both splits match `spec()` in shape, range and condition, and are finite CPU tensors.
 
-    x1 (and x0, only where the spec says `paired`) is float32, labels are int64, vectors float32.
+    x1 and vectors are float32, labels are int64. x0 is float32, and is present exactly if the spec has `paired=True`.
 
-    Power: any fault in 1,024 samples of a split (all, if it has no more), spread evenly over it.
+    Power: any fault in 1,024 samples of a split (all, if there are fewer), spread evenly over it.
     """
     expected = case.spec
     for split in SPLITS:
@@ -82,18 +82,18 @@ def spec(case: Case) -> None:
         require(len(dataset) > 0, f"{split} has no samples")
         indices = looked_at(dataset)
         parts = _parts(dataset.batch(indices))
-        want = {"x1": (torch.float32, expected.shape)}
+        declared = {"x1": (torch.float32, expected.shape)}
         match expected.condition:
             case Labels():
-                want["condition"] = (torch.int64, ())
+                declared["condition"] = (torch.int64, ())
             case Vectors(dim):
-                want["condition"] = (torch.float32, (dim,))
+                declared["condition"] = (torch.float32, (dim,))
         if expected.paired:
-            want["x0"] = (torch.float32, expected.shape)
+            declared["x0"] = (torch.float32, expected.shape)
         got = {name: (part.dtype, tuple(part.shape[1:])) for name, part in parts.items()}
-        require(got == want, f"{split}: a batch has {got}; the spec says {want}")
+        require(got == declared, f"{split}: a batch has {got}; the spec declares {declared}")
         lengths = {len(part) for part in parts.values()}
-        require(lengths == {len(indices)}, f"{split}: {len(indices)} indices give {sorted(lengths)} samples")
+        require(lengths == {len(indices)}, f"{split}: {len(indices)} indices return {sorted(lengths)} samples")
         require(all(p.device.type == "cpu" for p in parts.values()), f"{split}: not all tensors are on the CPU")
         _check_values(case, split, parts)
 
@@ -105,19 +105,20 @@ def _check_values(case: Case, split: str, parts: dict[str, Tensor]) -> None:
     smallest, largest = case.spec.value_range or (low, high)
     require(
         smallest <= low and high <= largest,
-        f"{split}: values are from {low:.4f} to {high:.4f}; the spec says {smallest} to {largest}",
+        f"{split}: values range from {low:.4f} to {high:.4f}; the spec declares {smallest} to {largest}",
     )
     if isinstance(labels := case.spec.condition, Labels):
         first, last = (f(parts["condition"]).item() for f in (torch.min, torch.max))
         right = first >= 0 and last < labels.num_classes
-        require(right, f"{split}: labels are from {first} to {last}; the spec says 0 to {labels.num_classes - 1}")
+        allowed = f"0 to {labels.num_classes - 1}"
+        require(right, f"{split}: labels range from {first} to {last}; the spec declares {allowed}")
 
 
 @contract("dataset.access_order")
 def access_order(case: Case) -> None:
-    """A sample is the same in any batch: backwards, shuffled, twice, alone, and whatever the global generators say.
+    """A sample is the same in any batch: reversed, shuffled, twice, alone, and for any state of the global generators.
 
-    Power: any bit of 1,024 samples of a split; alone, of the first, the middle and the last.
+    Power: any bit of 1,024 samples of a split. Only the first, the middle and the last sample are read alone.
     """
     for split in SPLITS:
         dataset = case.build(split)
@@ -128,7 +129,7 @@ def access_order(case: Case) -> None:
         for name, order in (("backwards", indices[::-1].copy()), ("shuffled", shuffled), ("twice", twice)):
             with forked(case.seed, name):
                 same = _samples(dataset, order) == [known[i] for i in order]
-            require(same, f"{split}: read {name}, samples differ from those read in order")
+            require(same, f"{split}: samples read {name} differ from those read in order")
         for i in indices[[0, len(indices) // 2, -1]]:
             alone = _samples(dataset, np.array([i])) == [known[i]]
             require(alone, f"{split}: sample {i} differs when it is read alone")
@@ -136,7 +137,7 @@ def access_order(case: Case) -> None:
 
 @contract("dataset.processes")
 def processes(case: Case) -> None:
-    """A fresh interpreter gives the same samples, byte by byte, for the same config and seed.
+    """In a fresh interpreter, the same config and seed produce the same samples, byte for byte.
 
     Power: any bit of 1,024 samples of a split.
     """
@@ -148,7 +149,7 @@ def processes(case: Case) -> None:
 
 
 class _Chunks(TorchDataset[list[str]]):
-    """The samples of a dataset, some at a time, for a loader's workers."""
+    """The samples of a dataset in chunks, for the workers of a DataLoader."""
 
     def __init__(self, dataset: Dataset, chunks: list[np.ndarray]) -> None:
         self.dataset, self.chunks = dataset, chunks
@@ -162,7 +163,7 @@ class _Chunks(TorchDataset[list[str]]):
 
 @contract("dataset.workers")
 def workers(case: Case) -> None:
-    """One or two worker processes of a torch DataLoader give the same samples as none.
+    """With one or two worker processes, a torch DataLoader returns the same samples as with none.
 
     Power: any bit of 1,024 samples of a split.
     """
@@ -173,7 +174,7 @@ def workers(case: Case) -> None:
         chunks = np.array_split(looked_at(dataset), min(len(dataset), 5))
         whole = [sample for chunk in chunks for sample in _samples(dataset, chunk)]
         for count in (1, 2):
-            with warnings.catch_warnings():  # of threads in a process that forks, of more workers than processors
+            with warnings.catch_warnings():  # about forking a process with threads, and more workers than processors
                 warnings.simplefilter("ignore")
                 loader = DataLoader(
                     _Chunks(dataset, chunks),
@@ -189,9 +190,9 @@ def workers(case: Case) -> None:
 
 @contract("dataset.shards")
 def shards(case: Case) -> None:
-    """The shards r, r + k, r + 2k, ... of k = 2 and 3 processes together have the samples of the whole, each as often.
+    """The shards r, r + k, r + 2k, ... of k = 2 and 3 processes together contain exactly the samples of the split.
 
-    A sample may be repeated within a split.
+    Samples may be repeated within a split, and the shards must then contain them equally often.
 
     Power: a single sample of 1,024 that is missing, added or changed.
     """
@@ -202,14 +203,15 @@ def shards(case: Case) -> None:
         for k in (2, 3):
             parts = [indices[r::k] for r in range(k) if len(indices) > r]
             together = sorted(sample for part in parts for sample in _samples(case.build(split), part))
-            require(together == whole, f"{split}: {k} shards together are not the whole")
+            require(together == whole, f"{split}: {k} shards together do not contain exactly the samples of the split")
 
 
 @contract("dataset.no_network")
 def no_network(case: Case) -> None:
-    """Building and reading the tiny dataset uses no network, not even in vain.
+    """Building and reading the tiny dataset does not access the network; even failed attempts count.
 
-    Power: any connection or name look-up through Python's `socket`; a library that calls the system is not seen.
+    Power: any connection or name lookup through Python's `socket`. Libraries that call the system directly are not
+    detected.
     """
     with _no_sockets() as attempts:
         try:
@@ -222,13 +224,13 @@ def no_network(case: Case) -> None:
 
 @contextmanager
 def _no_sockets() -> Iterator[list[str]]:
-    """Make every connection and every name look-up raise, and yield the list of those that were tried."""
+    """Make every connection and name lookup raise, and yield the list of attempts."""
     attempts: list[str] = []
 
     def refuse(name: str) -> Any:
         def call(*args: Any, **kwargs: Any) -> None:
             attempts.append(f"{name}({', '.join(map(repr, args))})")
-            raise OSError(f"a contract allows no network: {name}")
+            raise OSError(f"the contract does not allow network access: {name}")
 
         return call
 

@@ -1,4 +1,4 @@
-"""The contract of datasets on what is held out: it must not be known from training."""
+"""The contract that held-out samples of a dataset are not among the training samples."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from gentoolkit.testing.contracts import Case, contract, require
 from gentoolkit.testing.dataset import SPLITS, looked_at
 from gentoolkit.testing.measures import FALSE_ALARM
 
-#: Held-out samples nearer to a training sample than this share of the usual distance between neighbors are repeats...
+#: A held-out sample is a near-duplicate if its distance to a training sample is below this share of the typical
+#: distance between neighbors.
 NEAR = 0.01
-#: ... unless they are as few as chance gives. The nearest of n points is so near with probability 1 - 2^-(NEAR^D) in D
-#: dimensions: the most for D = 1.
+#: Probability of a near-duplicate by chance. The nearest of n points is that near with probability 1 - 2^-(NEAR^D) in D
+#: dimensions, which is largest for D = 1.
 NEAR_BY_CHANCE = 1 - 2**-NEAR
 
 
 @contract("dataset.splits")
 def splits(case: Case) -> None:
-    """No held-out sample is a training sample, or nearly one: else a model that memorizes looks as if it generalized.
+    """No held-out sample is equal or nearly equal to a training sample; otherwise memorization looks like learning.
 
-    Nearly: its distance from one is below 1 % of the usual distance between a training sample and its nearest other.
-    Repeats within a split are no fault, and the conditions are not looked at.
+    Nearly equal means that their distance is below 1 % of the typical distance between a training sample and its
+    nearest neighbor. Repeats within a split are allowed, and conditions are not compared.
 
-    Power: a single repeat; near-duplicates as soon as they are too many for chance (in one dimension, which gives the
-    most): 5 of 24 samples, 24 of 1,024. Of larger splits, 1,024 samples spread evenly are compared.
+    Power: a single repeat; more near-duplicates than chance explains in one dimension, where they are most likely: 5 of
+    24 samples, 24 of 1,024. In larger splits, 1,024 evenly spread samples are compared.
     """
     train, held_out = (_rows(case.build(split)) for split in SPLITS)
     nearest = torch.cat([_distances(row, train).amin(1) for row in held_out.split(64)])
     shared = int((nearest == 0).sum())
-    require(not shared, f"{shared} of {len(nearest)} held-out samples are in train, too")
+    require(not shared, f"{shared} of {len(nearest)} held-out samples are also training samples")
     distinct = train.unique(dim=0)
     if len(distinct) < 2:
         return
@@ -40,19 +41,19 @@ def splits(case: Case) -> None:
     near, most = int((nearest < NEAR * usual.median()).sum()), _most_by_chance(len(nearest), NEAR_BY_CHANCE)
     require(
         near <= most,
-        f"{near} of {len(nearest)} held-out samples are nearly in train: nearer to a training sample than {NEAR:.0%} "
-        f"of the usual distance between neighbors, {usual.median():.3g}; chance gives at most {most}",
+        f"{near} of {len(nearest)} held-out samples nearly equal a training sample: their distance is below {NEAR:.0%} "
+        f"of the typical distance between neighbors, {usual.median():.3g}; expected at most {most} by chance",
     )
 
 
 def _rows(dataset: Dataset) -> Tensor:
-    """Return samples as rows (N, D) float64: x1, and beside it x0 for pairs."""
+    """Return samples as rows (N, D) float64: x1, concatenated with x0 for paired data."""
     batch = dataset.batch(looked_at(dataset))
     return torch.cat([x.flatten(1) for x in (batch.x1, batch.x0) if x is not None], 1).double()
 
 
 def _distances(a: Tensor, b: Tensor) -> Tensor:
-    """Return the distances of rows (N, M), exact for rows that are nearly equal."""
+    """Return the distances between rows, (N, M), accurate for rows that are nearly equal."""
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
 

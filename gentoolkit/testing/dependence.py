@@ -1,6 +1,6 @@
-"""The contracts of backbones on what the output depends on: every time, every element, every condition.
+"""Contracts on the dependence of a backbone's output on every time, every element and every condition.
 
-All in float64, where what is ignored changes nothing and what is used changes far more than rounding does.
+They compute in float64, where the effect of any input that is used is far larger than rounding errors.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from gentoolkit.testing.contracts import MOST_SAMPLES, Case, contract, does_not_
 from gentoolkit.testing.measures import VISIBLE
 from gentoolkit.testing.networks import Inputs, inputs_for, output_of, perturbed
 
-#: Times from 0 to 1, both included, between neighbors of which the output must change.
+#: Number of times from 0 to 1, both included. The output must change between neighbors.
 FINE = 129
-#: Times from 0 to 1, both included, at which the other contracts look at the output.
+#: Number of times from 0 to 1, both included, at which the other contracts evaluate the output.
 COARSE = 17
 
 
@@ -24,7 +24,7 @@ def _times(count: int) -> Tensor:
 
 
 def _one_sample(case: Case, t: Tensor, condition: Tensor | None) -> Inputs:
-    """Return the same x_t once for each of t."""
+    """Return inputs with the same x_t for every element of t."""
     return Inputs(case.normal(*case.spec.shape, dtype=torch.float64).expand(len(t), *case.spec.shape), t, condition)
 
 
@@ -32,9 +32,9 @@ def _one_sample(case: Case, t: Tensor, condition: Tensor | None) -> Inputs:
 def time(case: Case) -> None:
     """The output depends on t everywhere: it changes between neighbors of 129 times from 0 to 1, both included.
 
-    For every condition (17 at most): by more than 1e-6 of the output's size.
+    The change must exceed 1e-6 of the output's size, for each condition (17 at most).
 
-    Power: an interval of 1/64 in which t is ignored, at the ends of 1/128.
+    Power: an interval of length 1/64 in which t is ignored; 1/128 at both ends.
     """
     backbone, t = perturbed(case).double(), _times(FINE)
     given = case.conditions(COARSE)
@@ -45,20 +45,20 @@ def time(case: Case) -> None:
         change = (output[1:] - output[:-1]).norm(dim=1) / output.norm(dim=1).max()
         (still,) = (change <= VISIBLE).nonzero(as_tuple=True)
         for i in still[:1].tolist():
-            told = f"the output changes by {change[i]:.1e} of its size between t = {t[i]:.4f} and t = {t[i + 1]:.4f}"
+            found = f"the output changes by {change[i]:.1e} of its size between t = {t[i]:.4f} and t = {t[i + 1]:.4f}"
             where = "" if condition is None else f" for the condition {condition.tolist()}"
-            require(False, f"{told}{where}; expected over {VISIBLE}")
+            require(False, f"{found}{where}; expected more than {VISIBLE}")
 
 
 @contract("backbone.elements")
 def elements(case: Case) -> None:
-    """Every element of x_t, and of a vector, reaches the output, and every element of the output depends on x_t.
+    """Every element of x_t and of a vector affects the output, and every element of the output depends on x_t.
 
-    At each of 17 times from 0 to 1, both included: the gradient of a random projection of the output with respect to
-    each element of the input, and the deviation of each element of the output over eight x_t, are above 1e-6 of the
+    At each of 17 times from 0 to 1, both included, the gradient of a random projection of the output with respect to
+    each element of the input, and the deviation of each element of the output over eight x_t, must exceed 1e-6 of the
     largest.
 
-    Power: a single element without effect, or whose effect is below 1e-6 of the others', in 1/16 of the times.
+    Power: a single element with no effect, or with an effect below 1e-6 of the others, in 1/16 of the times.
     """
     backbone, count = perturbed(case).double(), 8
     for t in _times(COARSE):
@@ -81,19 +81,19 @@ def _gradients(inputs: Inputs) -> list[tuple[str, Tensor]]:
 
 
 def _same_condition(inputs: Inputs) -> Inputs:
-    """Return the inputs with the first sample's condition for all."""
+    """Return the inputs with the first sample's condition for all samples."""
     c = inputs.condition
     return inputs._replace(condition=c if c is None else c[:1].expand_as(c))
 
 
 @contract("backbone.condition")
 def condition(case: Case) -> None:
-    """The output depends on the condition: any two labels, or two of 16 vectors, give different outputs at all times.
+    """The output depends on the condition: it differs between any two labels, or two of 16 vectors, at all times.
 
-    At each of 17 times from 0 to 1, both included; by more than 1e-6 of the output's size. Of more than 1,024 labels
-    the first 1,024 are looked at.
+    It must differ by more than 1e-6 of its size at each of 17 times from 0 to 1, both included. If there are more than
+    1,024 labels, the first 1,024 are checked.
 
-    Power: two labels that are mistaken for each other, in 1/16 of the times.
+    Power: two labels with the same output in 1/16 of the times.
     """
     match case.spec.condition:
         case Labels(num_classes):
@@ -101,23 +101,23 @@ def condition(case: Case) -> None:
         case Vectors(dim):
             given = case.normal(16, dim, draw=3)
         case None:
-            does_not_apply("its tiny_spec has no condition")
+            does_not_apply("tiny_spec has no condition")
     _need_distinct(case, perturbed(case), given)
 
 
 @contract("backbone.null_condition")
 def null_condition(case: Case) -> None:
-    """Where training drops conditions, the null label `num_classes` (or the zero vector) is one more condition.
+    """If training drops conditions, the null label `num_classes` (or the zero vector) is an additional condition.
 
-    Guidance needs it: it must be accepted beside others in a batch, and give an output of its own.
+    Guidance needs it: it must be accepted in a batch with other conditions, and have a different output.
 
-    Power: as `backbone.condition`.
+    Power: as for `backbone.condition`.
     """
     spec = case.spec.with_droppable_condition()
     if spec.condition is None:
-        does_not_apply("its tiny_spec has no condition")
+        does_not_apply("tiny_spec has no condition")
     if problems := [problem.message for problem in case.config.check(spec)]:
-        does_not_apply(f"its config refuses dropped conditions: {problems[0]}")
+        does_not_apply(f"the config does not support dropped conditions: {problems[0]}")
     if isinstance(spec.condition, Vectors):
         given = case.normal(3, spec.condition.dim)
     else:  # the last ones, however many there are
@@ -126,7 +126,7 @@ def null_condition(case: Case) -> None:
 
 
 def _need_distinct(case: Case, backbone: nn.Module, conditions: Tensor) -> None:
-    """Require a finite output, and a visible difference between any two conditions, at all times."""
+    """Require a finite output, and one that differs between any two conditions, at all times."""
     count, backbone = len(conditions), backbone.double()
     for t in _times(COARSE):
         output = output_of(backbone, _one_sample(case, t.expand(count), conditions).to(torch.float64)).flatten(1)
@@ -135,5 +135,5 @@ def _need_distinct(case: Case, backbone: nn.Module, conditions: Tensor) -> None:
         change = (between.min() / output.norm(dim=1).max()).item()
         i, j = sorted(divmod(int(between.argmin()), count))
         pair = f"the conditions {conditions[i].tolist()} and {conditions[j].tolist()}"
-        told = f"at t = {t:.4g} the output changes by {change:.1e} of its size between {pair}; expected over {VISIBLE}"
-        require(change > VISIBLE, told)
+        found = f"at t = {t:.4g} the output changes by {change:.1e} of its size between {pair}"
+        require(change > VISIBLE, f"{found}; expected more than {VISIBLE}")

@@ -1,4 +1,4 @@
-"""The contracts of plugins that observe runs or add verbs to `gentool`."""
+"""Contracts for plugins that observe runs or add commands to `gentool`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from gentoolkit.testing.measures import IMPORT_PLUGIN, global_randomness_kept, i
 from gentoolkit.testing.running import described
 from gentoolkit.verbs import VERBS
 
-#: The hooks that hear of a run, in the order in which one calls them.
+#: The hooks that observe a run, in the order in which a run calls them.
 OBSERVERS = tuple(name for name in HOOKS if name not in ("gentoolkit_components", "gentoolkit_commands"))
-#: What a hook is given, by the name of its argument. Another argument gets a value by its type.
+#: Example values for hook arguments, by name. Any other argument gets a value of its type.
 EXAMPLES: Mapping[str, Callable[[Path], Any]] = {
     "directory": str,
     "file": lambda run: str(run / "samples" / "samples.safetensors"),
@@ -56,7 +56,7 @@ _BY_TYPE: Mapping[str, Any] = {"str": "example", "int": 1, "float": 0.5, "bool":
 
 @dataclass(frozen=True)
 class HooksCase:
-    """A plugin that has hooks besides that for components."""
+    """A plugin with other hooks than `gentoolkit_components`."""
 
     plugin: Plugin
 
@@ -65,7 +65,7 @@ class HooksCase:
 
     @property
     def expected_failures(self) -> Mapping[str, str]:
-        """Nothing: only components declare any."""
+        """Always empty: only components can declare expected failures."""
         return {}
 
     @property
@@ -81,13 +81,13 @@ class HooksCase:
 
     @property
     def traits(self) -> frozenset[str]:
-        """What it does besides declaring components: "observes", "commands"."""
+        """What the plugin does besides declaring components: "observes", "commands"."""
         found = {"observes": self.observed, "commands": self.plugin.commands}
         return frozenset(trait for trait, hooks in found.items() if hooks)
 
 
 def example_arguments(hook: str, run: Path) -> dict[str, Any]:
-    """Return a value for each argument of a hook, by its name in `gentoolkit.api.Hooks`, else by its type there."""
+    """Return an example value for each argument of a hook, by its name in `EXAMPLES` or else by its type."""
     parameters = list(inspect.signature(getattr(Hooks, hook)).parameters.values())[1:]
     by_type = {p.name: _BY_TYPE.get(str(p.annotation), {}) for p in parameters}
     return {name: EXAMPLES[name](run) if name in EXAMPLES else value for name, value in by_type.items()}
@@ -95,7 +95,7 @@ def example_arguments(hook: str, run: Path) -> dict[str, Any]:
 
 @contextmanager
 def _example_run() -> Iterator[Path]:
-    """Yield a run's directory, with the folders and the samples that one has."""
+    """Yield a run directory with the usual folders and a samples file."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "example-1"
         for name in ("checkpoints", "samples", "images"):
@@ -106,7 +106,7 @@ def _example_run() -> Iterator[Path]:
 
 @contextmanager
 def _stdout_kept() -> Iterator[None]:
-    """Require that nothing is written to stdout: neither through `sys.stdout` nor to the file that it stands for."""
+    """Require that the block does not write to stdout, through `sys.stdout` or to its file descriptor."""
     printed = io.StringIO()
     with tempfile.TemporaryFile() as file:
         kept = os.dup(1)
@@ -119,18 +119,18 @@ def _stdout_kept() -> Iterator[None]:
             os.close(kept)
         file.seek(0)
         text = printed.getvalue() + file.read().decode(errors="replace")
-    require(not text, f"it prints {text[:80]!r} to stdout, which is for results; print to stderr")
+    require(not text, f"it prints {text[:80]!r} to stdout, which is reserved for results; print to stderr instead")
 
 
 @contract("plugin.observers", needs=["observes"])
 def observers(case: HooksCase) -> None:
-    """Observers bear a small run: they take its events without raising, and leave stdout, chance and arguments alone.
+    """Observers handle a small run without raising, printing to stdout, using global generators or changing arguments.
 
-    Every hook is called with a run that finishes and then with one that fails, each in a directory of its own, with new
-    steps: what an observer keeps of one run must not get in the way of the next.
+    Every hook is called for a run that finishes and then for one that fails, each in its own directory with steps
+    counted anew: the state that an observer keeps from one run must not affect the next.
 
-    Power: any exception, any character on stdout, any draw from the global generators of torch, numpy and Python, and
-    any change of an argument, in the first three steps. What happens later in a run is not seen.
+    Power: any exception, any output on stdout, any draw from the global generators of torch, numpy and Python, and any
+    change of an argument, in the first three steps. Later steps of a run are not checked.
     """
     for left_out in ("failed", "finished"):
         with _example_run() as run:
@@ -140,7 +140,7 @@ def observers(case: HooksCase) -> None:
 
 
 def _call(plugin: Plugin, hook: str, run: Path) -> None:
-    """Call an observer; one of steps for three of them."""
+    """Call an observer hook; a hook for steps is called for three steps."""
     arguments = example_arguments(hook, run)
     for step in (1, 2, 3) if "step" in arguments else (None,):
         given = arguments if step is None else {**arguments, "step": step}
@@ -153,18 +153,18 @@ def _call(plugin: Plugin, hook: str, run: Path) -> None:
         except (Exception, SystemExit) as fault:
             fail(f"{hook} raises {described(fault)}")
         changed = [name for name, value in given.items() if value != before[name]]
-        require(not changed, f"{hook} changes its arguments {', '.join(changed)}; other observers get them too")
+        require(not changed, f"{hook} changes its arguments {', '.join(changed)}, which other observers receive too")
 
 
 @contract("plugin.commands", needs=["commands"])
 def commands(case: HooksCase) -> None:
-    """Every verb has a free name, and `--help` works for it and for all its subcommands.
+    """Every command has an unused name, and `--help` works for it and for all its subcommands.
 
-    Power: any verb whose help raises, exits with another code than 0 or prints nothing.
+    Power: any command whose help raises, exits with a code other than 0 or prints nothing.
     """
     for command in case.plugin.commands:
         name = command.name or ""
-        require(name not in VERBS, f"the verb {name!r} is one of gentool's own; rename it")
+        require(name not in VERBS, f"the command {name!r} already exists in gentool; rename it")
         for path, found in _with_subcommands(command, name):
             result = CliRunner().invoke(found, ["--help"], prog_name=f"gentool {path}")
             if result.exception is not None:
@@ -183,10 +183,10 @@ def _with_subcommands(command: click.Command, path: str) -> Iterator[tuple[str, 
 
 @contract("plugin.no_torch")
 def no_torch(case: HooksCase) -> None:
-    """Loading the plugin and listing its verbs imports no torch: `gentool --help` loads every plugin.
+    """Loading the plugin and listing its commands does not import torch, because `gentool --help` loads every plugin.
 
     Power: any import of torch at the top of a module that the declaration imports.
     """
     module = case.plugin.module.__name__
     answer = in_fresh_interpreter(IMPORT_PLUGIN, module, case.plugin.distribution)
-    require(answer == "False", f"importing {module} imports torch; import it inside the function that computes")
+    require(answer == "False", f"importing {module} imports torch; import it inside the functions that use it")

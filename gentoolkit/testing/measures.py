@@ -1,4 +1,4 @@
-"""What contracts of several kinds measure with: chance, the global generators, and a fresh interpreter."""
+"""Tools for contracts of several kinds: statistical bounds, checks of global generators, and fresh interpreters."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from torch import Tensor
 from gentoolkit.testing.contracts import require
 from gentoolkit.testing.worker import same_modules
 
-#: The probability that a statistical contract blames a correct component. Contracts run with fixed seeds, so a
-#: component that passes once passes always; this is the chance for a component and seed that nobody tried yet.
+#: The probability that a statistical contract fails for a correct component. Contracts run with fixed seeds, so a
+#: component that passes once always passes; this is the probability for a new component or seed.
 FALSE_ALARM = 1e-6
-#: A change below this share of the largest trains as if there were none: float32 resolves 1e-7.
+#: A change below this share of the largest one has no effect on training: the resolution of float32 is 1e-7.
 VISIBLE = 1e-6
-#: Imports a module and loads a distribution's plugins, and prints whether that imported torch.
+#: Code that imports a module, loads a distribution's plugins, and prints whether this imported torch.
 IMPORT_PLUGIN = """
 import importlib, sys
 from importlib.metadata import entry_points
@@ -36,9 +36,9 @@ print("torch" in sys.modules)
 
 
 def z_bound(count: int) -> float:
-    """Return the bound that the largest |z| of `count` normal scores exceeds with a probability of FALSE_ALARM or less.
+    """Return the bound that the largest |z| of `count` normal scores exceeds with probability at most FALSE_ALARM.
 
-    Bonferroni: each score has two tails and gets an equal share.
+    By Bonferroni's inequality: each score has two tails and gets an equal share.
     """
     return NormalDist().inv_cdf(1 - FALSE_ALARM / (2 * count))
 
@@ -50,7 +50,7 @@ def standard_scores(rows: Tensor) -> Tensor:
 
 
 def largest_difference(a: Tensor, b: Tensor) -> float:
-    """Return max |a - b| over the largest of |b| and 1, as a plain number; inf where the shapes differ."""
+    """Return max |a - b| / max(1, max |b|), or inf if the shapes differ."""
     if a.shape != b.shape:
         return float("inf")
     if a.numel() == 0:
@@ -59,18 +59,18 @@ def largest_difference(a: Tensor, b: Tensor) -> float:
 
 
 def equal_or_none(a: Tensor | None, b: Tensor | None) -> bool:
-    """Return whether both are None, or equal tensors."""
+    """Return whether both are None or both are equal tensors."""
     return a is None if b is None else a is not None and torch.equal(a, b)
 
 
 @contextmanager
 def global_randomness_kept() -> Iterator[None]:
-    """Require that the block leaves the global generators of Python, numpy and torch as they are."""
+    """Require that the block does not change the global generators of Python, numpy and torch."""
     before = _states()
     yield
     after = _states()
     changed = [name for name in before if before[name] != after[name]]
-    require(not changed, f"the global generator of {' and '.join(changed)} changed; expected none to be used or seeded")
+    require(not changed, f"the global generator of {' and '.join(changed)} was used or seeded; expected no change")
 
 
 def _states() -> dict[str, object]:
@@ -83,10 +83,10 @@ def _states() -> dict[str, object]:
 
 
 def in_fresh_interpreter(code: str, *arguments: str) -> str:
-    """Run Python code in an interpreter of its own that sees the same modules, and return the last line it prints.
+    """Run Python code in a new interpreter with the same module path, and return the last line that it prints.
 
     Raises:
-        ContractError: It fails; the message ends with the last line of its traceback.
+        ContractError: The code fails; the message ends with the last line of the traceback.
     """
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
@@ -97,5 +97,5 @@ def in_fresh_interpreter(code: str, *arguments: str) -> str:
         timeout=300,
     )
     last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    require(done.returncode == 0, f"in a fresh interpreter it fails: {last}")
+    require(done.returncode == 0, f"it fails in a fresh interpreter: {last}")
     return (done.stdout.strip().splitlines() or [""])[-1]

@@ -1,4 +1,4 @@
-"""The contracts of metrics: numbers that compare generated with real samples."""
+"""Contracts for metrics: numbers that compare generated with real samples."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor
 from gentoolkit.protocols import Metric
 from gentoolkit.testing.contracts import Case, contract, does_not_apply, require
 
-#: Samples on each side.
+#: Number of real and of generated samples.
 MANY = 256
-#: Differences of growing size, by what a metric may claim to see: (name, list of (factor, shift) of generated samples).
+#: Differences of growing size, by kind of difference and direction: lists of (factor, shift) of the generated samples.
 DIFFERENCES = {
     "shift": {"up": [(1.0, 0.0), (1.0, 0.5), (1.0, 1.0), (1.0, 2.0)], "down": [(1.0, 0.0), (1.0, -0.5), (1.0, -2.0)]},
     "scale": {"up": [(1.0, 0.0), (1.5, 0.0), (3.0, 0.0)], "down": [(1.0, 0.0), (0.6, 0.0), (0.2, 0.0)]},
 }
-#: Values may differ by rounding in float32 sums of some thousand terms: sqrt(thousands) · 6e-8, with room.
+#: Tolerance for rounding in float32 sums of some thousand terms: well above sqrt(thousands) · 6e-8.
 ROUNDING = 1e-4
 
 
@@ -35,7 +35,7 @@ def _value(case: Case, real: Tensor, generated: Tensor) -> float:
 
 
 def _changed(samples: Tensor, factor: float, shift: float) -> Tensor:
-    """Return the samples with their deviation from their mean times a factor, and then their mean shifted."""
+    """Return the samples with the deviation from the mean multiplied by `factor` and the mean shifted by `shift`."""
     mean = samples.mean(0)
     return mean + factor * (samples - mean) + shift
 
@@ -45,17 +45,17 @@ def _close(a: float, b: float) -> bool:
 
 
 def observe(case: Case, metric: Metric) -> dict[str, Tensor]:
-    """Return what tells two metrics apart."""
+    """Return what must be equal for two equal metrics."""
     metric.update(*_pair(case))
     return {"value": torch.tensor(metric.compute()), "optimum": torch.tensor(metric.optimum)}
 
 
 @contract("metric.optimum")
 def optimum(case: Case) -> None:
-    """On two equal distributions the value is `optimum`, within `spread(n, dims)`, which falls as n grows.
+    """For two equal distributions, the value is within `spread(n, dims)` of `optimum`, and the spread falls with n.
 
-    Power: a value beyond the spread in any of four pairs of 64 and of 1,024 standard normal samples. A spread that is
-    too wide is found by `metric.monotone`, if it hides a shift of two standard deviations.
+    Power: a value beyond the spread in any of four pairs of 64 and of 1,024 standard normal samples. `metric.monotone`
+    finds a spread that is so wide that it hides a shift of two standard deviations.
     """
     metric: Metric = case.build()
     dims = math.prod(case.spec.shape)
@@ -66,36 +66,38 @@ def optimum(case: Case) -> None:
             value = _value(case, *_pair(case, count, draw))
             require(
                 abs(value - metric.optimum) <= spread,
-                f"{count} real and generated samples of one distribution give {value:.4g}; "
+                f"the value for {count} real and {count} generated samples of one distribution is {value:.4g}; "
                 f"declared: {metric.optimum} within {spread:.4g}",
             )
     few, many = metric.spread(64, dims), metric.spread(1024, dims)
-    require(many < few, f"the spread is {few:.4g} for 64 samples and {many:.4g} for 1024; expected it to fall")
+    require(many < few, f"the spread is {few:.4g} for 64 samples and {many:.4g} for 1024; expected it to decrease")
 
 
 @contract("metric.permutation")
 def permutation(case: Case) -> None:
     """The order of the samples does not matter, and "permutation" is among `invariances`.
 
-    Power: a change of the value by 1e-4 of it.
+    Power: a relative change of the value by 1e-4.
     """
     metric: Metric = case.build()
-    require("permutation" in metric.invariances, f"invariances {sorted(metric.invariances)} lack 'permutation'")
+    declared = sorted(metric.invariances)
+    require("permutation" in declared, f"invariances is {declared}; expected it to include 'permutation'")
     real, generated = _pair(case)
     generated = 1.5 * generated + 0.5
     value, shuffled = _value(case, real, generated), _value(case, real.flip(0), generated.roll(7, 0))
-    require(_close(value, shuffled), f"the value changes from {value:.6g} to {shuffled:.6g} with the samples' order")
+    found = f"the value changes from {value:.6g} to {shuffled:.6g} with the order of the samples"
+    require(_close(value, shuffled), found)
 
 
 @contract("metric.monotone")
 def monotone(case: Case) -> None:
-    """Under each difference in `sees` the value moves away from the optimum, the further the larger it is.
+    """For each kind of difference in `sees`, the value moves further from the optimum as the difference grows.
 
-    "shift" moves the mean of the generated samples, "scale" multiplies their deviation from it; up and down. The
-    largest difference (two standard deviations; a factor of 3 or 0.2) must lead beyond `spread`.
+    "shift" moves the mean of the generated samples up or down; "scale" multiplies their deviation from the mean. For
+    the largest difference (two standard deviations; a factor of 3 or 0.2) the value must be outside `spread`.
 
-    Power: a value that does not grow between two of the differences (shifts by 0.5, 1 and 2 standard deviations;
-    factors 1.5 and 3, 0.6 and 0.2).
+    Power: a distance from the optimum that does not grow between two of the differences (shifts by 0.5, 1 and 2
+    standard deviations; factors 1.5 and 3, 0.6 and 0.2).
     """
     metric: Metric = case.build()
     require(
@@ -107,7 +109,7 @@ def monotone(case: Case) -> None:
             away = [abs(_value(case, real, _changed(generated, *step)) - metric.optimum) for step in steps]
             table = ", ".join(f"{value:.4g}" for value in away)
             grows = all(a < b for a, b in pairwise(away))
-            require(grows, f"{name} {direction}: the distances from the optimum are {table}; expected them to grow")
+            require(grows, f"{name} {direction}: the distances from the optimum are {table}; expected an increase")
             spread = metric.spread(MANY, math.prod(case.spec.shape))
             require(
                 away[-1] > spread, f"{name} {direction}: the distance {away[-1]:.4g} is within the spread {spread:.4g}"
@@ -116,12 +118,12 @@ def monotone(case: Case) -> None:
 
 @contract("metric.elements")
 def elements(case: Case) -> None:
-    """Every element of a sample counts: a difference in `sees` moves the value if it is in one element alone.
+    """Every element of a sample counts: a difference in `sees` changes the value even if it is in a single element.
 
-    By a shift of four standard deviations up and down, or a factor of 4 and 0.1, of the generated samples; the value
-    moves away from the optimum by more than 1e-4.
+    The element of the generated samples is shifted by four standard deviations up and down, or scaled by 4 and 0.1. The
+    value must move away from the optimum by more than 1e-4.
 
-    Power: an element that is left out, or has a weight so low that this difference moves the value by less than 1e-4.
+    Power: an element that is ignored, or whose weight is so low that the value moves by less than 1e-4.
     """
     metric: Metric = case.build()
     real, generated = _pair(case)
@@ -133,15 +135,15 @@ def elements(case: Case) -> None:
                 changed = generated.flatten(1).clone()
                 changed[:, element] = _changed(changed[:, element], *step)
                 away = abs(_value(case, real, changed.view_as(generated)) - metric.optimum)
-                told = f"{name} of element {element} alone moves the distance from the optimum from {alike:.4g} to"
-                require(away > alike + ROUNDING, f"{told} {away:.4g}; expected it to grow")
+                found = f"a {name} of element {element} alone changes the distance from the optimum from {alike:.4g} to"
+                require(away > alike + ROUNDING, f"{found} {away:.4g}; expected an increase")
 
 
 @contract("metric.samples")
 def samples(case: Case) -> None:
-    """Every sample counts, real or generated: the value changes if an eighth of either side moves far away.
+    """Every real and generated sample counts: the value changes if an eighth of either set is moved far away.
 
-    Power: an eighth of the samples in a row, or every eighth one, that is left out on one side.
+    Power: consecutive samples that make up an eighth of a set, or every eighth sample, that are ignored.
     """
     pair = _pair(case)
     value = _value(case, *pair)
@@ -151,25 +153,25 @@ def samples(case: Case) -> None:
                 moved = [samples.clone() for samples in pair]
                 moved[side][rows] += 4
                 which = f"{name} samples {rows.start}, {rows.start + (rows.step or 1)}, ..."
-                told = f"the value stays {value:.6g} if the {which} move by four standard deviations"
-                require(not _close(_value(case, *moved), value), told)
+                found = f"the value stays at {value:.6g} when the {which} are moved by four standard deviations"
+                require(not _close(_value(case, *moved), value), found)
 
 
 @contract("metric.invariances")
 def invariances(case: Case) -> None:
-    """What `invariances` names of "shift" and "scale" leaves the value as it is; it can't be in `sees` too.
+    """A "shift" or "scale" in `invariances` does not change the value, and is not in `sees`.
 
-    Power: a change of the value by 1e-4 of it, under the largest differences of `metric.monotone`.
+    Power: a relative change of the value by 1e-4, for the largest differences of `metric.monotone`.
     """
     metric: Metric = case.build()
     known = {"permutation", *DIFFERENCES}
     unknown = sorted(metric.invariances - known)
     require(not unknown, f"invariances {unknown} are unknown; expected some of {sorted(known)}")
     both = sorted(metric.invariances & metric.sees)
-    require(not both, f"{both} are in `sees` and in `invariances`")
+    require(not both, f"{both} are in both `sees` and `invariances`")
     claimed = sorted(metric.invariances - {"permutation"})
     if not claimed:
-        does_not_apply("it declares no invariance but that under permutation")
+        does_not_apply("the metric declares no invariance except under permutation")
     real, generated = _pair(case)
     value = _value(case, real, generated)
     for name in claimed:
@@ -180,9 +182,9 @@ def invariances(case: Case) -> None:
 
 @contract("metric.chunked")
 def chunked(case: Case) -> None:
-    """Samples given in chunks, uneven, empty or on one side alone, give the value of the whole.
+    """The value does not depend on how samples are split into chunks: uneven, empty or with one set only.
 
-    Power: a change of the value by 1e-4 of it.
+    Power: a relative change of the value by 1e-4.
     """
     real, generated = _pair(case)
     generated = 1.5 * generated[:200] + 0.5
@@ -190,4 +192,4 @@ def chunked(case: Case) -> None:
     for a, b, c, d in ((0, 1, 0, 0), (1, 1, 0, 120), (1, 100, 120, 120), (100, 256, 120, 200)):
         metric.update(real[a:b], generated[c:d])
     value, whole = metric.compute(), _value(case, real, generated)
-    require(_close(value, whole), f"in chunks the value is {value:.6g}, in one piece {whole:.6g}")
+    require(_close(value, whole), f"the value is {value:.6g} for samples in chunks, but {whole:.6g} in one piece")

@@ -1,7 +1,7 @@
-"""What the contracts of backbones build and call.
+"""Networks and inputs for the contracts for backbones.
 
-Many networks start with zero-initialized gates or heads, behind which any fault hides. So nearly all contracts look at
-a network whose parameters are perturbed.
+Many networks start with zero-initialized gates or heads, which hide all faults behind them. Nearly all contracts
+therefore use a network with perturbed parameters.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gentoolkit.testing.contracts import Case
 
 
 class Inputs(NamedTuple):
-    """What a backbone is called with."""
+    """The arguments of a backbone."""
 
     x_t: Tensor
     t: Tensor
@@ -56,7 +56,7 @@ def perturbed(case: Case, spec: DataSpec | None = None) -> nn.Module:
 
 
 def output_of(backbone: nn.Module, inputs: Inputs) -> Tensor:
-    """Return the output without a graph."""
+    """Return the output, computed without recording gradients."""
     with torch.no_grad():
         output: Tensor = backbone(*inputs)
     return output

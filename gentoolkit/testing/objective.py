@@ -1,7 +1,7 @@
-"""The contracts of objectives: what is regressed, and the field that the result stands for.
+"""Contracts for objectives: the loss, and the field that results from training.
 
-The backbone of these contracts is the best velocity itself, passed through the objective's own `output_for`: it must be
-the minimum of the loss. `gentoolkit.testing.objective_statistics` has the contracts that need many samples.
+They use a backbone that predicts the optimal velocity, converted by the objective's own `output_for`. It must minimize
+the loss. Contracts that need many samples are in `gentoolkit.testing.objective_statistics`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from gentoolkit.testing.contracts import Case, contract, does_not_apply, fail, r
 from gentoolkit.testing.measures import equal_or_none, global_randomness_kept, largest_difference
 from gentoolkit.testing.placed import ROWS, OnePoint, Placed, gaussian_batch, loss_at, paired_noise
 
-#: Times from 0 to 1, both included, at which fields are compared.
+#: Number of times from 0 to 1, both included, at which fields are compared.
 TIMES = 257
 
 
 def observe(case: Case, objective: Any) -> dict[str, Tensor]:
-    """Return what tells two objectives apart."""
+    """Return what must be equal for two equal objectives."""
     record, _ = loss_at(case, objective, gaussian_batch(case, 8))
     weights = objective.state_dict() if isinstance(objective, nn.Module) else {}
     return {**weights, "loss": record.loss.detach(), "t": record.t}
@@ -29,9 +29,9 @@ def observe(case: Case, objective: Any) -> dict[str, Tensor]:
 
 @contract("objective.record")
 def record(case: Case) -> None:
-    """The loss and its times are per sample, (B,), finite, with t in [0, 1]; the loss is attached to the graph.
+    """The loss and its times have shape (B,) and are finite, t is in [0, 1], and the loss is attached to the graph.
 
-    Power: any other shape, any value that is not finite, and any t outside, in 16 samples.
+    Power: any other shape, any value that is not finite, and any t outside [0, 1], in 16 samples.
     """
     theta = torch.zeros(16, 4, requires_grad=True)
     found, backbone = loss_at(case, case.build(), gaussian_batch(case, 16), theta)
@@ -39,10 +39,10 @@ def record(case: Case) -> None:
         value = getattr(found, name)
         if name == "velocity_error" and value is None:
             continue
-        require(tuple(value.shape) == (16,), f"{name} of 16 samples is {tuple(value.shape)}; expected (16,)")
+        require(tuple(value.shape) == (16,), f"{name} of 16 samples has shape {tuple(value.shape)}; expected (16,)")
         require(value.isfinite().all(), f"{name} is not finite")
     low, high = found.t.min().item(), found.t.max().item()
-    require(0 <= low <= high <= 1, f"t is from {low} to {high}; expected 0 to 1")
+    require(0 <= low <= high <= 1, f"t ranges from {low} to {high}; expected 0 to 1")
     require(bool(backbone.calls), "the loss does not call the backbone")
     attached = found.loss.requires_grad
     attached = attached and torch.autograd.grad(found.loss.sum(), theta, allow_unused=True)[0] is not None
@@ -51,13 +51,14 @@ def record(case: Case) -> None:
 
 @contract("objective.one_point")
 def one_point(case: Case) -> None:
-    """For data that is one point per condition the loss is smallest, and its error 0, at the velocity towards it.
+    """For data with one point per condition, the velocity towards that point minimizes the loss and has error 0.
 
-    However x0 and x1 are paired, x_t = alpha x1 + sigma x0 leaves only the velocity alpha' x1 + sigma' x0 there. With a
-    step of 1/2 the unweighted error is 1/4, and the loss of no sample falls. Where sigma < 0.05, rounding hides it.
+    However x0 and x1 are paired, x_t = alpha x1 + sigma x0 then determines the velocity alpha' x1 + sigma' x0. If the
+    velocity is off by 1/2, the unweighted error must be 1/4, and the loss must not decrease for any sample. Times with
+    sigma < 0.05 are excluded because of rounding.
 
-    Power: in a single sample of 256, a velocity that is 0.001 off: a time that is off by 0.0001 is; a sample that is
-    given the condition of another; an error that is off by a factor of 1.01.
+    Power: in a single sample of 256, a velocity that is off by 0.001, as results from a time that is off by 0.0001; a
+    sample with the condition of another; an error that is off by a factor of 1.01.
     """
     data, objective = OnePoint(case), case.build()
     condition = case.conditions(ROWS)
@@ -68,12 +69,12 @@ def one_point(case: Case) -> None:
     clear = backbone.path.coefficients.sigma(records[0.0].t) > 0.05
     loss, error = ({step: pick(r)[clear] for step, r in records.items()} for pick in (_loss_of, _error_of))
     worst = error[0.0].max().item() ** 0.5
-    require(worst <= 1e-3, f"at the velocity that leads to the only x1, its error is {worst:.1e}; expected 0")
+    require(worst <= 1e-3, f"the error of the velocity that leads to the only x1 is {worst:.1e}; expected 0")
     for step in (0.5, -0.5):
         off = (error[step] / step**2 - 1).abs().max().item()
-        require(off <= 0.01, f"a velocity that is {step} off has {1 + off:.3g} times the error; expected {step**2}")
+        require(off <= 0.01, f"a velocity off by {step} has {1 + off:.3g} times the expected error of {step**2}")
         fall = (loss[0.0] - loss[step]).max().item()
-        require(fall <= 1e-5, f"the loss falls by {fall:.1e} when the velocity is moved {step} away from the best")
+        require(fall <= 1e-5, f"the loss decreases by {fall:.1e} when the optimal velocity is changed by {step}")
 
 
 def _loss_of(found: LossRecord) -> Tensor:
@@ -86,39 +87,40 @@ def _error_of(found: LossRecord) -> Tensor:
 
 @contract("objective.field")
 def field(case: Case) -> None:
-    """`output_for` is the inverse of `field`: the field of a backbone that is told v* is v*, at every t in [0, 1].
+    """`output_for` is the inverse of `field`: converting v* with both returns v*, at every t in [0, 1].
 
-    In float64, at 257 times, both ends included. Where a velocity moves the output by less than 1 % of what it does
-    elsewhere (near a pole, such as t = 1 if the data is predicted), the field may be clamped; at t = 0, where samplers
-    start, it must then be finite. Rounding there and back is below 1e-16 / 0.01², for which 1e-11 is allowed.
+    In float64, at 257 times including both ends. Where a change of the velocity moves the output by less than 1 % of
+    what it does elsewhere (near a pole, such as t = 1 if the data is predicted), the field may be clamped. At t = 0,
+    where samplers start, it must be finite in any case. Rounding errors of both conversions are below 1e-16 / 0.01²;
+    1e-11 is allowed.
 
-    Power: a field that is 1e-11 off at t = 0, at t = 1 or over 1/256 of the times in between, in any element.
+    Power: a field that is off by 1e-11 at t = 0, at t = 1 or over 1/256 of the times in between, in any element.
     """
     objective = case.build()
     placed, x_t = Placed(objective), case.normal(TIMES, *case.spec.shape, dtype=torch.float64)
     t, condition = torch.linspace(0, 1, TIMES, dtype=torch.float64), case.conditions(TIMES)
-    told = placed.velocity(x_t, t)
+    given = placed.velocity(x_t, t)
     found = objective.field(placed)(x_t, t, condition)
-    moved = objective.output_for(told + 1, x_t, t) - objective.output_for(told, x_t, t)
+    moved = objective.output_for(given + 1, x_t, t) - objective.output_for(given, x_t, t)
     scale = moved.abs().flatten(1).amin(1)
     clear = scale >= 0.01 * scale.max()
     require(found[0].isfinite().all(), "the field is not finite at t = 0, where samplers start")
-    error = largest_difference(found[clear], told[clear])
-    negative = "; it is the negative" if largest_difference(-found[clear], told[clear]) <= 1e-11 else ""
+    error = largest_difference(found[clear], given[clear])
+    negative = "; it is its negative" if largest_difference(-found[clear], given[clear]) <= 1e-11 else ""
     if not error <= 1e-11:
-        wrong = ((found - told).abs().flatten(1).amax(1) > 1e-11) & clear
-        where = f"from t = {t[wrong].min():.4g} to {t[wrong].max():.4g}" if wrong.any() else "as it is not finite"
-        fail(f"the field differs by {error:.1e} from the velocity that `output_for` was told{negative} ({where})")
+        wrong = ((found - given).abs().flatten(1).amax(1) > 1e-11) & clear
+        where = f"from t = {t[wrong].min():.4g} to {t[wrong].max():.4g}" if wrong.any() else "it is not finite"
+        fail(f"the field differs by {error:.1e} from the velocity passed to `output_for`{negative} ({where})")
 
 
 @contract("objective.condition")
 def condition(case: Case) -> None:
-    """The loss and the field hand the condition on to the backbone as it is; the core drops conditions.
+    """The loss and the field pass the condition to the backbone unchanged; gentoolkit itself drops conditions.
 
-    A "coupled" objective may hand on the samples in another order; `objective.one_point` sees whether the conditions
-    go with them.
+    A "coupled" objective may pass the samples in another order; `objective.one_point` checks that their conditions are
+    in the same order.
 
-    Power: any other condition in any of 64 samples, at times from 0 to 1.
+    Power: any changed condition in any of 64 samples, at times from 0 to 1.
     """
     batch, objective = gaussian_batch(case, 64), case.build()
     _, in_loss = loss_at(case, objective, batch)
@@ -131,34 +133,34 @@ def condition(case: Case) -> None:
                 expected, given = (rows.sort(0).values for rows in (expected, got))
             require(
                 equal_or_none(given, expected),
-                f"the {name} gives the backbone the condition {got}; expected {batch.condition}",
+                f"the {name} passes the condition {got} to the backbone; expected {batch.condition}",
             )
 
 
 @contract("objective.randomness")
 def randomness(case: Case) -> None:
-    """All randomness comes from `context.generator`: equal generators give equal losses, others give others.
+    """All randomness comes from `context.generator`: equal generators have equal losses, others have different ones.
 
     Power: any draw from the global generators of torch, numpy and Python, and any difference between two losses.
     """
     objective, batch = case.build(), gaussian_batch(case, 64)
     with global_randomness_kept():
         a, again, other = (loss_at(case, objective, batch, stream=stream)[0].loss.detach() for stream in (0, 0, 1))
-    require(torch.equal(a, again), "equal generators give different losses")
-    require(not torch.equal(a, other), "another generator gives the same losses")
+    require(torch.equal(a, again), "the losses for equal generators differ")
+    require(not torch.equal(a, other), "the losses for different generators are equal")
 
 
 @contract("objective.parameters")
 def parameters(case: Case) -> None:
-    """Parameters of the objective's own get finite gradients that are not zero, since they are trained.
+    """The objective's own parameters have finite gradients that are not zero, so that they are trained.
 
-    Power: a parameter all of whose elements have a gradient of zero.
+    Power: a parameter all of whose elements have zero gradient.
     """
     objective = case.build()
     own = dict(objective.named_parameters()) if isinstance(objective, nn.Module) else {}
     if not own:
-        does_not_apply("it has no parameters of its own")
+        does_not_apply("the objective has no parameters of its own")
     theta = torch.zeros(64, 4, requires_grad=True)
     loss_at(case, objective, gaussian_batch(case, 64), theta)[0].loss.sum().backward()
     dead = [name for name, p in own.items() if p.grad is None or not p.grad.isfinite().all() or not p.grad.any()]
-    require(not dead, f"no finite gradient that is not zero reaches {', '.join(dead)}")
+    require(not dead, f"the gradient is missing, zero or not finite for {', '.join(dead)}")

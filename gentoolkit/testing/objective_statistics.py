@@ -1,7 +1,7 @@
-"""The contracts of objectives that are statistical: what is learned from Gaussian data, and where it is learned.
+"""Statistical contracts for objectives: what is learned from Gaussian data, and at which times.
 
-An objective with the trait "coupled" is given batches of one sample here: x0 and x1 are then independent, whatever it
-does within a batch. `objective.one_point` looks at whole batches of such objectives, too.
+Objectives with the trait "coupled" receive batches of one sample here, so that x0 and x1 are independent whatever the
+objective does within a batch. `objective.one_point` also checks whole batches of such objectives.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from gentoolkit.testing.measures import VISIBLE, standard_scores, z_bound
 from gentoolkit.testing.placed import MEAN, ROWS, STD, statistics
 
 TEST_FUNCTIONS = ("1", "x", "t", "x t")
-#: [0, 1] in so many equal parts.
+#: Number of equal parts of [0, 1].
 PARTS = 16
 
 
 def _need_small_scores(scores: dict[str, float], what: str, count: int) -> None:
-    """Require that none of `count` z-scores, of which `scores` has the largest by name, is beyond chance."""
+    """Require that no z-score is larger than chance explains; `scores` has the largest of `count` scores, by name."""
     bound = z_bound(count)
     table = ", ".join(f"{name}: {z:.1f}" for name, z in scores.items())
     require(max(map(abs, scores.values())) <= bound, f"{what}; z-scores {table}; expected within {bound:.1f}")
@@ -29,28 +29,29 @@ def _need_small_scores(scores: dict[str, float], what: str, count: int) -> None:
 
 @contract("objective.gradient")
 def gradient(case: Case) -> None:
-    """For Gaussian data the known best velocity is a minimum: the loss's gradient there is zero in expectation.
+    """For Gaussian data, the known optimal velocity minimizes the loss: its expected gradient there is zero.
 
-    Along the steps 1, x, t and x t of the velocity. Each sample has its own step, so one backward pass gives the
-    gradients of all samples; their means must be within chance of 0. Weights that depend on t alone, and any
-    parametrization, leave the minimum where it is.
+    The gradient is taken along changes of the velocity by 1, x, t and x t. Each sample has its own change, so that one
+    backward pass computes the gradients of all samples. Their means must be 0 up to chance. Weights that depend only on
+    t, and the parametrization, do not move the minimum.
 
-    Power: a time that is 2 % off; if "coupled", 8 %.
+    Power: a time that is off by 2 %; if "coupled", 8 %.
     """
     found = statistics(case)
     scores = dict(zip(TEST_FUNCTIONS, standard_scores(found.steps).tolist(), strict=True))
-    _need_small_scores(scores, "the loss has a gradient at the known optimal velocity", len(scores))
+    _need_small_scores(scores, "the gradient of the loss at the known optimal velocity is not zero", len(scores))
 
 
 @contract("objective.closed_form")
 def closed_form(case: Case) -> None:
-    """At the best velocity the unweighted error at time t is std² / D(t) per dimension, D = t² std² + (1 - t)².
+    """At the optimal velocity, the unweighted error at t is std² / D(t) per dimension, D = t² std² + (1 - t)².
 
-    That is for the linear path; `gaussian_velocity_error` has the others. Given t, error / (std² / D) is chi² of the d
-    dimensions over d, of variance 2 / d, exactly. Its mean must be 1 within chance, over all times and over eighths.
+    This is the formula for the linear path; see `gaussian_velocity_error` for others. For given t and d dimensions,
+    error / (std² / D) is exactly a chi² variable with d degrees of freedom divided by d, whose variance is 2 / d. Its
+    mean must be 1 up to chance, over all times and over each eighth of them.
 
-    Power: for d = 1, an error that is 6 % off everywhere, or 17 % in an eighth of the times; more dimensions divide
-    both by sqrt(d). If "coupled", four times as much.
+    Power: for d = 1, an error that is off by 6 % everywhere, or by 17 % in an eighth of the times; for more dimensions,
+    divide both by sqrt(d). If "coupled", four times as much.
     """
     found = statistics(case)
     times = found.times.double()
@@ -60,33 +61,33 @@ def closed_form(case: Case) -> None:
         parts[f"t from {times[part].min():.2f} to {times[part].max():.2f}"] = ratio[part]
     deviation = (2 / found.x1[0].numel()) ** 0.5
     scores = {name: ((r.mean() - 1) / deviation * len(r) ** 0.5).item() for name, r in parts.items()}
-    told = f"the unweighted loss at the optimum is {ratio.mean():.4f} times the closed form"
+    message = f"the unweighted error at the optimum is {ratio.mean():.4f} times the closed form"
     if not found.has_error:
-        told += " (if the backbone does not predict the velocity, set LossRecord.velocity_error)"
-    _need_small_scores(scores, told, len(scores))
+        message += " (if the backbone does not predict the velocity, set LossRecord.velocity_error)"
+    _need_small_scores(scores, message, len(scores))
 
 
 @contract("objective.time_direction")
 def time_direction(case: Case) -> None:
-    """The backbone is given x_t = alpha(t) x1 + sigma(t) x0 with its t: noise at t = 0, the batch's data at t = 1.
+    """The backbone receives x_t = alpha(t) x1 + sigma(t) x0 with the matching t: noise at t = 0, data at t = 1.
 
-    The path is that of the objective's field. (x_t - alpha x1) / sigma must be standard normal noise: in every element
-    its mean is 0 and its variance 1, and it has no covariance with another element or with x1, each within chance.
-    Where sigma < 0.001, rounding hides it.
+    On the path of the objective's field, (x_t - alpha x1) / sigma must be standard normal noise. In every element its
+    mean must be 0 and its variance 1, and it must be uncorrelated with the other elements and with x1, each up to
+    chance. Times with sigma < 0.001 are excluded because of rounding.
 
-    Power: in any one element a mean of 0.05, a variance of 1.08 (a standard deviation of 1.04), a correlation of 0.05
+    Power: in any element a mean of 0.05, a variance of 1.08 (a standard deviation of 1.04), a correlation of 0.05
     (if "coupled", four times as much).
     """
     found = statistics(case)
-    told, backwards = "(x_t - alpha x1) / sigma is not standard normal noise", 1 - found.t
+    message, backwards = "(x_t - alpha x1) / sigma is not standard normal noise", 1 - found.t
     scores, count = _noise_scores(found.x1, found.x_t, found.t, found.path)
     if max(map(abs, _noise_scores(found.x1, found.x_t, backwards, found.path)[0].values())) <= z_bound(count):
-        told += "; it looks as if t runs from data to noise"
-    _need_small_scores(scores, told, count)
+        message += "; t probably runs from data to noise"
+    _need_small_scores(scores, message, count)
 
 
 def _noise_scores(x1: Tensor, x_t: Tensor, t: Tensor, path: Path) -> tuple[dict[str, float], int]:
-    """Return how far (x_t - alpha x1) / sigma is from standard normal: the worst z-scores, and of how many."""
+    """Return the largest z-scores of (x_t - alpha x1) / sigma against a standard normal, and the number of scores."""
     alpha, sigma = (f(t.double()) for f in (path.coefficients.alpha, path.coefficients.sigma))
     clear = sigma > 1e-3
     noise = ((x_t - expand(alpha, x_t) * x1) / expand(sigma, x_t))[clear].flatten(1)
@@ -106,11 +107,11 @@ def _noise_scores(x1: Tensor, x_t: Tensor, t: Tensor, path: Path) -> tuple[dict[
 def coverage(case: Case) -> None:
     """Everything is trained: all times from 0 to 1, all classes, all elements of the output, all places in a batch.
 
-    For each sixteenth of [0, 1] there are samples, and no sixteenth, class, element or place has gradients that are
-    below 1e-6 of the largest.
+    Each sixteenth of [0, 1] must contain samples, and the gradients of each sixteenth, class, element and place must
+    exceed 1e-6 of the largest.
 
-    Power: times that are left out, if they hold a sixteenth (k / 16 to (k + 1) / 16), so any eighth, and at each end
-    1 / 16; a class, an element or a place in the batch with a weight of 0.
+    Power: omitted times that cover a sixteenth (k / 16 to (k + 1) / 16), as any interval of 1 / 8 does, or of 1 / 16 at
+    either end; a class, an element or a place in the batch with weight 0.
     """
     found = statistics(case)
     sizes, rows = found.steps.abs().sum(1), 1 if "coupled" in case.traits else ROWS
@@ -123,9 +124,9 @@ def coverage(case: Case) -> None:
 
 
 def _need_all(what: str, sizes: Tensor, group: Tensor, count: int | None = None) -> None:
-    """Require that each of the groups, from 0 on, has a mean gradient that is visible beside the largest."""
+    """Require that the mean gradient of each group, numbered from 0, exceeds a share VISIBLE of the largest."""
     means = torch.zeros(count or int(group.max()) + 1, dtype=torch.float64)
     means.scatter_reduce_(0, group, sizes.double(), "mean", include_self=False)
     weak = (means <= VISIBLE * means.max()).nonzero().flatten().tolist()
     numbers = ", ".join(map(str, weak))
-    require(not weak, f"not trained: {what} number {numbers} (from 0 on); the gradient there is 0")
+    require(not weak, f"not trained: {what} number {numbers} (counted from 0); the gradient there is 0")

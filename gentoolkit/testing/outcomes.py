@@ -1,4 +1,4 @@
-"""How a contract went for a component, as plain data. No torch here: the process that supervises needs none."""
+"""Outcomes of contracts as plain data. Does not import torch, which the supervising process does not need."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-#: The contract that says why a component can't be built. It runs first; if it can't pass, the others are not run.
+#: The contract that reports why a component can't be built. It runs first; the others run only if building succeeds.
 BUILDS = "any.factory"
 
 Verdict = Literal["passed", "failed", "skipped"]
@@ -16,7 +16,7 @@ Status = Literal["passed", "failed", "expected failure", "skipped"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of one contract for one component; the message says why it did not simply pass."""
+    """The outcome of one contract for one component; the message gives the reason unless it passed."""
 
     contract: str
     component: str
@@ -26,14 +26,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Planned:
-    """A contract that is to run, and what its outcome depends on besides what is measured.
+    """A contract to be run on a component.
 
     Attributes:
         contract: The contract's id.
-        component: The component's name, as recipes write it.
+        component: The component's name in recipes.
         kind: The component's kind, or "plugin" for hooks.
-        headline: The first line of what the contract demands.
-        expected: Why the component declares that it fails; None if it doesn't.
+        headline: The first line of the requirement.
+        expected: The reason that the component gives for an expected failure; None if it declares none.
     """
 
     contract: str
@@ -44,28 +44,28 @@ class Planned:
 
     @property
     def subject(self) -> tuple[str, str]:
-        """What it is about, unambiguously: components of different kinds may share a name."""
+        """The kind and the name; both are needed because components of different kinds may share a name."""
         return self.kind, self.component
 
     def outcome(self, verdict: Verdict, message: str = "") -> Outcome:
-        """Return the outcome. An expected failure that does not fail is a failure."""
+        """Return the outcome. An expected failure that passes or is skipped counts as a failure."""
         status: Status = verdict
         if self.expected is not None:
             status = "expected failure" if verdict == "failed" else "failed"
             message = {
                 "failed": f"{self.expected} (measured: {message})",
-                "skipped": f"declared as expected failure, but {message}",
-                "passed": f"declared as expected failure, but passes; remove the declaration: {self.expected}",
+                "skipped": f"declared as an expected failure, but {message}",
+                "passed": f"declared as an expected failure, but passes; remove the declaration: {self.expected}",
             }[verdict]
         return Outcome(self.contract, self.component, status, message)
 
     def not_run(self) -> Outcome:
-        """Return the outcome where the component can't be built, whatever it declares."""
-        return Outcome(self.contract, self.component, "skipped", "not run: it can't be built")
+        """Return the outcome for a component that can't be built, regardless of expected failures."""
+        return Outcome(self.contract, self.component, "skipped", "not run: the component can't be built")
 
 
 def summary(outcomes: Iterable[Outcome]) -> str:
-    """Return the counts in one line: how many were run, of these passed and failed, expected failures and skips."""
+    """Return one line with the numbers of contracts that ran, passed, failed, failed as expected and were skipped."""
     count = Counter(outcome.status for outcome in outcomes)
     return (
         f"{count.total() - count['skipped']} run: {count['passed']} passed, {count['failed']} failed, "

@@ -1,8 +1,8 @@
-"""What the contracts of objectives train: a backbone that is the best velocity, on data for which that is known.
+"""The backbone of the contracts for objectives: the optimal velocity, on data for which it is known.
 
-Two kinds of data have one. For N(mean, std² I) it is `gentoolkit.paths.gaussian_velocity`, provided that x0 and x1 are
-independent. For data that is one point per condition, x_t and t determine the velocity without any remaining error,
-however x0 and x1 are paired.
+There are two kinds of such data. For N(mean, std² I) the optimal velocity is `gentoolkit.paths.gaussian_velocity`,
+provided that x0 and x1 are independent. For data with one point per condition, x_t and t determine the velocity
+exactly, however x0 and x1 are paired.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from gentoolkit.protocols import Batch, LossRecord, Objective, TrainingContext
 from gentoolkit.randomness import BatchGenerator
 from gentoolkit.testing.contracts import Case, require
 
-#: The Gaussian data. A narrow one far from 0 shows well at which time it is looked at.
+#: The Gaussian data. With a narrow distribution far from 0, errors of the time have a large effect.
 STD, MEAN = 0.3, 2.0
-#: The statistics are taken over this many batches, of this many samples each.
+#: Number of batches for the statistics, and samples per batch.
 CALLS, ROWS = 256, 256
-#: An objective that pairs x0 with x1 within a batch gets batches of one sample, which leave nothing to pair.
+#: Number of batches for objectives that pair x0 with x1 within a batch. Their batches have one sample, so that there is
+#: nothing to pair.
 COUPLED_CALLS = 4096
 
 #: `(path, x_t, t, condition) -> v`
@@ -32,13 +33,13 @@ Best = Callable[[Path, Tensor, Tensor, Tensor | None], Tensor]
 
 
 def gaussian(path: Path, x_t: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
-    """Return the best velocity for N(MEAN, STD² I), (B, *S)."""
+    """Return the optimal velocity for N(MEAN, STD² I), (B, *S)."""
     return gaussian_velocity(x_t, t, x_t.new_full(x_t.shape[1:], MEAN), STD, path)
 
 
 @dataclass(frozen=True)
 class OnePoint:
-    """Data with one point x1 for each condition, and the velocity that is exact for it."""
+    """Data with one point x1 per condition, and its exact velocity."""
 
     case: Case
 
@@ -62,18 +63,18 @@ class Placed(nn.Module):
     """A backbone that predicts v* + theta · (1, x, t, x t) in an objective's parametrization.
 
     Args:
-        objective: Its `output_for` says which output stands for a velocity.
-        theta: (B, 4), a step of each sample along each test function; its gradient is then that of each sample.
+        objective: The objective, whose `output_for` converts a velocity to the output.
+        theta: (B, 4), coefficients of the test functions for each sample, so that the gradient is obtained per sample.
         best: v*.
 
     Attributes:
         calls: x_t, t and condition of each call.
-        outputs: What each call returned.
+        outputs: The output of each call.
     """
 
     def __init__(self, objective: Objective, theta: Tensor | None = None, best: Best = gaussian) -> None:
         super().__init__()
-        self.objective = [objective]  # in a list, so that its parameters are not the backbone's
+        self.objective = [objective]  # in a list, so that its parameters are not registered as the backbone's
         self.theta, self.best = theta, best
         self.calls: list[tuple[Tensor, Tensor, Tensor | None]] = []
         self.outputs: list[Tensor] = []
@@ -88,11 +89,12 @@ class Placed(nn.Module):
         return self.best(self.path, x_t, t, condition)
 
     def forward(self, x_t: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return the output that stands for v* + theta · (1, x, t, x t)."""
+        """Return the output that corresponds to v* + theta · (1, x, t, x t)."""
         self.calls.append((x_t.detach(), t.detach(), condition))
         v = self.velocity(x_t, t, condition)
         if self.theta is not None:
-            require(len(x_t) == len(self.theta), f"{len(self.theta)} samples, but the backbone is given {len(x_t)}")
+            given, expected = len(x_t), len(self.theta)
+            require(given == expected, f"the backbone receives {given} samples; expected {expected}, the whole batch")
             one, s = torch.ones_like(x_t), expand(t, x_t)
             terms = zip(self.theta.unbind(1), (one, x_t, s * one, s * x_t), strict=True)
             v = v + sum((expand(theta, x_t) * phi for theta, phi in terms), torch.zeros_like(x_t))
@@ -104,26 +106,26 @@ class Placed(nn.Module):
 
 
 def gaussian_batch(case: Case, count: int, stream: int = 0) -> Batch:
-    """Return samples of the Gaussian data, paired with noise where the objective's data comes in pairs."""
+    """Return samples of the Gaussian data, paired with noise if the spec declares paired data."""
     shape = case.spec.shape
     x1 = MEAN + STD * case.normal(count, *shape, draw=10 * stream)
     return Batch(x1, case.conditions(count, first=stream * count), paired_noise(case, count, stream))
 
 
 def paired_noise(case: Case, count: int, stream: int = 0) -> Tensor | None:
-    """Return the other ends of paired data, (B, *S), or None."""
+    """Return x0 for paired data, (B, *S), or None."""
     return case.normal(count, *case.spec.shape, draw=10 * stream + 1) if case.spec.paired else None
 
 
 def context_for(case: Case, count: int, teacher: nn.Module, stream: int = 0) -> TrainingContext:
-    """Return the context of a training step; other streams draw other numbers."""
+    """Return the context of a training step; different streams have independent random numbers."""
     return TrainingContext(BatchGenerator(case.seed, "contract", stream, count), ema_backbone=teacher)
 
 
 def loss_at(
     case: Case, objective: Any, batch: Batch, theta: Tensor | None = None, best: Best = gaussian, stream: int = 0
 ) -> tuple[LossRecord, Placed]:
-    """Return the loss of the backbone v* + theta · (1, x, t, x t), and that backbone."""
+    """Return the loss of the backbone v* + theta · (1, x, t, x t), and the backbone."""
     backbone = Placed(objective, theta, best)
     context = context_for(case, len(batch), Placed(objective, best=best), stream)
     return objective.loss(backbone, batch, context), backbone
@@ -131,18 +133,18 @@ def loss_at(
 
 @dataclass(frozen=True)
 class Statistics:
-    """What many training steps at the best velocity for Gaussian data did, a row each for N samples.
+    """Records of many training steps at the optimal velocity for Gaussian data, with one row for each of N samples.
 
     Attributes:
         x1: The data, (N, *S).
-        condition: Its conditions; zeros where it has none.
-        x_t: What the backbone was given, (N, *S).
-        t: With which times, (N,).
-        times: The times that the loss reports, (N,).
+        condition: The conditions; zeros if there are none.
+        x_t: The states that the backbone received, (N, *S).
+        t: The times that the backbone received, (N,).
+        times: The times in the loss record, (N,).
         error: The unweighted error of the velocity, (N,).
-        has_error: Whether the objective reports it apart from its loss.
-        steps: The gradient along (1, x, t, x t) of the velocity, (N, 4).
-        outputs: The gradient with respect to the backbone's output, (N, *S), without a sign.
+        has_error: Whether the objective reports this error separately from the loss.
+        steps: The gradient with respect to changes of the velocity by (1, x, t, x t), (N, 4).
+        outputs: The absolute gradient with respect to the backbone's output, (N, *S).
         path: The path of the objective's field.
     """
 
@@ -159,7 +161,10 @@ class Statistics:
 
 
 def statistics(case: Case) -> Statistics:
-    """Train the best velocity for Gaussian data for CALLS batches of ROWS samples, or many of one if "coupled"."""
+    """Evaluate the loss and its gradients at the optimal velocity for Gaussian data.
+
+    Uses CALLS batches of ROWS samples, or COUPLED_CALLS batches of one sample for "coupled" objectives.
+    """
     objective = case.build()
     calls, rows = (COUPLED_CALLS, 1) if "coupled" in case.traits else (CALLS, ROWS)
     found: list[tuple[Tensor, ...]] = []

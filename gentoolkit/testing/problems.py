@@ -1,4 +1,4 @@
-"""Fields with known solutions, on which samplers are measured."""
+"""Fields with known solutions, for testing samplers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch import Tensor
 
 from gentoolkit.paths import Field, expand, gaussian_velocity
 
-#: States are (5, 2, 3): five samples, whose first axis is a pair, for rotations.
+#: Shape of states: five samples of shape (2, 3). The axis of length 2 is a pair, for rotations.
 SHAPE = (5, 2, 3)
-#: The Gaussian data N(MEAN, STD² I) on which samplers are tried that use more of a field than its velocity.
+#: Mean and standard deviation of Gaussian data, for samplers that use more of a field than its velocity.
 MEAN, STD = 0.8, 0.5
 
 #: `(x, t) -> dx/dt`
@@ -22,7 +22,7 @@ Velocity = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass
 class Probe:
-    """A field that remembers at which times and on which conditions it was evaluated."""
+    """A field that records the times and the conditions at which it is evaluated."""
 
     velocity: Velocity
     times: list[Tensor] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Problem:
 
 
 def fractions() -> Tensor:
-    """Return SHAPE states between 0.1 and 0.7, float64, all different."""
+    """Return states with distinct values between 0.1 and 0.7, of shape SHAPE, float64."""
     return torch.linspace(0.1, 0.7, math.prod(SHAPE), dtype=torch.float64).reshape(SHAPE)
 
 
@@ -85,5 +85,5 @@ def _rotation_solution(x0: Tensor) -> Tensor:
     return torch.stack([a * angle.cos() - b * angle.sin(), a * angle.sin() + b * angle.cos()], 1)
 
 
-#: A rotation of pairs at the speed 8 |x|² / (1 + |x|²) · (1 + cos 3t): |x| stays, and each sample has its own speed.
+#: A rotation of pairs at the speed 8 |x|² / (1 + |x|²) · (1 + cos 3t). |x| is constant; each sample has its own speed.
 ROTATION = Problem(_rotation, _rotation_solution)

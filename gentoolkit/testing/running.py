@@ -1,4 +1,4 @@
-"""How one contract is run in this process."""
+"""Running one contract in this process."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def planned(contract: Contract, subject: Subject) -> Planned:
 
 
 def run(contract: Contract, subject: Subject) -> Outcome:
-    """Check one contract in this process. A declared expected failure that passes or does not apply is a failure."""
+    """Run one contract in this process. A declared expected failure that passes or is skipped counts as a failure."""
     plan = planned(contract, subject)
-    # Without this, one fault in a constructor would be reported once for each contract.
+    # Otherwise one error in a constructor would be reported for every contract.
     if contract.id != BUILDS and not subject.can_be_built:
         return plan.not_run()
     return plan.outcome(*_attempt(contract, subject))
@@ -27,7 +27,7 @@ def run(contract: Contract, subject: Subject) -> Outcome:
 def _attempt(contract: Contract, subject: Subject) -> tuple[Verdict, str]:
     try:
         if left_out := contract.skips & subject.traits:
-            does_not_apply(f"it is {' and '.join(sorted(left_out))}")
+            does_not_apply(f"the {subject.kind} is {' and '.join(sorted(left_out))}")
         with isolated():
             contract.check(subject)
     except NotApplicable as reason:
@@ -38,7 +38,7 @@ def _attempt(contract: Contract, subject: Subject) -> tuple[Verdict, str]:
 
 
 def described(fault: BaseException) -> str:
-    """Return the message of a broken contract or of an error for the user; for others type and place too."""
+    """Return the message of a ContractError or GentoolError; for other exceptions also the type and the place."""
     if isinstance(fault, ContractError | GentoolError):
         return str(fault)
     frames = traceback.extract_tb(fault.__traceback__)

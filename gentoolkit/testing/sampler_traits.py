@@ -1,4 +1,4 @@
-"""The contracts that adaptive and stochastic samplers have in place of those that make no sense for them."""
+"""Contracts for adaptive and stochastic samplers, in place of those that do not apply to them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from gentoolkit.testing.measures import global_randomness_kept, z_bound
 from gentoolkit.testing.problems import LOGISTIC, MEAN, ROTATION, STD, Probe, fractions, gaussian
 from gentoolkit.testing.sampler import draws, solve
 
-#: Independent states, (samples, elements of each), and steps, for the moments of stochastic samplers.
+#: Shape of the states (samples, elements) and number of steps, for the moments of stochastic samplers.
 STATES, MANY_STEPS = (MOST_SAMPLES, 128), 64
 MANY = math.prod(STATES)
 
 
 @contract("sampler.tolerance", needs=["adaptive"])
 def tolerance(case: Case) -> None:
-    """An adaptive sampler stays within its `tolerance`, on a smooth field and on one with fast and slow samples.
+    """The error of an adaptive sampler is below its `tolerance`, on a smooth field and one with fast and slow samples.
 
-    The error is the largest over states of size 1 at most, against the known solutions; times stay in [0, 1].
+    This is the largest difference from the known solutions, for states of size at most 1. All times must be in [0, 1].
 
     Power: an error above the tolerance of the tiny config in any element.
     """
@@ -28,40 +28,41 @@ def tolerance(case: Case) -> None:
     require(sampler.tolerance is not None and sampler.tolerance > 0, f"tolerance is {sampler.tolerance}; declare it")
     for name, problem in (
         ("dx/dt = x (1 - x) (1 + cos 3t)", LOGISTIC),
-        ("a rotation at a speed of each sample's own", ROTATION),
+        ("a rotation with a different speed for each sample", ROTATION),
     ):
         probe = Probe(problem.velocity)
         error = (solve(case, sampler, probe.field(), x0) - problem.solution(x0)).abs().max().item()
-        require(error <= sampler.tolerance, f"{name}: error {error:.1e}; promised {sampler.tolerance:.1e}")
+        declared = f"declared tolerance {sampler.tolerance:.1e}"
+        require(error <= sampler.tolerance, f"{name}: error {error:.1e}; {declared}")
         seen = torch.stack([t.aminmax().max for t in probe.times] + [t.aminmax().min for t in probe.times])
         low, high = seen.min().item(), seen.max().item()
-        require(low >= 0 and high <= 1, f"{name}: t is from {low} to {high}; expected 0 to 1")
+        require(low >= 0 and high <= 1, f"{name}: t ranges from {low} to {high}; expected 0 to 1")
 
 
 @contract("sampler.noise", needs=["stochastic"])
 def noise(case: Case) -> None:
-    """A stochastic sampler draws from `noise` alone: equal draws give equal samples, others give others.
+    """A stochastic sampler draws only from `noise`: equal noise produces equal samples, other noise different ones.
 
-    Power: any difference between equal draws; noise that moves no sample.
+    Power: any difference between samples from equal noise; noise that does not affect the samples.
     """
     sampler, x0 = case.build(), fractions()
     with global_randomness_kept():
         a, again, other = (
             solve(case, sampler, Probe(gaussian).field(), x0, noise=draws(case, x0, stream)) for stream in (0, 0, 1)
         )
-    require(torch.equal(a, again), "equal noise gives different samples")
-    require(not torch.equal(a, other), "other noise gives the same samples, although the sampler is 'stochastic'")
+    require(torch.equal(a, again), "equal noise produces different samples")
+    require(not torch.equal(a, other), "different noise produces equal samples, but the sampler is 'stochastic'")
 
 
 @contract("sampler.terminal_moments", needs=["stochastic"])
 def terminal_moments(case: Case) -> None:
-    """With the field of Gaussian data N(0.8, 0.5²), a stochastic sampler ends with that mean and that variance.
+    """For the field of Gaussian data N(0.8, 0.5²), the results of a stochastic sampler have this mean and variance.
 
-    With n = 64 and with 2n steps, 2**17 independent elements each (1,024 samples of 128). A discretization error of
-    order 1 / n cancels in the extrapolation 2 m(2n) - m(n), a smaller one stays small in it; what is left must lie
-    within z standard errors, which are those of a mean (or a variance) times sqrt(2² + 1²).
+    They are measured with n = 64 and with 2n steps, on 2**17 independent elements each (1,024 samples of 128). A
+    discretization error of order 1 / n cancels in the extrapolation 2 m(2n) - m(n), and errors of higher order stay
+    small. The rest must be within z standard errors, i.e. those of a mean (or a variance) times sqrt(2² + 1²).
 
-    Power: a mean that is 0.03 off, a variance that is 0.025 off (a standard deviation that is 0.025 off).
+    Power: a mean that is off by 0.03, a variance that is off by 0.025 (a standard deviation that is off by 0.025).
     """
     sampler = case.build()
     moments = []

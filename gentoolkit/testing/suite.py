@@ -1,4 +1,4 @@
-"""All contracts, and what they are run on."""
+"""All contracts, and the components and plugins that they are run on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gentoolkit.testing.worker import need_plugins
 
 __all__ = ["CONTRACTS", "check_entry", "contract_tests", "contracts_of", "run", "subjects_of"]
 
-#: Importing them defines the contracts.
+#: The modules that define contracts; importing a module registers its contracts.
 MODULES = (
     *(backbone, common, dataset, dataset_splits, dependence, hooks, metric),
     *(objective, objective_statistics, sampler, sampler_traits),
@@ -34,10 +34,10 @@ MODULES = (
 
 
 def subjects_of(distribution: str, plugins: Plugins) -> tuple[Subject, ...]:
-    """Return the components of an installed distribution, by kind and name, then its plugins that have hooks.
+    """Return the components of an installed distribution, by kind and name, then its plugins with hooks.
 
     Raises:
-        UsageError: As `need_plugins`.
+        UsageError: See `need_plugins`.
     """
     name = need_plugins(distribution, plugins)
     components = (Case(entry) for entry in plugins.registry.entries() if entry.distribution == name)
@@ -46,7 +46,7 @@ def subjects_of(distribution: str, plugins: Plugins) -> tuple[Subject, ...]:
 
 
 def check_entry(entry: Entry) -> Iterator[Outcome]:
-    """Run all contracts that concern a component in this process, one after the other."""
+    """Run all contracts that apply to a component, one after the other, in this process."""
     case = Case(entry)
     for contract in contracts_of(case):
         yield run(contract, case)
@@ -55,13 +55,13 @@ def check_entry(entry: Entry) -> Iterator[Outcome]:
 def contract_tests(distribution: str, plugins: Plugins | None = None) -> Callable[..., None]:
     """Return a pytest test with one case for each contract of an installed distribution.
 
-    `test_contracts = contract_tests("my-dist")` is all that a test file needs. The cases are named
-    `component-contract`, e.g. `dit-backbone.batch_independence`. Expected failures are reported as xfailed, contracts
-    that do not apply as skipped, each with its reason. The contracts run in pytest's own process: a debugger and
-    coverage see the component, and a component that kills the process ends the test run.
+    A test file needs only the line `test_contracts = contract_tests("my-dist")`. The cases are named
+    `component-contract`, e.g. `dit-backbone.batch_independence`. Expected failures are reported as xfailed and
+    contracts that do not apply as skipped, each with the reason. The contracts run in pytest's own process, so that a
+    debugger and coverage work as usual. A component that ends the process therefore ends the test run.
 
     Raises:
-        UsageError: As `check`.
+        UsageError: See `check`.
     """
     import pytest
 
@@ -82,7 +82,7 @@ def _report(outcome: Outcome) -> None:
     import pytest
 
     if outcome.status == "failed":
-        pytest.fail(f"{outcome.component} breaks {outcome.contract}: {outcome.message}", pytrace=False)
+        pytest.fail(f"{outcome.component} violates {outcome.contract}: {outcome.message}", pytrace=False)
     if outcome.status == "expected failure":
         pytest.xfail(outcome.message)
     if outcome.status == "skipped":

@@ -1,4 +1,4 @@
-"""Contracts in a process of their own, which is started again when one of them ends it. No torch at import time."""
+"""Running contracts in a worker process, which is restarted if a contract ends it. Does not import torch."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from gentoolkit.errors import PluginError, UsageError, joined, listing, suggest
 from gentoolkit.plugins import Plugins, load_plugins
 from gentoolkit.testing.outcomes import BUILDS, Outcome, Planned
 
-#: Seconds after which a contract is stopped. This only ends hangs: the slowest of ours takes a few seconds.
+#: Seconds after which a contract is stopped. Only a contract that hangs takes so long; the slowest takes a few seconds.
 LIMIT = 600.0
 
 _SERVE = "import sys; from gentoolkit.testing.worker import serve; serve(sys.argv[1], int(sys.argv[2]))"
 
 
 def need_plugins(distribution: str, plugins: Plugins) -> str:
-    """Return the normalized name of an installed distribution that has plugins, all of which load.
+    """Return the normalized name of a distribution after checking that it has plugins and that all can be loaded.
 
     Raises:
-        UsageError: The distribution offers no plugin, or one of its plugins is broken.
+        UsageError: The distribution has no plugins, or one of them could not be loaded.
     """
     name = canonical(distribution)
     if broken := [plugin for plugin in plugins.quarantined if plugin.distribution == name]:
         faults = "; ".join(f"{plugin.name}: {plugin.reason}" for plugin in broken)
-        raise UsageError(f"{name!r} can't be checked, since a plugin of it does not load: {faults}")
+        raise UsageError(f"{name!r} can't be checked, because one of its plugins could not be loaded: {faults}")
     installed = {plugin.distribution for plugin in plugins.loaded}
     if name not in installed:
         raise UsageError(
@@ -47,34 +47,34 @@ def need_plugins(distribution: str, plugins: Plugins) -> str:
 
 
 def check(distribution: str, plugins: Plugins | None = None) -> list[Outcome]:
-    """Run all contracts of an installed distribution in a worker process; needs no pytest.
+    """Run all contracts for an installed distribution in a worker process. Does not require pytest.
 
     Args:
-        distribution: Its name, as pip knows it, e.g. "my-dist".
-        plugins: What `load_plugins` found, if it has been called; the worker loads the distribution's plugins again.
+        distribution: Name of the distribution as known to pip, e.g. "my-dist".
+        plugins: The result of `load_plugins`, if available; the worker loads the distribution's plugins again.
 
     Raises:
-        UsageError: The distribution offers no plugin, or one of its plugins is broken.
-        PluginError: The worker ends while it loads the plugins.
+        UsageError: The distribution has no plugins, or one of them could not be loaded.
+        PluginError: The worker ended while loading the plugins.
     """
     name = need_plugins(distribution, plugins or load_plugins())
     return [outcome for _, outcome in supervised(name) if outcome is not None]
 
 
 def supervised(distribution: str, limit: float = LIMIT) -> Iterator[tuple[Planned, Outcome | None]]:
-    """Run all contracts of an installed distribution in a worker process.
+    """Run all contracts for an installed distribution in a worker process.
 
-    A contract that ends the worker, or runs longer than `limit`, fails; a new worker runs the others.
+    A contract that ends the worker or runs longer than `limit` fails. A new worker then runs the remaining contracts.
 
     Args:
-        distribution: Its name, as pip knows it.
-        limit: Seconds that one contract may take; loading the plugins may always take LIMIT.
+        distribution: Name of the distribution as known to pip.
+        limit: Time limit for one contract, in seconds. The limit for loading the plugins is always LIMIT.
 
     Yields:
         Each contract with None before it runs, then with its outcome.
 
     Raises:
-        PluginError: The worker ends while it loads the plugins.
+        PluginError: The worker ended while loading the plugins.
     """
     plan: list[Planned] = []
     position = 0
@@ -94,16 +94,16 @@ def supervised(distribution: str, limit: float = LIMIT) -> Iterator[tuple[Planne
                     yield planned, planned.outcome("failed", f"the process {worker.cause()}")
                     break
                 yield planned, Outcome(**answer)
-        if answer is None and planned.contract == BUILDS:  # each of the component's contracts would end a worker
+        if answer is None and planned.contract == BUILDS:  # every other contract of the component would end it too
             while position < len(plan) and plan[position].subject == planned.subject:
                 yield plan[position], plan[position].not_run()
                 position += 1
 
 
 class Worker:
-    """A process that runs the contracts of a distribution from the one at `start` on.
+    """A process that runs the contracts for a distribution, beginning with the one at index `start`.
 
-    It writes JSON, a line each: first the whole plan, then the outcome of each contract.
+    It writes lines of JSON: first the whole plan, then the outcome of each contract.
     """
 
     def __init__(self, distribution: str, start: int) -> None:
@@ -114,7 +114,7 @@ class Worker:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
-            start_new_session=True,  # so that the processes it starts end with it, and Ctrl-C is for the supervisor
+            start_new_session=True,  # so that its child processes end with it, and Ctrl-C reaches only the supervisor
         )
 
     def __enter__(self) -> Self:
@@ -127,7 +127,7 @@ class Worker:
         self.process.stdout.close()
 
     def receive(self, limit: float) -> Any:
-        """Return what the worker sends within `limit` seconds; it is killed after that. None if it ended."""
+        """Return the next message, or None if the worker ended. It is killed if it takes more than `limit` seconds."""
         assert self.process.stdout is not None
         timer = Timer(limit, self._expire, [limit])
         timer.start()
@@ -142,7 +142,7 @@ class Worker:
         self._kill()
 
     def _kill(self) -> None:
-        """End the worker and what it started: a process that it forked would keep its stdout open."""
+        """Kill the worker and its child processes, which would otherwise keep its stdout open."""
         if hasattr(os, "killpg"):
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -150,7 +150,7 @@ class Worker:
             self.process.kill()
 
     def cause(self) -> str:
-        """Return why the worker ended, as the end of a sentence about it."""
+        """Return why the worker ended, as a predicate for "the process"."""
         code = self.process.wait()
         if self.overdue is not None:
             return f"was stopped after {self.overdue:g} seconds without a result"
@@ -161,15 +161,15 @@ class Worker:
 
 
 def same_modules() -> dict[str, str]:
-    """Return the environment for an interpreter that finds the same modules as this one."""
+    """Return environment variables for an interpreter with the same module path as this one."""
     path = os.pathsep.join(entry or "." for entry in sys.path)
     return {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
 
 
 def serve(distribution: str, start: int) -> None:
-    """Run the contracts and write to stdout; this is what a worker does."""
+    """Run the contracts and write the results to stdout; the main function of a worker."""
     results = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a component prints must not come between the results
+    os.dup2(2, 1)  # output of components must not mix with the results
 
     def send(message: Any) -> None:
         print(json.dumps(message), file=results, flush=True)

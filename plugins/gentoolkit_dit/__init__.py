@@ -14,21 +14,22 @@ class DiTConfig(BackboneConfig):
     """A transformer over patches, modulated by time and condition (adaLN-Zero)."""
 
     patch_size: int = Field(default=2, ge=1)
-    """Side of the square patches; it must divide the height and the width."""
+    """Side length of the square patches; it must divide the height and the width."""
     hidden_size: int = Field(default=256, ge=4)
-    """Width of a token; even, and divisible by `num_heads`."""
+    """Width of the tokens; must be even and divisible by `num_heads`."""
     depth: int = Field(default=6, ge=1, le=1000)
     """Number of blocks."""
     num_heads: int = Field(default=8, ge=1)
-    """Attention heads; each is hidden_size / num_heads wide."""
+    """Number of attention heads, each hidden_size / num_heads wide."""
     mlp_ratio: int = Field(default=4, ge=1)
-    """Width of the hidden MLP layer over `hidden_size`."""
+    """Width of the hidden MLP layer divided by `hidden_size`."""
     time_scale: float = Field(default=1.0, gt=0)
-    """t is multiplied by this before it is embedded: 1000 resolves small differences of t."""
+    """Factor applied to t before it is embedded. 1000 resolves small differences of t."""
     position: Literal["normal", "sincos"] = "normal"
-    """How the trained position embedding starts: as N(0, 0.02²), or as sines and cosines of the row and the column.
+    """Initialization of the trained position embedding: N(0, 0.02²), or sines and cosines of the row and the column.
 
-    The latter tells tokens apart from the first step (Peebles and Xie 2023, arXiv:2212.09748, Sec. 3.2, frozen there).
+    With "sincos" each token has a distinct position from the first step (Peebles and Xie 2023, arXiv:2212.09748, Sec.
+    3.2, where the embedding is not trained).
     """
 
     @model_validator(mode="after")
@@ -36,15 +37,15 @@ class DiTConfig(BackboneConfig):
         if self.hidden_size % self.num_heads:
             raise ValueError(f"hidden_size {self.hidden_size} is not divisible by num_heads {self.num_heads}")
         if self.hidden_size % 2:
-            raise ValueError(f"hidden_size {self.hidden_size} is odd; the time embedding needs sine-cosine pairs")
+            raise ValueError(f"hidden_size {self.hidden_size} is odd; the time embedding requires an even number")
         if self.position == "sincos" and (self.hidden_size % 4 or self.hidden_size < 8):
             raise ValueError(
-                f"hidden_size {self.hidden_size} is not 8, 12, 16, ...; position sincos needs pairs for row and column"
+                f"hidden_size {self.hidden_size} can't be used with position sincos, which requires 8, 12, 16, ..."
             )
         return self
 
     def check(self, spec: DataSpec) -> Iterator[Problem]:
-        """Yield a problem unless the data is (C, H, W) with sides that the patch divides."""
+        """Yield a problem unless the data has shape (C, H, W) and the patch size divides H and W."""
         if len(spec.shape) != 3:
             yield Problem(None, f"dit takes samples of shape (channels, height, width), but the data is {spec.shape}")
         elif any(side % self.patch_size for side in spec.shape[1:]):

@@ -10,17 +10,17 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-#: Bytes of attention weights that are worked on at once: they should stay in the cores' caches.
+#: Maximum size of the attention weights of one block, in bytes, so that they stay in the cores' caches.
 BLOCK_BYTES = 2 * 2**20
-#: Bytes of attention weights that one call keeps for its backward pass; beyond, they are computed again.
+#: Maximum size of the attention weights that a call keeps for its backward pass, in bytes. Larger ones are recomputed.
 KEPT_BYTES = 128 * 2**20
 
 
 def attend(qkv_BN3D: Tensor, num_heads: int) -> Tensor:
-    """Return softmax(q kᵀ / sqrt(d)) v for a joint q, k, v, (B, N, 3·D): (B, N, D).
+    """Return softmax(q kᵀ / sqrt(d)) v for joint q, k, v, (B, N, 3·D): (B, N, D).
 
-    Vaswani et al. 2017, arXiv:1706.03762, Eq. 1. By torch's fused kernel, but for bf16 on CPUs in blocks, where a head
-    fits one: that was the quicker way to train there.
+    Vaswani et al. 2017, arXiv:1706.03762, Eq. 1. Uses torch's fused kernel, except for bf16 on CPUs if a head fits into
+    a block: there, `BlockedAttention` trains faster.
     """
     fits = qkv_BN3D.shape[1] ** 2 * qkv_BN3D.element_size() <= BLOCK_BYTES
     if fits and qkv_BN3D.device.type == "cpu" and qkv_BN3D.dtype == torch.bfloat16:
@@ -36,7 +36,7 @@ def split(x: Tensor, parts: int, num_heads: int) -> Tensor:
 
 
 def blocks(qkv_BHNd: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Yield index blocks of (B, H): whole samples, or some heads of one, whose weights fit BLOCK_BYTES."""
+    """Yield index blocks of (B, H): whole samples or some heads of one, whose weights fit into BLOCK_BYTES."""
     _, samples, num_heads, tokens, _ = qkv_BHNd.shape
     fit = BLOCK_BYTES // (tokens**2 * qkv_BHNd.element_size())  # heads
     rows, columns = max(1, fit // num_heads), min(fit, num_heads)
@@ -46,9 +46,9 @@ def blocks(qkv_BHNd: Tensor) -> Iterator[tuple[slice, slice]]:
 
 
 class BlockedAttention(torch.autograd.Function):
-    """Attention over blocks of samples and heads, each by plain products and a softmax.
+    """Attention in blocks of samples and heads, computed by matrix products and a softmax.
 
-    The idea of Dao et al. 2022, arXiv:2205.14135, with blocks so coarse that they need no kernel of their own. With
+    This is the idea of Dao et al. 2022, arXiv:2205.14135, with blocks so coarse that they need no special kernel. With
     S = q kᵀ / sqrt(d), P = softmax(S), O = P v (their App. B.2): dv = Pᵀ dO, dP = dO vᵀ,
     dS = P ∘ (dP - rowsum(P ∘ dP)), dq = dS k / sqrt(d), dk = dSᵀ q / sqrt(d).
     """
@@ -90,6 +90,6 @@ class BlockedAttention(torch.autograd.Function):
 
 
 def scaled(qkv_BHNd: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return q / sqrt(d), k and v of (3, B, H, N, d), each contiguous with B and H as one axis."""
+    """Return q / sqrt(d), k and v from (3, B, H, N, d), each contiguous and with B and H merged into one axis."""
     q, k, v = (part.flatten(0, 1) for part in qkv_BHNd)
     return q * q.shape[-1] ** -0.5, k, v

@@ -1,4 +1,4 @@
-"""The quickest linear layer on CPUs with AVX2 or AVX-512."""
+"""A fast linear layer for CPUs with AVX2 or AVX-512."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-#: The vector instructions that torch uses: "AVX2", "AVX512", or another name where neither is there.
+#: The vector instructions that torch uses: "AVX2", "AVX512", or another name if neither is available.
 INSTRUCTIONS = torch.backends.cpu.get_cpu_capability() if torch.backends.mkldnn.is_available() else "none"
 
 
 class Linear(nn.Linear):
-    """y = x Wᵀ + b, like torch's, but on CPUs as a convolution of size 1, which torch gives to oneDNN.
+    """y = x Wᵀ + b, like `torch.nn.Linear`, but on CPUs computed as a convolution of size 1, which oneDNN runs.
 
-    torch's own products come from another library, whose float32 is slower on AMD's processors, and write b over the
-    whole of y first. On CPUs without AVX2, in other dtypes and under `torch.compile` this is torch's layer.
+    For `torch.nn.Linear`, torch uses another library, which is slower in float32 on AMD processors, and first writes b
+    to all of y. On CPUs without AVX2, for other dtypes and under `torch.compile`, this layer is `torch.nn.Linear`.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -31,25 +31,28 @@ class Linear(nn.Linear):
             return apply(x.bfloat16(), self.weight.bfloat16(), bias)
         if x.dtype != torch.float32:
             return super().forward(x)
-        # The gradient of the weight by oneDNN is as quick as a product with AVX-512, and four times slower with AVX2.
+        # For the gradient of the weight, oneDNN is as fast as a product with AVX-512, but four times slower with AVX2.
         return (convolved if INSTRUCTIONS == "AVX512" else apply)(x, self.weight, self.bias)
 
 
 def convolved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Return x Wᵀ + b as a convolution."""
+    """Return x Wᵀ + b, computed as a convolution."""
     pixels = x.reshape(1, -1, 1, x.shape[-1]).permute(0, 3, 1, 2)  # (1, in, rows, 1), channels last
     kernel = weight[:, :, None, None].contiguous(memory_format=torch.channels_last)
     return F.conv2d(pixels, kernel, bias).permute(0, 2, 3, 1).reshape(*x.shape[:-1], -1)
 
 
 def apply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Return x Wᵀ + b as a convolution whose gradients are not left to torch; see `Convolved`."""
+    """Return x Wᵀ + b, computed as a convolution with the custom gradients of `Convolved`."""
     y: Tensor = Convolved.apply(x, weight, bias)  # type: ignore[no-untyped-call]
     return y
 
 
 class Convolved(torch.autograd.Function):
-    """x Wᵀ + b as a convolution; dL/dx = (dL/dy) W as another one in float32, dL/dW = (dL/dy)ᵀ x as a product."""
+    """x Wᵀ + b as a convolution, with custom gradients.
+
+    dL/dx = (dL/dy) W is a convolution in float32 and a product in bf16; dL/dW = (dL/dy)ᵀ x is a product.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: D102

@@ -34,8 +34,8 @@ def normal_positions(rows: int, columns: int, width: int) -> Tensor:
 def sincos_positions(rows: int, columns: int, width: int) -> Tensor:
     """Return half the features of the row beside half those of the column, (1, rows · columns, width).
 
-    Peebles and Xie 2023, arXiv:2212.09748, Sec. 3.2; at initialization only: the embedding is trained. Halved, they
-    are about as large as embedded patches of unit variance.
+    Peebles and Xie 2023, arXiv:2212.09748, Sec. 3.2. Used only for initialization; the embedding is trained. Halving
+    makes them about as large as embedded patches of unit variance.
     """
     row, column = (0.5 * features(torch.arange(float(n)), width // 2) for n in (rows, columns))
     both = torch.cat([row[:, None].expand(-1, columns, -1), column.expand(rows, -1, -1)], dim=2)
@@ -46,7 +46,7 @@ POSITIONS = {"normal": normal_positions, "sincos": sincos_positions}
 
 
 def modulate(x_BND: Tensor, scale_BD: Tensor, shift_BD: Tensor) -> Tensor:
-    """Return x · (1 + scale) + shift, the same for all tokens of a sample."""
+    """Return x · (1 + scale) + shift, with the same scale and shift for all tokens of a sample."""
     return torch.addcmul(shift_BD[:, None], x_BND, 1 + scale_BD[:, None])
 
 
@@ -75,7 +75,7 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """A transformer block whose branches are scaled, shifted and gated by the condition (adaLN-Zero).
 
-    Peebles and Xie 2023, arXiv:2212.09748, Sec. 3.2: the modulation starts at zero, the block as the identity.
+    Peebles and Xie 2023, arXiv:2212.09748, Sec. 3.2: the modulation starts at zero, so the block is the identity.
     """
 
     def __init__(self, hidden_size: int, num_heads: int, mlp_ratio: int) -> None:
@@ -89,7 +89,7 @@ class Block(nn.Module):
         nn.init.zeros_(self.modulation.bias)
 
     def forward(self, x_BND: Tensor, c_BD: Tensor) -> Tensor:
-        """Return x + gate · attention(...), then + gate · mlp(...), (B, N, D)."""
+        """Return the output, (B, N, D): add gate · attention(...) to x, then gate · mlp(...)."""
         scale_a, shift_a, gate_a, scale_m, shift_m, gate_m = self.modulation(F.silu(c_BD)).chunk(6, dim=1)
         x_BND = torch.addcmul(x_BND, gate_a[:, None], self.attention(modulate(normalize(x_BND), scale_a, shift_a)))
         return torch.addcmul(x_BND, gate_m[:, None], self.mlp(modulate(normalize(x_BND), scale_m, shift_m)))
@@ -99,8 +99,8 @@ class DiT(nn.Module):
     """A diffusion transformer for images of a fixed size, square or not.
 
     Args:
-        config: Widths and depth.
-        spec: The data: shape (C, H, W), and labels, vectors or nothing as the condition.
+        config: The config.
+        spec: The data spec, with shape (C, H, W) and labels, vectors or no condition.
     """
 
     def __init__(self, config: DiTConfig, spec: DataSpec) -> None:
@@ -124,14 +124,14 @@ class DiT(nn.Module):
     def forward(self, x_t: Tensor, t: Tensor, condition: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
         """Return the output, (B, C, H, W), for x_t (B, C, H, W), t (B,) in [0, 1] and labels (B,) or vectors (B, D).
 
-        With `tokens`, (B, K) int64, only these patches are computed, as if there were no others: (B, K, C·P·P).
+        With `tokens`, (B, K) int64, only these patches are used and returned: (B, K, C·P·P).
         """
         patches_BNP = self.patches(x_t)
         if tokens is not None:
             patches_BNP = patches_BNP.take_along_dim(tokens[..., None], dim=1)
         position_BND = self.position if tokens is None else F.embedding(tokens, self.position[0])
         x_BND = self.patchify(patches_BNP)
-        x_BND = x_BND + position_BND.to(x_BND.dtype)  # under autocast the tokens stay in bf16 throughout
+        x_BND = x_BND + position_BND.to(x_BND.dtype)  # under autocast, keeps the tokens in bf16 throughout
         c_BD = self.time(features(self.time_scale * t, self.hidden_size))
         if self.condition is not None:
             c_BD = c_BD + self.condition(condition)
@@ -142,23 +142,23 @@ class DiT(nn.Module):
         return self.unpatchify(output) if tokens is None else output
 
     def patches(self, image: Tensor) -> Tensor:
-        """Return (B, N, C·P·P), the patches of (B, C, H, W), rows first and each channel-major: (C, P, P)."""
+        """Return the patches of (B, C, H, W) in row-major order, each flattened from (C, P, P): (B, N, C·P·P)."""
         return F.unfold(image, self.patch, stride=self.patch).transpose(1, 2)
 
     def unpatchify(self, tokens: Tensor) -> Tensor:
-        """Return the image, (B, C, H, W), of tokens (B, N, C·P·P), each channel-major: (C, P, P)."""
+        """Return the image, (B, C, H, W), from tokens (B, N, C·P·P), each flattened from (C, P, P)."""
         rows, columns = self.grid
         patches = tokens.unflatten(2, (self.channels, self.patch, self.patch)).unflatten(1, (rows, columns))
         return patches.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
 
     def matrix_blocks(self) -> dict[str, int]:
-        """Return the blocks' attention and MLP weights; a joint qkv weight is three matrices."""
+        """Return the attention and MLP weights of the blocks; a joint qkv weight consists of three matrices."""
         weights = {"attention.qkv": 3, "attention.out": 1, "mlp.0": 1, "mlp.2": 1}
         return {f"blocks.{i}.{name}.weight": n for i in range(len(self.blocks)) for name, n in weights.items()}
 
 
 def condition_embedding(spec: DataSpec, hidden_size: int) -> nn.Module | None:
-    """Return what turns labels or vectors into (B, D), or None for unconditional data."""
+    """Return the module that embeds labels or vectors as (B, D), or None for unconditional data."""
     match spec.condition:
         case Labels(num_classes, droppable):
             return nn.Embedding(num_classes + droppable, hidden_size)

@@ -1,4 +1,4 @@
-"""Euler's method: the simplest sampler, and the one that every other is compared with."""
+"""Euler's method, the simplest sampler and the baseline for all others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class EulerConfig(SamplerConfig):
     """Equal steps from t = 0 to t = 1."""
 
     num_steps: int = Field(default=20, ge=1, le=1_000_000)
-    """How many steps; each is one evaluation of the field."""
+    """Number of steps; each evaluates the field once."""
 
 
 @hookimpl

@@ -24,7 +24,7 @@ class Euler:
         self.times = tuple(k / config.num_steps for k in range(config.num_steps))
 
     def with_num_steps(self, num_steps: int) -> Euler:
-        """Return the sampler with another number of steps."""
+        """Return a sampler with another number of steps."""
         return Euler(EulerConfig(num_steps=num_steps))
 
     def sample(

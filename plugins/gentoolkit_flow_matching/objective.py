@@ -19,10 +19,10 @@ class FlowMatching:
         self.config = config
 
     def loss(self, backbone: BackboneFunction, batch: Batch, context: TrainingContext) -> LossRecord:
-        """Return each sample's mean squared velocity error, weighted; x0 ~ N(0, I) unless the batch brings its own.
+        """Return each sample's weighted mean squared velocity error; x0 ~ N(0, I) unless the batch includes x0.
 
         Raises:
-            UsageError: The config asks for subsets of tokens, and the backbone computes none or has fewer tokens.
+            UsageError: The config requires subsets of tokens, but the backbone does not support them or has too few.
         """
         draw, x1 = context.generator, batch.x1
         t = self.times(draw)
@@ -36,8 +36,8 @@ class FlowMatching:
             output, v = backbone(x_t, t, batch.condition, tokens), v.take_along_dim(tokens[..., None], dim=1)
         else:
             raise UsageError(
-                f"objective.tokens={self.config.tokens} needs a backbone that computes subsets of its tokens, which "
-                f"{type(backbone).__name__} does not (it has no method `patches`); leave objective.tokens out"
+                f"objective.tokens={self.config.tokens} requires a backbone that can compute subsets of tokens, but "
+                f"{type(backbone).__name__} can't (it has no method `patches`); remove objective.tokens"
             )
         error, p = (output.to(v.dtype) - v).square().flatten(1).mean(1), self.config.weight_power
         return LossRecord((p + 1) * (1 - t) ** p * error, t, error.detach())
@@ -47,13 +47,13 @@ class FlowMatching:
         return draw.stratified() if self.config.times == "stratified" else draw.uniform()
 
     def token_count(self, context: TrainingContext, available: int) -> int:
-        """Return how many of each sample's `available` tokens this step trains on."""
+        """Return the number of each sample's `available` tokens to train on in this step."""
         tokens = self.config.tokens
         stages = (tokens,) if isinstance(tokens, int) else tokens or (available,)
         if max(stages) > available:
             raise UsageError(
-                f"objective.tokens has {max(stages)}, but a sample has {available} tokens; "
-                f"expected at most {available}, or no objective.tokens, to train on all"
+                f"objective.tokens includes {max(stages)}, but a sample has {available} tokens; "
+                f"use at most {available}, or remove objective.tokens to train on all"
             )
         return stages[len(stages) * context.step // context.total_steps]
 
@@ -62,5 +62,5 @@ class FlowMatching:
         return Field(lambda x, t, condition: backbone(x, t, condition).to(x.dtype), LINEAR)
 
     def output_for(self, velocity: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
-        """Return the velocity itself: it is what the backbone predicts."""
+        """Return the velocity itself, which is what the backbone predicts."""
         return velocity

@@ -1,4 +1,4 @@
-"""Three numbers that compare generated with real samples: their distribution, their mean and their deviation."""
+"""Three metrics that compare the distribution, the mean and the deviation of generated and real samples."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from gentoolkit.api import Component, MetricConfig, hookimpl
 
 
 class SlicedWassersteinConfig(MetricConfig):
-    """Sliced Wasserstein-2 distance: how far the samples would have to move to look real, seen along random lines."""
+    """Sliced Wasserstein-2 distance: the average optimal-transport distance between projections on random lines."""
 
     num_projections: int = Field(default=256, ge=1, le=2**16)
-    """Random directions that are averaged over."""
+    """Number of random directions to average over."""
     seed: int = Field(default=0, ge=0, lt=2**63)
-    """The seed of the directions; the same seed compares the same directions in every run."""
+    """Seed of the directions; runs with the same seed use the same directions."""
 
 
 class ClassMeanRmseConfig(MetricConfig):
@@ -23,7 +23,7 @@ class ClassMeanRmseConfig(MetricConfig):
 
 
 class ResidualStdRatioConfig(MetricConfig):
-    """Standard deviation of generated samples around their own mean, divided by that of the real ones."""
+    """Standard deviation of the generated samples around their own mean, divided by that of the real samples."""
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""Metrics of the first two moments: the mean, and the deviation around it."""
+"""Metrics of the first two moments: the mean and the deviation from the mean."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Moments:
         return Moments(len(rows), mean, (rows - mean).square().sum().item())
 
     def __add__(self, other: Moments) -> Moments:
-        """Return the moments of both sets together (Chan et al. 1983, doi:10.1080/00031305.1983.10483115).
+        """Return the moments of the union (Chan et al. 1983, doi:10.1080/00031305.1983.10483115).
 
-        S_ab = S_a + S_b + |mean_b - mean_a|² n_a n_b / (n_a + n_b): no difference of large squares.
+        S_ab = S_a + S_b + |mean_b - mean_a|² n_a n_b / (n_a + n_b), which avoids differences of large squares.
         """
         count = max(self.count + other.count, 1)
         gap = other.mean - self.mean
@@ -43,7 +43,7 @@ class Moments:
 
 
 class _MomentMetric:
-    """Takes in samples; what is computed from the moments of both sides is up to the subclass."""
+    """Base class that collects the moments of real and generated samples."""
 
     invariances = frozenset({"permutation"})
 
@@ -52,10 +52,10 @@ class _MomentMetric:
         self._generated: Moments | None = None
 
     def update(self, real: Tensor, generated: Tensor) -> None:
-        """Take in samples (N, *S) and (M, *S); either may be empty.
+        """Add samples (N, *S) and (M, *S); either may be empty.
 
         Raises:
-            ValueError: The sample shapes differ, or the number of dimensions differs from that of earlier samples.
+            ValueError: The sample shapes differ, or the number of dimensions differs from earlier samples.
         """
         known = None if self._real is None else len(self._real.mean)
         sides = [Moments.of(rows) for rows in as_rows(real, generated, known)]
@@ -72,7 +72,7 @@ class _MomentMetric:
 class ClassMeanRmse(_MomentMetric):
     """sqrt(mean over dimensions of (mean of generated - mean of real)²), in the unit of the data.
 
-    It takes no labels: give it the samples of one class.
+    It does not use labels; pass it the samples of one class.
     """
 
     optimum = 0.0
@@ -82,10 +82,10 @@ class ClassMeanRmse(_MomentMetric):
         super().__init__()
 
     def spread(self, num_samples: int, num_dims: int) -> float:
-        """Return a bound on the value for two sets of n standard normal vectors that fails with P < 2e-8.
+        """Return a bound on the value for two sets of n standard normal vectors, which is exceeded with P < 2e-8.
 
         The D differences between the means are N(0, 2 / n), so the value is sqrt(2 / n) |g| / sqrt(D) for a standard
-        normal vector g. |g| is 1-Lipschitz with E |g| <= sqrt(D), so |g| <= sqrt(D) + 6 but for P <= exp(-6² / 2)
+        normal vector g. |g| is 1-Lipschitz with E |g| <= sqrt(D), so |g| > sqrt(D) + 6 with P <= exp(-6² / 2)
         (Boucheron et al. 2013, "Concentration Inequalities", Thm. 5.6).
         """
         return math.sqrt(2 / num_samples) * (1 + 6 / math.sqrt(num_dims))
@@ -94,17 +94,17 @@ class ClassMeanRmse(_MomentMetric):
         """Return the distance between the means of all samples so far.
 
         Raises:
-            ValueError: There is no real or no generated sample.
+            ValueError: There are no real or no generated samples.
         """
         real, generated = self._moments(least=1)
         return (generated.mean - real.mean).square().mean().sqrt().item()
 
 
 class ResidualStdRatio(_MomentMetric):
-    """Deviation of the generated samples around their own mean over that of the real ones, without a unit.
+    """Standard deviation of generated samples around their own mean, divided by that of real samples; dimensionless.
 
-    The deviation is the square root of the unbiased variance, averaged over all dimensions. Below 1 the samples vary
-    too little around their mean, above 1 too much.
+    The standard deviation is the square root of the unbiased variance averaged over all dimensions. Values below 1 mean
+    that the generated samples vary too little, values above 1 that they vary too much.
     """
 
     optimum = 1.0
@@ -115,12 +115,12 @@ class ResidualStdRatio(_MomentMetric):
         super().__init__()
 
     def spread(self, num_samples: int, num_dims: int) -> float:
-        """Return a bound on |value - 1| for two sets of n standard normal vectors that fails with P < 4e-8.
+        """Return a bound on |value - 1| for two sets of n standard normal vectors, which is exceeded with P < 4e-8.
 
         With k = D (n - 1), value² = A / B of two independent χ²(k) numbers. For f > 1 and every 0 < s < 1/2,
         P(A >= f B) <= E exp(s (A - f B)) = ((1 - 2 s) (1 + 2 s f))^(-k/2); the best s = (f - 1) / (4 f) gives
         ((f + 1)² / (4 f))^(-k/2), which for f = r² is cosh(ln r)^(-k). That is exp(-18) at ln r = acosh(exp(18 / k)).
-        A and B can be exchanged, so the value also lies above 1 / r, which is nearer to 1 than r is.
+        A and B can be exchanged, so the value is also above 1 / r, which is closer to 1 than r is.
         """
         k = num_dims * (num_samples - 1)
         if k < 1:
@@ -128,7 +128,7 @@ class ResidualStdRatio(_MomentMetric):
         return math.expm1(math.acosh(math.exp(18 / k)))
 
     def compute(self) -> float:
-        """Return the ratio for all samples so far; inf or nan where the real samples are all equal.
+        """Return the ratio for all samples so far; inf or nan if all real samples are equal.
 
         Raises:
             ValueError: There are fewer than two real or generated samples.

@@ -1,4 +1,4 @@
-"""Synthetic patterns in four classes: small enough for a CPU, and with a known exact field."""
+"""Synthetic patterns in four classes, small enough for a CPU and with a known exact field."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ NUM_CLASSES = 4
 
 
 class PatternsConfig(DatasetConfig):
-    """Four patterns on a grid from -pi to pi, with Gaussian noise, each sample scaled to a largest value of 1."""
+    """Four patterns on a grid from -pi to pi with Gaussian noise, each sample scaled to a maximum magnitude of 1."""
 
     num_samples: int = Field(default=2000, ge=NUM_CLASSES, le=2**40)
-    """Training samples, `num_samples // 4` of each class; as many again are held out."""
+    """Number of training samples, `num_samples // 4` per class. The held-out split has the same size."""
     image_size: int = Field(default=32, ge=4, le=4096)
-    """Grid points along the width and along the height."""
+    """Number of grid points along each side."""
     channels: int = Field(default=4, ge=1, le=1024)
     """Channel i is the pattern plus 0.1 i."""
     noise_level: float = Field(default=0.05, ge=0)
     """Standard deviation of the noise, before scaling."""
     num_classes: int = NUM_CLASSES
-    """There are four patterns, no more and no fewer."""
+    """Number of classes, always 4."""
 
     @model_validator(mode="after")
     def _four(self) -> Self:
         if self.num_classes != NUM_CLASSES:
-            raise ValueError(f"num_classes is {self.num_classes}, but there are {NUM_CLASSES} patterns; leave it out")
+            raise ValueError(f"num_classes is {self.num_classes}, but there are {NUM_CLASSES} patterns; omit the field")
         return self
 
     def spec(self) -> DataSpec:

@@ -1,4 +1,4 @@
-"""The four patterns, computed on demand: nothing is stored, so ten million samples cost no memory."""
+"""The four patterns, computed on demand, so that the number of samples does not affect the memory."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from .posterior import Posterior
 def patterns(image_size: int) -> NDArray[np.float64]:
     """Return the clean patterns, (4, image_size, image_size) float64, x along the width and y along the height.
 
-    Where class 2 crosses zero on the border, sin(3 pi) is zero only up to rounding: in float64 it is about +4e-16, so
-    the sign there is that of the neighboring square, and no border value is 0.
+    At the border, class 2 contains sin(3 pi), which is zero only up to rounding. In float64 it is about +4e-16, so the
+    sign there is that of the neighboring square, and no border value is 0.
     """
     grid = np.linspace(-np.pi, np.pi, image_size)
     x, y = np.meshgrid(grid, grid, indexing="xy")
@@ -36,7 +36,7 @@ def patterns(image_size: int) -> NDArray[np.float64]:
 
 
 class Patterns:
-    """Sample i has class i mod 4 and depends on (seed, i) alone; held-out samples are those from `num_samples` on.
+    """The dataset. Sample i has class i mod 4 and depends only on (seed, i); held-out samples start at `num_samples`.
 
     Args:
         config: The dataset's config.

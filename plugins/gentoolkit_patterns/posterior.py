@@ -1,18 +1,18 @@
-"""The mean of a pattern given a noisy one: what a perfect network computes.
+"""The posterior mean of a pattern given a noisy one, which is what a perfect network computes.
 
-Before scaling, a sample of a class is y = c + s n, with c the clean pattern, s the noise level and n ~ N(0, I).
-Scaling gives x1 = y / m, m = max |y|. So x_t = alpha x1 + sigma x0, x0 ~ N(0, I), and the class leave open m, and at
-which pixel j, with which sign, y_j = ±m. Given these, the pixels are independent: x1_j = ±1, and every other x1_i is
-normal, N(c_i / m, (s / m)²), truncated to [-1, 1]. By Bayes' rule the weight of (m, j, ±) is, up to a constant
+Before scaling, a sample of a class is y = c + s n, with the clean pattern c, the noise level s and n ~ N(0, I). After
+scaling it is x1 = y / m, m = max |y|. Given x_t = alpha x1 + sigma x0, x0 ~ N(0, I), and the class, the unknowns are
+m, and the pixel j and the sign for which y_j = ±m. Given these, the pixels are independent: x1_j = ±1, and every other
+x1_i is normal, N(c_i / m, (s / m)²), truncated to [-1, 1]. By Bayes' rule the weight of (m, j, ±) is, up to a constant
 factor,
 
     N(±m; c_j, s²) N(x_t,j; ±alpha, sigma²) Π_{i≠j} N(x_t,i; alpha c_i / m, d) P_i,    d = (alpha s / m)² + sigma².
 
 P_i is the probability of [-1, 1] under N(mu_i, tau²), the posterior of x1_i without the truncation, and the mean of
-that normal truncated to [-1, 1] is E[x1_i | m, i ≠ j]. (The probability of [-1, 1] before x_t is seen cancels: it
+this normal distribution truncated to [-1, 1] is E[x1_i | m, i ≠ j]. (The prior probability of [-1, 1] cancels: it
 divides the truncated density and multiplies the density of m.) The sum over j is exact. The integral over m is a
-trapezoidal sum, which converges exponentially for smooth integrands that vanish at both ends. With the numbers below
-the loss is within 1e-5 of the smallest, relatively, at the default settings, as finer sums show.
+trapezoidal sum, which converges exponentially for smooth integrands that vanish at both ends. With the constants below
+and the default settings, the relative difference from the smallest loss is 1e-5, as finer sums show.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ import math
 import torch
 from torch import Tensor
 
-#: A pixel further than this from every likely m, in units of s, is taken never to reach the edge: P < 3e-4.
+#: A pixel further than this from every likely m, in units of s, is assumed never to reach the edge: P < 3e-4.
 FAR = 3.5
-#: The nodes of the integral over m reach SPAN standard deviations of m given x_t to either side of its mean.
+#: Number of nodes of the integral over m. They cover SPAN standard deviations of m given x_t on each side of its mean.
 NODES, SPAN = 8, 3.5
-#: Bounds the memory: elements of one (rows, nodes, pixels) array.
+#: Maximum number of elements of one (rows, nodes, pixels) array, to limit the memory.
 ELEMENTS = 2**21
 
 
@@ -35,7 +35,7 @@ class Posterior:
 
     Args:
         clean: The clean pattern c, (D,) float64.
-        noise_level: s; without any noise, a millionth is computed with.
+        noise_level: s; values below 1e-6 are replaced by 1e-6.
     """
 
     def __init__(self, clean: Tensor, noise_level: float) -> None:
@@ -49,7 +49,7 @@ class Posterior:
         self.mean, self.std = _moments(weights, (m[1:] + m[:-1]) / 2)
         low, high = m[cdf > 1e-4][0], m[cdf < 1 - 1e-6][-1]
         self.edge = clean.abs() > low - FAR * self.s
-        # A whole clean sample tells m to within s m / |c|: two points in each such interval.
+        # A whole clean sample determines m to within s m / |c|: use two points in each such interval.
         count = 2 * math.ceil((high - low).item() / (self.s * low.item() / clean.norm().item()) + 10)
         self.grid = torch.linspace(low, high, count, dtype=torch.float64)
 
@@ -83,7 +83,7 @@ class Posterior:
         return mean
 
     def _nodes(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-        """Return equally spaced m, (B, NODES), where its posterior lies: here without edges, its prior normal."""
+        """Return equally spaced m, (B, NODES), that cover its posterior for a normal prior and no edges."""
         m = self.grid
         variance = (alpha * self.s / m) ** 2 + sigma**2
         weight = _log_normal(m, self.mean, self.std**2) + _log_likelihood(x, self.c, alpha / m, variance)
@@ -92,7 +92,7 @@ class Posterior:
 
 
 def _log_likelihood(x: Tensor, c: Tensor, scale: Tensor, variance: Tensor) -> Tensor:
-    """Return log Π_i N(x_i; scale c_i, variance), (B, Q), for x (B, D); from three sums over the pixels."""
+    """Return log Π_i N(x_i; scale c_i, variance), (B, Q), for x (B, D), computed from three sums over the pixels."""
     squares = x.square().sum(1, True) - 2 * scale * (x @ c)[:, None] + scale**2 * c.square().sum()
     return -(squares / variance + len(c) * variance.log()) / 2
 
@@ -108,7 +108,7 @@ def _interval(low: Tensor, high: Tensor) -> Tensor:
 
 
 def _truncated(mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
-    """Return log P and the mean of N(mean, std²) truncated to [-1, 1]; by symmetry computed for |mean|."""
+    """Return log P and the mean of N(mean, std²) truncated to [-1, 1], computed for |mean| by symmetry."""
     low, high = (-1 - mean.abs()) / std, (1 - mean.abs()) / std
     mass = _interval(low, high)
     bend = ((-low.square() / 2).exp() - (-high.square() / 2).exp()) / math.sqrt(2 * math.pi)
@@ -116,6 +116,6 @@ def _truncated(mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _moments(weights: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation of m, (G,), under weights (..., G) that add up to 1."""
+    """Return the mean and standard deviation of m, (G,), for weights (..., G) that sum to 1."""
     mean = (weights * m).sum(-1)
     return mean, (weights * (m - mean[..., None]).square()).sum(-1).sqrt()

@@ -76,7 +76,7 @@ def test_a_plugin_that_takes_the_name_of_our_verb_is_listed_as_not_loaded(gentoo
     install("taker", POLISH.replace('"polish"', repr(verb)))
     code, out, _ = gentool("plugins")
     assert code == 0
-    assert f"not loaded: main (taker 1.0): verb '{verb}' is taken by gentoolkit; rename it\n" in out
+    assert f"not loaded: main (taker 1.0): the command '{verb}' already exists in gentoolkit; rename it\n" in out
     assert "shine" not in gentool(verb, "--help")[1]
 
 
@@ -185,7 +185,7 @@ def test_help_leaves_a_plugin_out_that_never_ends_to_import(install, tmp_path):
         out, err = process.communicate(timeout=FOREVER)
     assert process.returncode == 0, err
     assert "  polish  Make the samples shine.\n" in out
-    assert err == "plugin 'main' of a-sleeper is left out: its import took more than 0.5 s\n"
+    assert err == "skipping plugin 'main' of a-sleeper: the import took more than 0.5 s\n"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
@@ -196,10 +196,10 @@ def test_ctrl_c_skips_a_plugin_whose_import_has_been_announced(install, tmp_path
         announced = process.stderr.readline()
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=FOREVER)
-    assert announced == "waiting for plugin 'main' of a-sleeper to import (0 s); Ctrl-C skips it\n"
+    assert announced == "still importing plugin 'main' of a-sleeper (0 s); press Ctrl-C to skip it\n"
     assert process.returncode == 0, err
     assert "polish" in out
-    assert "not loaded: main (a-sleeper 1.0): interrupted while importing, after" in out
+    assert "not loaded: main (a-sleeper 1.0): the import was interrupted after" in out
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")

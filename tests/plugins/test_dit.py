@@ -228,7 +228,10 @@ def test_data_that_does_not_fit_is_told_before_building(spec, field, words):
         ({"hidden_size": 256, "num_heads": 7}, "not divisible by num_heads 7"),
         ({"hidden_size": 8, "num_heads": 16}, "not divisible by num_heads 16"),
         ({"hidden_size": 15, "num_heads": 3}, "is odd"),
-        ({"hidden_size": 18, "num_heads": 3, "position": "sincos"}, "hidden_size 18 is not 8, 12, 16"),
+        (
+            {"hidden_size": 18, "num_heads": 3, "position": "sincos"},
+            "hidden_size 18 can't be used with position sincos",
+        ),
     ],
 )
 def test_widths_that_make_no_sense_are_refused(fields, words):

@@ -112,13 +112,13 @@ def test_several_numbers_of_tokens_divide_the_run():
 
 def test_more_tokens_than_there_are_is_told_in_the_first_step():
     objective = FlowMatching(FlowMatchingConfig(tokens=(1, 6)))
-    with pytest.raises(UsageError, match=r"objective\.tokens has 6, but a sample has 5 tokens; expected at most 5"):
+    with pytest.raises(UsageError, match=r"objective\.tokens includes 6, but a sample has 5 tokens; use at most 5"):
         objective.loss(Tokenwise(), Batch(torch.zeros(2, 5)), context(2))
 
 
 def test_a_backbone_without_tokens_is_told():
     objective = FlowMatching(FlowMatchingConfig(tokens=2))
-    with pytest.raises(UsageError, match=r"objective\.tokens=2 needs a backbone that computes subsets .* Identity"):
+    with pytest.raises(UsageError, match=r"objective\.tokens=2 requires a backbone that can .* Identity"):
         objective.loss(torch.nn.Identity(), Batch(torch.zeros(2, 3)), context(2))
 
 

@@ -90,7 +90,7 @@ def test_wrong_samples_are_refused(build):
     metric.update(normal(5, 2), normal(0, 2))
     with pytest.raises(ValueError, match="got 5 and 0"):
         metric.compute()
-    with pytest.raises(ValueError, match="samples have 3 values; those of the updates before had 2"):
+    with pytest.raises(ValueError, match="samples have 3 values, but those of earlier updates have 2"):
         metric.update(normal(5, 3), normal(5, 3))
 
 

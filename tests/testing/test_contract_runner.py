@@ -141,7 +141,7 @@ def test_an_expected_failure_that_does_not_fail_is_a_failure(function, fault):
 
 def test_traits_leave_contracts_out_and_bring_others_in():
     outcomes = {o.contract: o for o in check_entry(entry(adaptive("HeunEuler")))}
-    assert outcomes["sampler.order"].message == "does not apply: it is adaptive"
+    assert outcomes["sampler.order"].message == "does not apply: the sampler is adaptive"
     assert outcomes["sampler.tolerance"].status == "passed"
     assert outcomes["sampler.batch_independence"].status == "expected failure"
     assert "sampler.noise" not in outcomes  # it concerns stochastic samplers alone
@@ -242,7 +242,7 @@ def test_a_contract_that_hangs_is_stopped_and_what_can_not_be_built_is_not_tried
         "any.factory", "parts/hangs", "failed", "the process was stopped after 1 seconds without a result"
     )
     assert {(outcome.status, outcome.message) for outcome in outcomes[1:]} == {
-        ("skipped", "not run: it can't be built")
+        ("skipped", "not run: the component can't be built")
     }
 
 
@@ -355,7 +355,7 @@ def test_what_can_not_be_built_is_told_once_and_its_other_contracts_are_not_run(
     assert failed.contract == "any.factory"
     assert re.search(fault, failed.message)
     others = {(outcome.status, outcome.message) for outcome in outcomes if outcome is not failed}
-    assert others == {("skipped", "not run: it can't be built")}
+    assert others == {("skipped", "not run: the component can't be built")}
 
 
 @pytest.fixture
@@ -379,9 +379,9 @@ def test_one_line_makes_a_pytest_test_in_any_order_and_in_parallel(installed, tm
     assert done.returncode == 1, done.stdout + done.stderr
     # One of the two is broken on purpose, the other has a declared expected failure.
     name = "test_contracts.py::test_contracts"
-    assert f"FAILED {name}[careless-sampler.order] - Failed: parts/careless breaks" in (done.stdout)
+    assert f"FAILED {name}[careless-sampler.order] - Failed: parts/careless violates" in (done.stdout)
     assert f"XFAIL {name}[pair-sampler.batch_independence] - one step size for" in done.stdout
-    assert "does not apply: it is adaptive" in done.stdout
+    assert "does not apply: the sampler is adaptive" in done.stdout
     assert re.search(r"1 failed, \d+ passed, 4 skipped, 1 xfailed", done.stdout)
 
 
