@@ -87,11 +87,11 @@ def raise_together(*checks: Callable[[], object]) -> None:
         raise UsageError("\n".join(problems))
 
 
-def writing_failed(error: OSError, message: str) -> GentoolError:
+def writing_failed(error: OSError, message: str, hint: str = "") -> GentoolError:
     """Return the exception for a failed write: OutOfSpaceError if the disk is full, UsageError otherwise."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutOfSpaceError(f"{message}: the disk is full")
-    return UsageError(f"{message}: {error.strerror}")
+        return OutOfSpaceError(joined(f"{message}: the disk is full", hint))
+    return UsageError(joined(f"{message}: {error.strerror}", hint))
 
 
 def is_out_of_space(error: BaseException) -> bool:

@@ -53,7 +53,7 @@ def collect(
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """Return the commit of the git checkout that contains `folder`, and whether it is dirty; None outside a checkout."""
+    """Return the commit of the git checkout around `folder` and whether it is dirty, or None outside a checkout."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(

@@ -37,7 +37,7 @@ class Verbs(click.Group):
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write each verb's one-line help: built-in verbs from `VERBS`, without importing them, then those of plugins."""
+        """Write the one-line help of each verb: first the built-in verbs, without imports, then those of plugins."""
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
         added = {name: command for name, command in added_verbs(skip_slow=True).items() if not command.hidden}
@@ -67,7 +67,7 @@ def added_verbs(skip_slow: bool = False) -> dict[str, click.Command]:
 @click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="gentoolkit", prog_name="gentool")
 def cli() -> None:
-    """Train, sample and measure generative models made of exchangeable parts.
+    """Train, sample and evaluate generative models built from exchangeable parts.
 
     \b
     Example:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 @click.command("check")
 @click.argument("distribution")
-@click.option("-v", "--verbose", is_flag=True, help="List every contract with what it requires, also those that passed.")
+@click.option(
+    "-v", "--verbose", is_flag=True, help="List every contract with what it requires, also those that passed."
+)
 @json_option
 def command(distribution: str, verbose: bool, as_json: bool) -> None:
     """Test every component and hook of DISTRIBUTION, an installed pip package, against its contracts.

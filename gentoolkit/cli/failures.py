@@ -85,5 +85,7 @@ def _unexpected(error: Exception) -> int:
     import traceback  # imported here to keep `gentool --help` fast
 
     traceback.print_exception(error)
-    click.echo("error: this is a bug in gentoolkit or in a plugin, not a problem with your input; please report it", err=True)
+    click.echo(
+        "error: this is a bug in gentoolkit or in a plugin, not a problem with your input; please report it", err=True
+    )
     return GentoolError.exit_code

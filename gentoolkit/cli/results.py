@@ -42,7 +42,7 @@ def show_evaluation(figures: dict[str, Any]) -> None:
     click.echo("mean better than real: samples that vary too little score below it.")
     click.echo("±: one standard deviation of the value from one set of samples to another.")
     if figures["reference"]:
-        click.echo(f"{figures['reference']['name']}: the score of that field with the same sampler and noise.")
+        click.echo(f"{figures['reference']['name']}: samples of that field, drawn with the same sampler and noise.")
 
 
 def _table(figures: dict[str, Any]) -> Table:

@@ -13,7 +13,9 @@ from gentoolkit.cli.options import json_option, overrides_argument, run_argument
 @run_argument
 @overrides_argument
 @click.option("--classes", help="Class labels, e.g. 0,2. Default: all.")
-@click.option("--per-class", type=click.IntRange(1, 10**9), help="Samples per class, or in total if the data has no classes.")
+@click.option(
+    "--per-class", type=click.IntRange(1, 10**9), help="Samples per class, or in total if the data has no classes."
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the noise.")
 @click.option("--out", type=click.Path(path_type=Path), help="Output file. Default: RUN/samples/sample-N.safetensors.")
 @json_option

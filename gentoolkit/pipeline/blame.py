@@ -52,13 +52,13 @@ def blame(recipe: Recipe, stage: str | Callable[[], str], part: Part | None = No
         if entry is None:
             raise
         cure = f"; to find out more, run: gentool check {entry.distribution}" if isinstance(error, PluginError) else ""
-        raise type(error)(f"{entry.title}, {_told(stage)}: {error}{cure}") from error
+        raise type(error)(f"{entry.title}, {_text_of(stage)}: {error}{cure}") from error
     except BaseException as error:
         entry = culprit(recipe, error) or (part.entry if part else None)
         if entry is None:
             raise
         kind = OutOfSpaceError if is_out_of_space(error) else PluginError
-        message = f"{entry.title}, {_told(stage)}: {last_line(error)}{place_in(entry.package, error)}"
+        message = f"{entry.title}, {_text_of(stage)}: {last_line(error)}{place_in(entry.package, error)}"
         raise kind(message) from error
 
 
@@ -80,7 +80,7 @@ def blamed(
     return decorate
 
 
-def _told(stage: str | Callable[[], str]) -> str:
+def _text_of(stage: str | Callable[[], str]) -> str:
     return stage if isinstance(stage, str) else stage()
 
 
@@ -105,7 +105,7 @@ def culprit(recipe: Recipe, error: BaseException) -> Entry | None:
 
 
 def _owns(entry: Entry, frame: FrameType, entries: list[Entry]) -> bool:
-    """Return whether a frame is a method of the component's object, or code of its package that no other part shares."""
+    """Return whether a frame is code of the component: a method of its object, or of a package that only it uses."""
     if type(frame.f_locals.get("self")) in entry.built:
         return True
     module = frame.f_globals.get("__name__", "")

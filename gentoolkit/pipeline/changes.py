@@ -89,7 +89,7 @@ class Changes:
                     [
                         f"the recipe or plugins have changed since checkpoint step-{self.step} (checkpoint -> now):",
                         *refused,
-                        "undo these changes, or accept them with --force; they are then recorded",
+                        "undo these changes, or accept and record them with --force",
                     ]
                 )
             )
@@ -111,9 +111,9 @@ class Changes:
         Raises:
             UsageError: The new length is shorter than the number of steps already trained.
         """
-        told = [f"changed since step {self.step}: {self.line(field)}" for field in self.fields]
+        lines = [f"changed since step {self.step}: {self.line(field)}" for field in self.fields]
         if not self.fields.keys() & {*LENGTH}:
-            return told
+            return lines
         total = plan.total_steps
         if total < self.step:
             raise UsageError(
@@ -122,7 +122,7 @@ class Changes:
         before = Plan(self.train, plan.num_samples, plan.seed).rate(max(self.step - 1, 0))
         after = plan.rate(self.step) if total > self.step else before
         schedule = f"the {plan.settings.schedule} schedule is recomputed for {total} steps, from step {self.step} on"
-        return [*told, f"{schedule}: the learning rate goes from {before:.1%} to {after:.1%} of its peak"]
+        return [*lines, f"{schedule}: the learning rate goes from {before:.1%} to {after:.1%} of its peak"]
 
 
 def _plain(text: str) -> dict[str, Any]:

@@ -70,7 +70,9 @@ def require_memory(needs: Mapping[str, float], device: torch.device) -> None:
     """
     free = available_memory(device)
     if free is not None and (lines := [f"  {what}: {gib(need)}" for what, need in needs.items() if need > free]):
-        raise OutOfSpaceError("\n".join([f"not enough memory: {gib(free)} available on {device.type}, but the recipe needs", *lines]))
+        raise OutOfSpaceError(
+            "\n".join([f"not enough memory: {gib(free)} available on {device.type}, but the recipe needs", *lines])
+        )
 
 
 def gib(count: float) -> str:
@@ -234,7 +236,7 @@ class LeanAttention(TorchFunctionMode):
     """Replaces attention on the meta device, which would create the attention matrix that fused kernels avoid."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run the function. Attention is replaced by an operation that saves q, k and v and has the same output shape."""
+        """Run the function, with an operation in place of attention that saves q, k and v and has its output shape."""
         if func is F.scaled_dot_product_attention:
             query, key, value = args[:3]
             return query * value.sum(-2, keepdim=True) * key.sum()

@@ -171,7 +171,9 @@ class Model:
     def _labels(self, classes: Sequence[int] | None) -> list[int]:
         if not isinstance(self.spec.condition, Labels):
             if classes is not None:
-                raise UsageError(f"the data has no classes, so there is no class {listing(classes)}; do not name classes")
+                raise UsageError(
+                    f"the data has no classes, so there is no class {listing(classes)}; do not name classes"
+                )
             return []
         known = range(self.spec.condition.num_classes)
         if classes is None:

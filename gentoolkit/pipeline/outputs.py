@@ -64,7 +64,7 @@ def reserved_file(source: Path, out: Path | None) -> Iterator[SafePath]:
 
 def _reserve(out: Path) -> SafePath:
     if out.suffix != ".safetensors":
-        raise UsageError(f"{str(out)!r} is not a .safetensors file; change the ending")
+        raise UsageError(f"--out must end in .safetensors; got {str(out)!r}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         file = SafePath(out.parent) / out.name
@@ -74,7 +74,7 @@ def _reserve(out: Path) -> SafePath:
     except FileExistsError:
         raise UsageError(f"{str(out)!r} exists and is not overwritten; choose another --out") from None
     except OSError as error:
-        raise writing_failed(error, f"cannot write {str(out)!r}, choose another --out") from error
+        raise writing_failed(error, f"cannot write {str(out)!r}", "choose another --out") from error
     return file
 
 
@@ -93,7 +93,7 @@ def _reserve_in_run(source: Path) -> SafePath:
                     file.create()
                     return file
     except OSError as error:
-        raise writing_failed(error, f"cannot write to {samples}, use --out to choose another file") from error
+        raise writing_failed(error, f"cannot write to {samples}", "use --out to choose another file") from error
     raise AssertionError("the numbers never end")
 
 
@@ -128,7 +128,7 @@ def save_samples(model: Model, samples: Samples, file: SafePath) -> dict[str, Pa
         with blame(recipe, "drawing"):
             drawn = draw_samples(model, samples, picture)
     except OSError as error:
-        raise writing_failed(error, f"cannot write {str(file)!r}, choose another --out") from error
+        raise writing_failed(error, f"cannot write {str(file)!r}", "choose another --out") from error
     return {"samples": file.path} | ({"picture": picture.path} if drawn else {})
 
 
@@ -276,7 +276,7 @@ def _tables(evaluation: Mapping[str, Any]) -> list[MetricTable]:
 
 
 def split_rows(metric: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a metric's comparisons as table rows, one per class, and totals: the mean over classes and the pooled value."""
+    """Return a metric's table rows, one per class, and its totals: the mean over classes and the pooled value."""
     classes = metric["per_class"]
     if not classes:
         return {ALL: metric["pooled"]}, {}
@@ -327,8 +327,8 @@ def _pictures(images: Path) -> list[Picture]:
             images / PATHS,
             "From noise to sample",
             "The paths of points from noise to samples.",
-            "The sampler's paths from noise at t = 0 (gray) to samples at t = 1 (color). Points are shown by their first "
-            "two coordinates, single numbers over t.",
+            "The sampler's paths from noise at t = 0 (gray) to samples at t = 1 (color). Points are shown by their "
+            "first two coordinates, single numbers over t.",
         ),
         Picture(
             images / LOSS,

@@ -171,8 +171,8 @@ def resume(
 
     Args:
         path: The run's directory.
-        overrides: Changes to the recipe: a new length such as "train.steps=400", for which the learning-rate schedule is
-            recomputed from the current step on, or settings that do not affect training (`CHANGEABLE`). They are
+        overrides: Changes to the recipe: a new length such as "train.steps=400", for which the learning-rate schedule
+            is recomputed from the current step on, or settings that do not affect training (`CHANGEABLE`). They are
             written to `resolved.yaml`.
         force: Whether to accept other changes, in `overrides`, `resolved.yaml` or plugin versions. They are recorded in
             the "resumed" record of `metrics.jsonl`.
@@ -210,7 +210,7 @@ def _origin(recipe: Recipe, work: Work, command: Sequence[str]) -> dict[str, Any
 
 
 def begun_precision(run: Run) -> str:
-    """Return the precision that the run started with. `auto` keeps its original meaning, even on another machine.
+    """Return the precision of the run. For `auto`, it is what `auto` meant when the run started, maybe elsewhere.
 
     Raises:
         GentoolError: The setting is `auto`, and the run's provenance does not contain the precision.
@@ -266,7 +266,9 @@ def load_model(path: os.PathLike[str] | str, overrides: Sequence[str] = (), *, p
     plugins = plugins or load_plugins()
     for override in overrides:
         if override.split("=")[0].split(".")[0] not in CHANGEABLE:
-            raise UsageError(f"{override!r} cannot be changed after training; these sections can: {', '.join(CHANGEABLE)}")
+            raise UsageError(
+                f"{override!r} cannot be changed after training; these sections can: {', '.join(CHANGEABLE)}"
+            )
     folder, checkpoint = find_checkpoint(path)
     text = checkpoint.number("recipe", TypeAdapter(str).validate_python)
     recipe = parse_recipe(text, str(folder), overrides, registry=plugins.registry)
@@ -276,4 +278,6 @@ def load_model(path: os.PathLike[str] | str, overrides: Sequence[str] = (), *, p
 def refuse_many_processes() -> None:
     """Raise UsageError under `torchrun` with more than one process, which is not supported yet."""
     if (count := os.environ.get("WORLD_SIZE", "1")) not in ("", "1"):
-        raise UsageError(f"started as one of {count} processes; distributed training is not supported yet; start a single process")
+        raise UsageError(
+            f"started as one of {count} processes; distributed training is not supported yet; start a single process"
+        )

@@ -91,7 +91,7 @@ class Trial:
             expect("backbone", "output", output, (tuple(batch.x1.shape), torch.float32))
 
     def objective(self, batch: Batch, precision: str) -> None:
-        """Check the losses and their gradients, in train mode and with the precision of training. Nothing is trained."""
+        """Check the losses and their gradients, in train mode and in the precision of training. Nothing is trained."""
         recipe, model = self.recipe, self.model
         modules = model.modules()
         trained = [parameter for parameter in modules.parameters() if parameter.requires_grad]

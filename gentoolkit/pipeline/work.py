@@ -103,7 +103,7 @@ class Work:
             directory.append("metrics_damaged", damage.to_dict())
 
     def carry_out(self, directory: RunDir, plugins: Plugins, progress: Progress, news: Sequence[str] = ()) -> None:
-        """Train from the current state on, then sample, evaluate and draw. The lines in `news` are shown and logged first."""
+        """Train from the current state on, then sample, evaluate and draw. Show and log the lines in `news` first."""
         listener = RunListener(directory, plugins, self.model, self.plan, progress, self.train_seconds)
         for line in news:
             listener.say(line)
@@ -132,7 +132,8 @@ class Work:
 
     def _train(self, listener: RunListener, stop: StopSignal) -> None:
         directory, state, total = listener.directory, self.state, self.plan.total_steps
-        where = f"on {self.model.device.type} in {self.precision}, a checkpoint every {self.plan.checkpoint_every} steps"
+        every = "step" if self.plan.checkpoint_every == 1 else f"{self.plan.checkpoint_every} steps"
+        where = f"on {self.model.device.type} in {self.precision}, a checkpoint every {every}"
         rest = "; training is complete, repeating only sampling and evaluation" if state.step == total else ""
         listener.say(f"run {directory.path}: steps {state.step} to {total} {where}{rest}")
         recipe = self.model.recipe.resolved()

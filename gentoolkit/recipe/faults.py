@@ -59,9 +59,9 @@ def recipe_error(unreadable: Sequence[Fault], invalid: Sequence[Fault]) -> Recip
         invalid: The faults found by validation. If a value matches none of several types, the faults are merged into
             one that lists all types, or dropped in favor of more specific faults inside the value.
     """
-    told = {(fault.place, fault.path) for fault in unreadable}
+    known = {(fault.place, fault.path) for fault in unreadable}
     around = {fault.path[:length] for fault in (*unreadable, *invalid) for length in range(1, len(fault.path))}
-    follows = [fault for fault in invalid if (fault.place, fault.path) in told or fault.path in around]
+    follows = [fault for fault in invalid if (fault.place, fault.path) in known or fault.path in around]
     faults = [*unreadable, *(fault for fault in invalid if fault not in follows)]
     same: dict[tuple[Place, Path, str], list[Fault]] = {}
     for fault in sorted(faults, key=lambda fault: fault.place):

@@ -38,14 +38,18 @@ class Header(Strict):
     @classmethod
     def _readable(cls, version: int) -> int:
         if version != VERSION:
-            raise ValueError(f"got version {version}; expected {VERSION}, the only version that this gentoolkit supports")
+            raise ValueError(
+                f"got version {version}; expected {VERSION}, the only version that this gentoolkit supports"
+            )
         return version
 
     @field_validator("name")
     @classmethod
     def _folder_name(cls, name: str) -> str:
         if not re.fullmatch(NAME, name):
-            raise ValueError(f"got {shown(name)}; expected 1 to 200 characters from a-z, 0-9, '_' and '-', starting with a letter or digit")
+            raise ValueError(
+                f"got {shown(name)}; expected 1 to 200 of a-z, 0-9, '_' and '-', starting with a letter or digit"
+            )
         return name
 
 
@@ -116,7 +120,7 @@ def dump_recipe(recipe: Recipe) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes text such as `1e3` and `0o17`, which YAML 1.2 reads as numbers. PyYAML writes YAML 1.1, where it is text."""
+    """Quotes text such as `1e3`, which YAML 1.2 reads as a number. PyYAML writes YAML 1.1, where it is text."""
 
     def ignore_aliases(self, data: object) -> bool:
         """Never write aliases."""

@@ -58,7 +58,7 @@ def _text(path: Path) -> str:
     """Return the file's text with its newlines unchanged.
 
     Raises:
-        RecipeError: The file can't be read, is too large, or is not UTF-8.
+        RecipeError: The file cannot be read, is too large, or is not UTF-8.
     """
     try:
         with path.open("rb") as file:

@@ -21,7 +21,11 @@ def recipe_schema(registry: Registry) -> Schema:
     settings: dict[str, type[Strict]] = {"train": TrainSettings, "sample": SampleSettings, "evaluate": EvaluateSettings}
     header = Header.model_json_schema()
     sections = {kind: _section(registry, kind) for kind in PARTS}
-    metrics = {"type": "array", "items": _section(registry, "metric"), "description": "The metrics that compare generated with real samples."}
+    metrics = {
+        "type": "array",
+        "items": _section(registry, "metric"),
+        "description": "The metrics that compare generated with real samples.",
+    }
     return {
         "$schema": DIALECT,
         "title": "gentoolkit recipe",

@@ -62,7 +62,9 @@ class _Sections:
             if isinstance(listed.value, tuple):
                 sections += [(("metrics", str(i)), "metric", item) for i, item in enumerate(listed.value)]
             else:
-                self.fault(listed, ("metrics",), f"got {shown(listed.value)}", "a list of mappings, or [] for no metrics")
+                self.fault(
+                    listed, ("metrics",), f"got {shown(listed.value)}", "a list of mappings, or [] for no metrics"
+                )
         parts = {path: self.part(path, kind, node) for path, kind, node in sections}
         return {path: part for path, part in parts.items() if part}
 

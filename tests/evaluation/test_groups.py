@@ -38,14 +38,14 @@ def test_reading_stops_when_enough_is_found():
 def test_data_without_classes_is_one_group():
     assert group_by_class(Labeled([0] * 5), 3)[ALL].tolist() == [0, 1, 2]
     assert group_by_class(Labeled([0] * 5), 6)[ALL].tolist() == [0, 1, 2, 3, 4]
-    with pytest.raises(UsageError, match=r"some\.setting needs 6 held-out samples, there are 5; lower it"):
+    with pytest.raises(UsageError, match=r"some\.setting needs 6 held-out samples, but there are 5; lower it"):
         group_by_class(Labeled([0] * 5), 6, setting="some.setting")
 
 
 def test_too_few_of_a_class_are_counted():
     data = Labeled([0, 1, 0, 1, 0, 2, 2, 2])
     with pytest.raises(
-        UsageError, match="needs 3 held-out samples of each class, there are 2 of class 1, 0 of class 7;"
+        UsageError, match="needs 3 held-out samples of each class, but there are 2 of class 1, 0 of class 7;"
     ):
         group_by_class(data, 3, classes=[0, 1, 2, 7], setting="some.setting")
     rows = group_by_class(data, 3, classes=[0, 1, 2, 7])
@@ -112,9 +112,9 @@ def test_data_without_labels_is_pooled():
 @pytest.mark.parametrize(
     ("labels", "per_class", "samples", "classes", "words"),
     [
-        ([0] * 9, 5, None, None, r"evaluate\.per_class needs 10 held-out samples, there are 9; lower it"),
-        ([0] * 9, 4, 5, None, r"evaluate\.samples needs 10 held-out samples, there are 9; lower it"),
-        ([0, 1, 2] * 3, 2, 5, range(3), r"evaluate\.samples needs 10 held-out samples, there are 9"),
+        ([0] * 9, 5, None, None, r"evaluate\.per_class needs 10 held-out samples, but there are 9; lower it"),
+        ([0] * 9, 4, 5, None, r"evaluate\.samples needs 10 held-out samples, but there are 9; lower it"),
+        ([0, 1, 2] * 3, 2, 5, range(3), r"evaluate\.samples needs 10 held-out samples, but there are 9"),
         (
             [0, 1] * 3,
             2,

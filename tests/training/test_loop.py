@@ -297,7 +297,7 @@ def test_weights_of_another_network_are_told():
     _, heard = go(state, plan)
     other, _ = start()
     other.weights["backbone"].body[0] = nn.Identity()
-    with pytest.raises(GentoolError, match="not those of this network"):
+    with pytest.raises(GentoolError, match="do not match this network"):
         other.restore(heard.checkpoints[9])
 
 
