@@ -465,7 +465,7 @@ def test_one_out_for_two_samplings_is_taken_once(gentool, finished, tmp_path):
     processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     errors = [process.communicate(timeout=HANGS)[1] for process in processes]
     assert sorted(process.returncode for process in processes) == [0, 2]
-    assert "s.safetensors' exists; nothing is overwritten" in "".join(errors)
+    assert "s.safetensors' exists and is not overwritten" in "".join(errors)
 
 
 def test_a_sampling_that_fails_gives_its_name_back(gentool, finished, tmp_path):
@@ -484,7 +484,7 @@ def test_lost_records_are_named_and_the_run_goes_on(gentool, finished, tmp_path)
     kept = [row for row in rows if json.loads(row).get("step") not in (3, 4, 5)]
     (run / "metrics.jsonl").write_text("".join([*kept[:2], "garbage\n", *kept[2:]]))
     code, _, err = gentool("resume", run, "--quiet")
-    words = "at step 12 recorded: the rows of steps 3 to 5 are missing; lines 3 cannot be read"
+    words = "at step 12: the records of steps 3 to 5 are missing; unreadable lines: 3"
     assert code == 0
     assert f"warning: metrics.jsonl is not what the checkpoint {words}" in err
     assert words in (run / "log.txt").read_text()

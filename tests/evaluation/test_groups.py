@@ -120,9 +120,9 @@ def test_data_without_labels_is_pooled():
             2,
             None,
             range(2),
-            r"evaluate\.per_class needs 4 .* of a class, there are 3 of class 0, 3 of class 1",
+            r"evaluate\.per_class needs 4 .* of a class, but there are 3 of class 0, 3 of class 1",
         ),
-        (list(range(50)), 2, 2, range(50), r"evaluate\.samples is 2, which leaves no two samples"),
+        (list(range(50)), 2, 2, range(50), r"evaluate\.samples is 2, which leaves fewer than two samples"),
     ],
 )
 def test_what_can_not_be_had_is_told(labels, per_class, samples, classes, words):

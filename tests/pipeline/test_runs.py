@@ -334,9 +334,9 @@ def test_an_evaluation_by_an_earlier_version_is_left_out_of_the_page(tmp_path):
         for record in run.records()
     ]
     run.directory.metrics.write_text("".join(json.dumps(record) + "\n" for record in records))
-    assert "Generated against real samples" not in run.report().read_text()
+    assert "Generated and real samples compared" not in run.report().read_text()
     gt.resume(run.path)
-    assert "Generated against real samples" in run.directory.report.read_text()
+    assert "Generated and real samples compared" in run.directory.report.read_text()
 
 
 def test_ctrl_c_after_the_training_says_how_to_go_on(finished, tmp_path, monkeypatch):
