@@ -1,4 +1,4 @@
-"""Every error that the toolkit raises on purpose, with the exit code it means on the command line."""
+"""The exceptions that gentoolkit raises, each with its exit code on the command line."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from pathlib import Path
 
 
 class GentoolError(Exception):
-    """An error with a message for the user: the value, the choices and the cure, never a traceback.
+    """Base class of all errors with a message for the user. The command line prints the message without a traceback.
 
     Args:
-        message: What the user reads.
-        kind: The kind of the component at fault, for code that knows no recipe; the run then adds its name.
+        message: What is wrong, where, and what to do about it.
+        kind: The kind of the component at fault, such as "backbone", for code that does not know the recipe. The run
+            adds the component's name to the message.
 
     Attributes:
-        exit_code: What the process exits with when the error reaches the command line.
+        exit_code: The exit code of the process if the error reaches the command line.
     """
 
     exit_code = 1
@@ -27,13 +28,13 @@ class GentoolError(Exception):
 
 
 class UsageError(GentoolError):
-    """The command, or an argument of it, makes no sense."""
+    """A command or one of its arguments is invalid."""
 
     exit_code = 2
 
 
 class RecipeError(UsageError):
-    """A recipe is wrong. `problems` has one line per fault, each `file:line:column: path: message`."""
+    """A recipe is invalid. `problems` has one line per error, in the form `file:line:column: path: message`."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
@@ -41,21 +42,21 @@ class RecipeError(UsageError):
 
 
 class UnknownComponentError(UsageError):
-    """No installed plugin offers a component of that kind and name."""
+    """No installed plugin has a component of the requested kind and name."""
 
 
 class PluginError(GentoolError):
-    """A plugin breaks the plugin interface, or one of its components raises an exception during a run."""
+    """A plugin violates the plugin interface, or one of its components raised an exception during a run."""
 
 
 class NonFiniteError(GentoolError):
-    """A loss, gradient, weight or sample is infinite or not a number."""
+    """A loss, gradient, weight or sample is infinite or NaN."""
 
     exit_code = 3
 
 
 class NoCheckpointError(GentoolError):
-    """There is no checkpoint, or none that passes its checksums and holds what it must."""
+    """There is no valid checkpoint: none exists, or all are damaged or incomplete."""
 
     exit_code = 4
 
@@ -67,7 +68,7 @@ class OutOfSpaceError(GentoolError):
 
 
 class InterruptedRun(GentoolError):  # noqa: N818 - an event that ends a run, not a fault
-    """The run stopped on a signal; the message says what is saved. `exit_code` is 128 plus the signal's number."""
+    """A signal stopped the run; the message says what was saved. `exit_code` is 128 plus the signal number."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         self.exit_code = 128 + signal_number
@@ -75,7 +76,7 @@ class InterruptedRun(GentoolError):  # noqa: N818 - an event that ends a run, no
 
 
 def raise_together(*checks: Callable[[], object]) -> None:
-    """Make every check, and raise one UsageError with what all of them raised, a line each."""
+    """Run all checks and raise a single UsageError with the messages of those that failed, one per line."""
     problems: list[str] = []
     for check in checks:
         try:
@@ -86,33 +87,33 @@ def raise_together(*checks: Callable[[], object]) -> None:
         raise UsageError("\n".join(problems))
 
 
-def writing_failed(error: OSError, message: str) -> GentoolError:
-    """Return what to raise for a failed write: OutOfSpaceError where the disk is full, else UsageError(message)."""
+def writing_failed(error: OSError, message: str, hint: str = "") -> GentoolError:
+    """Return the exception for a failed write: OutOfSpaceError if the disk is full, UsageError otherwise."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutOfSpaceError(f"{message}: the disk is full")
-    return UsageError(f"{message}: {error.strerror}")
+        return OutOfSpaceError(joined(f"{message}: the disk is full", hint))
+    return UsageError(joined(f"{message}: {error.strerror}", hint))
 
 
 def is_out_of_space(error: BaseException) -> bool:
-    """Return whether the error says that the disk or a memory is full."""
+    """Return whether the error means that the disk or the memory (of the CPU or a device) is full."""
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
-    # torch.OutOfMemoryError by name, so that torch need not be imported; CPU and MPS raise a RuntimeError.
+    # torch.OutOfMemoryError is matched by name to avoid importing torch. CPU and MPS raise a RuntimeError.
     names = {base.__name__ for base in type(error).__mro__}
     words = ("can't allocate memory", "out of memory", "Storage size calculation overflowed")
     return bool({"MemoryError", "OutOfMemoryError"} & names) or any(word in str(error) for word in words)
 
 
 def last_line(error: BaseException) -> str:
-    """Return the end of the error's traceback on one line, without the type of our own errors."""
-    import traceback  # here, so that `gentool --help` does not wait for it
+    """Return "Type: message" on one line, as at the end of a traceback; without the type for a GentoolError."""
+    import traceback  # imported here to keep `gentool --help` fast
 
     text = str(error) if isinstance(error, GentoolError) else traceback.format_exception_only(error)[-1]
     return " ".join(text.split())
 
 
 def place_in(package: str, error: BaseException) -> str:
-    """Return " (file:line)", where in a package the error arose; "" where its traceback has no line of the package."""
+    """Return " (file:line)" for the innermost frame of a package in the error's traceback, or "" if it has none."""
     import traceback
 
     lines = [
@@ -126,16 +127,16 @@ def place_in(package: str, error: BaseException) -> str:
 
 
 def suggest(name: str, choices: Iterable[str]) -> str:
-    """Return "did you mean 'x'?" for the choice nearest to `name`, or "" where none is near."""
+    """Return "did you mean 'x'?" for the choice most similar to `name`, or "" if none is similar."""
     near = get_close_matches(name, list(choices), n=1)
     return f"did you mean {near[0]!r}?" if near else ""
 
 
 def joined(*parts: str) -> str:
-    """Return the parts of an error message that are not empty, with "; " between them."""
+    """Join the non-empty parts of an error message with "; "."""
     return "; ".join(filter(None, parts))
 
 
 def listing(choices: Iterable[object]) -> str:
-    """Return the choices as "'a', 'b', 'c'" for an error message, sorted."""
+    """Return the choices, sorted, as "'a', 'b', 'c'" for an error message."""
     return ", ".join(sorted(repr(choice) for choice in choices)) or "none"

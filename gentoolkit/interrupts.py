@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end training between two steps, after a checkpoint."""
+"""Handling of Ctrl-C and SIGTERM: training stops between two steps, after saving a checkpoint."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopSignal:
-    """While entered, the first SIGINT or SIGTERM is only noted; a second one acts as it always does.
+    """Context manager that only records the first SIGINT or SIGTERM. A second one has its usual effect.
 
     Attributes:
-        number: The signal that came.
+        number: The signal that was received, or None.
     """
 
     number: int | None = None
@@ -35,7 +35,7 @@ class StopSignal:
             raise KeyboardInterrupt
 
     def act_at_once(self) -> None:
-        """From now on the first signal, too, raises KeyboardInterrupt; one that was only noted does so now."""
+        """Raise KeyboardInterrupt on the first signal from now on, or immediately if one was already received."""
         self._at_once = True
         if self.number is not None:
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""What made a run, so that it can be made again."""
+"""The provenance of a run: what is needed to reproduce it."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def collect(
     """Return the provenance of a run that starts now, as plain JSON data.
 
     Args:
-        recipe_text: The recipe as written; its sha256 is kept.
+        recipe_text: The recipe as written, of which the sha256 is recorded.
         seed: The recipe's seed.
-        command: What was typed.
-        plugins: Distribution -> version of every plugin that the run uses.
-        device: Where it computes.
-        precision: What `auto` became.
+        command: The command line.
+        plugins: Distribution -> version, for every plugin that the run uses.
+        device: The device that the run uses.
+        precision: The precision of training, with `auto` resolved to "fp32" or "bf16".
     """
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -53,7 +53,7 @@ def collect(
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """Return the commit of the checkout around `folder` and whether it has changes; None outside one."""
+    """Return the commit of the git checkout around `folder` and whether it is dirty, or None outside a checkout."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(
@@ -68,7 +68,7 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
 
 def hardware(device: torch.device) -> dict[str, Any]:
-    """Return the processor, its threads, and the accelerator if one is used."""
+    """Return the platform, processor, cores, threads and device."""
     return {
         "platform": f"{sys.platform} {platform.machine()}",
         "processor": processor_name(),
@@ -79,7 +79,7 @@ def hardware(device: torch.device) -> dict[str, Any]:
 
 
 def processor_name() -> str:
-    """Return the processor's own name, where the system tells it."""
+    """Return the model name of the processor, if the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -89,7 +89,7 @@ def processor_name() -> str:
 
 
 def peak_memory_mib(device: torch.device) -> float | None:
-    """Return the most memory that was held so far, in MiB: the device's on CUDA, else the process's."""
+    """Return the peak memory use so far, in MiB: of the device on CUDA, otherwise of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     try:

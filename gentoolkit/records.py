@@ -1,4 +1,4 @@
-"""A run's `metrics.jsonl`: what its rows hold, and how they are written, read, and cut back to a checkpoint."""
+"""The records of a run in `metrics.jsonl`: their fields, and functions to write, read and cut them back."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gentoolkit.safefiles import MAX_JSON, SafePath, parse_json, write_all
 
-#: Bytes that are read of the file: some five million steps.
+#: Maximum size of the file in bytes, enough for about five million steps.
 MAX_SIZE = 2**30
-#: How many missing ranges of steps, and how many unreadable lines, are listed.
+#: Maximum number of missing ranges of steps, and of unreadable lines, in a message.
 MAX_LISTED = 20
 
 Step = Annotated[int, Field(ge=0, lt=2**63)]
-Number = float | None  # None: it was not finite
+Number = float | None  # None stands for a non-finite number
 Finite = Annotated[float, Field(allow_inf_nan=False, ge=0)]
 
 
@@ -105,7 +105,7 @@ class _Finished(_Row):
     seconds: dict[str, Finite]
 
 
-#: Event -> what its rows must hold. They may hold more, and plugins may write events of their own.
+#: Event -> required fields. Records may have more fields, and plugins may write events of their own.
 ROWS: dict[str, type[_Row]] = {
     "step": _Step,
     "epoch": _Epoch,
@@ -115,12 +115,12 @@ ROWS: dict[str, type[_Row]] = {
     "metrics_damaged": _Resumed,
     "finished": _Finished,
 }
-#: Events that follow the checkpoint of their step.
+#: Events that are recorded after the checkpoint of their step.
 AFTER = {"evaluation", "resumed", "metrics_damaged"}
 
 
 def parse_row(line: bytes) -> dict[str, Any] | None:
-    """Return a line's row, or None where it is torn or is not what its event must be."""
+    """Return the record in a line, or None if the line is incomplete or the record is invalid."""
     try:
         row = parse_json(line)
         if not isinstance(row, dict) or not isinstance(row["event"], str):
@@ -133,7 +133,7 @@ def parse_row(line: bytes) -> dict[str, Any] | None:
 
 
 def row_line(event: str, values: Mapping[str, Any]) -> bytes:
-    """Return a row as a line; a number that is not finite becomes null, since JSON has no word for it."""
+    """Return a record as a line. Non-finite numbers become null, since JSON cannot represent them."""
     return (json.dumps(_plain({"event": event, **values}), allow_nan=False) + "\n").encode()
 
 
@@ -146,9 +146,9 @@ def _plain(value: Any) -> Any:
 
 
 def read_rows(file: SafePath) -> list[dict[str, Any]]:
-    """Return the rows of the file, with a warning where lines can't be read; none where there is no file.
+    """Return the records in a file, or [] if it does not exist. Warn about unreadable lines.
 
-    A last line without an end was torn by a kill, and is left out in silence.
+    An incomplete last line, left behind by a killed process, is skipped without a warning.
     """
     rows: list[dict[str, Any]] = []
     unreadable = 0
@@ -158,12 +158,13 @@ def read_rows(file: SafePath) -> list[dict[str, Any]]:
         elif line.endswith(b"\n"):
             unreadable += 1
     if unreadable:
-        warnings.warn(f"{unreadable} lines of {file} cannot be read and are left out", stacklevel=2)
+        lines = "line" if unreadable == 1 else "lines"
+        warnings.warn(f"skipped {unreadable} unreadable {lines} in {file}", stacklevel=2)
     return rows
 
 
 def _lines(file: SafePath) -> Iterator[tuple[bytes, int]]:
-    """Yield the lines, each with where it ends; one that is too long comes in pieces."""
+    """Yield each line with its end position. Lines that are too long are split."""
     try:
         with file.reading(MAX_SIZE) as opened:
             while line := opened.readline(MAX_JSON):
@@ -173,7 +174,7 @@ def _lines(file: SafePath) -> Iterator[tuple[bytes, int]]:
 
 
 class MetricsLog:
-    """The file, open at its end. Knows the size and the sha256 of all that is in it without reading it again."""
+    """The file, open for appending. Keeps track of the size and sha256 of its content."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -181,25 +182,25 @@ class MetricsLog:
         self._hash = _hash_of(descriptor, self._size)
 
     def __call__(self, event: str, values: Mapping[str, Any]) -> None:
-        """Add one row; it is the system's when this returns."""
+        """Append a record. It has been handed to the operating system when this returns."""
         line = row_line(event, values)
         write_all(self._descriptor, line)
         self._size += len(line)
         self._hash.update(line)
 
     def mark(self) -> dict[str, Any]:
-        """Return what a checkpoint remembers of the file, for `cut_back`."""
+        """Return the values that a checkpoint stores for `cut_back`."""
         return {"metrics_size": self._size, "metrics_sha256": self._hash.hexdigest()}
 
 
 @dataclass(frozen=True)
 class Damage:
-    """What is wrong with the file up to a checkpoint.
+    """Damage to the file, up to the step of a checkpoint.
 
     Attributes:
         step: The checkpoint's step.
-        missing: First and last step of each range of rows that are not there.
-        unreadable: The numbers, from 1, of lines that are no rows.
+        missing: First and last step of each range of missing records.
+        unreadable: Numbers, counted from 1, of lines that are not valid records.
     """
 
     step: int
@@ -209,34 +210,34 @@ class Damage:
     def __str__(self) -> str:
         ranges = [f"{first}" if first == last else f"{first} to {last}" for first, last in self.missing]
         parts = [
-            f"the rows of steps {_short(ranges)} are missing" if ranges else "",
-            f"lines {_short(map(str, self.unreadable))} cannot be read" if self.unreadable else "",
+            f"the records of steps {_short(ranges)} are missing" if ranges else "",
+            f"unreadable lines: {_short(map(str, self.unreadable))}" if self.unreadable else "",
         ]
-        what = "; ".join(filter(None, parts)) or "every step has its row, but something was changed or removed"
+        what = "; ".join(filter(None, parts)) or "every step has a record, but the content has changed"
         return (
-            f"metrics.jsonl is not what the checkpoint at step {self.step} recorded: {what}. "
-            "The weights are not affected, so training continues"
+            f"metrics.jsonl does not match the checkpoint at step {self.step}: {what}. "
+            "The weights are not affected; training continues"
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON data, for a "metrics_damaged" row."""
+        """Return plain JSON data for a "metrics_damaged" record."""
         missing, unreadable = self.missing[:MAX_LISTED], self.unreadable[:MAX_LISTED]
         return {"step": self.step, "missing": [list(ends) for ends in missing], "unreadable": list(unreadable)}
 
 
 def cut_back(file: SafePath, step: int, size: int, sha256: str, logged: Iterable[int]) -> Damage | None:
-    """Cut the file back to what a checkpoint counted on.
+    """Cut the file back to its content at the time of a checkpoint.
 
     Args:
         file: `metrics.jsonl`.
         step: The checkpoint's step.
-        size: What `MetricsLog.mark` gave then.
-        sha256: What `MetricsLog.mark` gave then.
-        logged: The steps up to there that have rows, in order.
+        size: The size from `MetricsLog.mark`, stored in the checkpoint.
+        sha256: The hash from `MetricsLog.mark`, stored in the checkpoint.
+        logged: The steps up to the checkpoint that should have records, in order.
 
     Returns:
-        None where the file holds what it held then. Otherwise what is lost or damaged; what remains is kept, up to the
-        first row that was written after the checkpoint.
+        None if the file still has that content. Otherwise, a description of the damage; the file is then cut back to
+        the first record written after the checkpoint.
     """
     with file.writing() as descriptor:
         if size <= os.fstat(descriptor).st_size and _hash_of(descriptor, size).hexdigest() == sha256:
@@ -249,7 +250,7 @@ def cut_back(file: SafePath, step: int, size: int, sha256: str, logged: Iterable
 
 
 def _rows_until(file: SafePath, step: int) -> tuple[int, set[int], tuple[int, ...]]:
-    """Return where the rows up to a step end, the steps that have rows, and which lines are no rows."""
+    """Return the end of the records up to a step, the steps with records, and the numbers of unreadable lines."""
     kept, seen, unreadable = 0, set[int](), list[int]()
     for number, (line, end) in enumerate(_lines(file), 1):
         row = parse_row(line)
@@ -264,7 +265,7 @@ def _rows_until(file: SafePath, step: int) -> tuple[int, set[int], tuple[int, ..
 
 
 def _hash_of(descriptor: int, size: int) -> Any:
-    """Return the running sha256 of a file's first bytes."""
+    """Return a sha256 object of the first `size` bytes of a file."""
     running = hashlib.sha256()
     os.lseek(descriptor, 0, os.SEEK_SET)
     while size and (chunk := os.read(descriptor, min(size, 2**20))):

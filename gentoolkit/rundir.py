@@ -1,4 +1,4 @@
-"""The directory of a run: where its files are, and how its records are written, read and cut back."""
+"""The directory of a run: its files and how they are read and written."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ try:
 except ImportError:  # pragma: no cover - Windows has no advisory locks of this kind
     fcntl = None  # type: ignore[assignment]
 
-#: Bytes that are read of a run's recipe.
+#: Maximum size of a run's recipe in bytes.
 MAX_RECIPE = 2**20
 
 
 @dataclass(frozen=True)
 class RunDir:
-    """`runs/<name>-<n>/` and the places in it.
+    """A run's directory `runs/<name>-<n>/` and the paths inside it.
 
-    Everything inside is opened through `inside`, so a directory that somebody prepared reaches nothing outside of it.
+    All files in it are opened through `inside`, so that a malicious directory cannot make gentoolkit access files
+    outside of it.
     """
 
     path: Path
@@ -39,10 +40,10 @@ class RunDir:
 
     @classmethod
     def create(cls, root: Path, name: str) -> RunDir:
-        """Make `root/<name>-<n>` with the first free n from 1; an existing directory is never used again.
+        """Create `root/<name>-<n>` with the first unused n, starting at 1.
 
         Raises:
-            UsageError: `root` can't be written.
+            UsageError: `root` is not writable.
         """
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -58,7 +59,7 @@ class RunDir:
             for folder in (run.checkpoints, run.samples, run.images):
                 folder.mkdir()
         except OSError as error:
-            raise writing_failed(error, f"can't make a run in {str(root)!r}, choose another --out") from error
+            raise writing_failed(error, f"cannot create a run in {str(root)!r}", "choose another --out") from error
         return run
 
     @classmethod
@@ -73,29 +74,31 @@ class RunDir:
             if run.inside(run.resolved).is_file():
                 return run
         except OSError as error:
-            raise UsageError(f"can't open the run {str(path)!r}: {error.strerror}") from error
-        raise UsageError(f"{str(path)!r} is not a run: it has no {run.resolved.name}; `gentool ls` lists the runs")
+            raise UsageError(f"cannot open the run {str(path)!r}: {error.strerror}") from error
+        raise UsageError(
+            f"{str(path)!r} is not a run: it contains no {run.resolved.name}; to list runs, use: gentool ls"
+        )
 
     def inside(self, path: Path) -> SafePath:
-        """Return one of the places here for reading and writing."""
+        """Return one of the paths in this directory for safe reading and writing."""
         return SafePath(self.path, path.relative_to(self.path).parts)
 
     recipe = property(lambda self: self.path / "recipe.yaml", doc="The recipe as written.")
     resolved = property(lambda self: self.path / "resolved.yaml", doc="The recipe with all defaults and overrides.")
-    provenance = property(lambda self: self.path / "provenance.json", doc="What made the run.")
-    metrics = property(lambda self: self.path / "metrics.jsonl", doc="One JSON object a line, in order.")
-    checkpoints = property(lambda self: self.path / "checkpoints", doc="step-N folders.")
-    samples = property(lambda self: self.path / "samples", doc="safetensors files.")
+    provenance = property(lambda self: self.path / "provenance.json", doc="Versions, hardware and command of the run.")
+    metrics = property(lambda self: self.path / "metrics.jsonl", doc="The records, one JSON object per line.")
+    checkpoints = property(lambda self: self.path / "checkpoints", doc="The checkpoints, in folders step-N.")
+    samples = property(lambda self: self.path / "samples", doc="Samples as safetensors files.")
     images = property(lambda self: self.path / "images", doc="Pictures.")
-    report = property(lambda self: self.path / "report.html", doc="The page.")
-    log = property(lambda self: self.path / "log.txt", doc="What happened, in words.")
+    report = property(lambda self: self.path / "report.html", doc="The report page.")
+    log = property(lambda self: self.path / "log.txt", doc="Log messages.")
 
     def write(self, recipe: str, resolved: str, provenance: Mapping[str, Any]) -> None:
-        """Write what is known when the run begins; it is on the disk when this returns."""
+        """Write the files that exist from the start of the run, and sync them to disk."""
         texts = {
             self.recipe: recipe,
             self.provenance: json.dumps(provenance, indent=2) + "\n",
-            self.resolved: resolved,  # the last: with it, it is a run
+            self.resolved: resolved,  # written last, since it marks the directory as a run
         }
         for path, text in texts.items():
             self.inside(path).write(text.encode())
@@ -104,15 +107,15 @@ class RunDir:
         """Return the text of `resolved.yaml`.
 
         Raises:
-            UsageError: It can't be read.
+            UsageError: The file cannot be read.
         """
         try:
             return self.inside(self.resolved).read(MAX_RECIPE).decode()
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"can't read {self.resolved}: {_reason(error)}") from error
+            raise UsageError(f"cannot read {self.resolved}: {_reason(error)}") from error
 
     def replace_resolved(self, text: str) -> None:
-        """Replace the text of `resolved.yaml`, so that it holds either the old one or the new one, whatever happens."""
+        """Replace the text of `resolved.yaml` atomically."""
         if self.resolved_text() == text:
             return
         file = self.inside(self.resolved)
@@ -122,29 +125,29 @@ class RunDir:
         beside.folder.sync_folder()
 
     def origin(self) -> dict[str, Any]:
-        """Return what `provenance.json` holds.
+        """Return the content of `provenance.json`.
 
         Raises:
-            GentoolError: It can't be read, or is no JSON object.
+            GentoolError: The file cannot be read, or does not contain a JSON object.
         """
         try:
             origin = self.inside(self.provenance).read_json()
         except (OSError, ValueError) as error:
-            raise GentoolError(f"can't read {self.provenance}: {_reason(error)}") from error
+            raise GentoolError(f"cannot read {self.provenance}: {_reason(error)}") from error
         if not isinstance(origin, dict):
-            raise GentoolError(f"can't read {self.provenance}: it is no JSON object")
+            raise GentoolError(f"cannot read {self.provenance}: it is not a JSON object")
         return origin
 
     def records(self, event: str | None = None) -> list[dict[str, Any]]:
-        """Return the rows of `metrics.jsonl`, of one event where named; with a warning where lines can't be read.
+        """Return the records of `metrics.jsonl`, optionally of one event. Warn about unreadable lines.
 
-        A last line without an end was torn by a kill, and is left out in silence.
+        An incomplete last line, left behind by a killed process, is skipped without a warning.
         """
         rows = read_rows(self.inside(self.metrics))
         return [row for row in rows if event in (None, row["event"])]
 
     def summary(self) -> dict[str, Any]:
-        """Return where the run is and its last figures, as plain JSON data."""
+        """Return the paths, times and last evaluation of the run, as plain JSON data."""
         finished, evaluations = self.records("finished"), self.records("evaluation")
         return {
             "run": str(self.path),
@@ -160,7 +163,7 @@ class RunDir:
             records = self.records()
         except OSError as error:
             state = "unreadable"
-            warnings.warn(f"can't read {error.filename}: {error.strerror}", stacklevel=2)
+            warnings.warn(f"cannot read {error.filename}: {error.strerror}", stacklevel=2)
         steps = [record["step"] for record in records if record["event"] == "step"]
         if any(record["event"] == "finished" for record in records):
             state = "finished"
@@ -175,48 +178,48 @@ class RunDir:
         }
 
     def started(self) -> float:
-        """Return when the run began, in seconds since 1970."""
+        """Return the start time of the run, in seconds since 1970."""
         return self.resolved.lstat().st_mtime
 
     def append(self, event: str, values: Mapping[str, Any]) -> None:
-        """Add one line to `metrics.jsonl`."""
+        """Append a record to `metrics.jsonl`."""
         with self.inside(self.metrics).writing() as descriptor:
             write_all(descriptor, row_line(event, values))
 
     @contextmanager
     def appending(self) -> Iterator[MetricsLog]:
-        """Keep `metrics.jsonl` open to add lines to it."""
+        """Open `metrics.jsonl` to append records to it."""
         with self.inside(self.metrics).writing() as descriptor:
             yield MetricsLog(descriptor)
 
     def sync_metrics(self) -> None:
-        """Bring `metrics.jsonl` to the disk."""
+        """Sync `metrics.jsonl` to disk."""
         with self.inside(self.metrics).writing() as descriptor:
             os.fsync(descriptor)
 
     def note(self, message: str) -> None:
-        """Add a line to `log.txt`."""
+        """Append a message to `log.txt`."""
         with self.inside(self.log).writing() as descriptor:
             write_all(descriptor, f"{datetime.now():%Y-%m-%d %H:%M:%S} {message}\n".encode(errors="replace"))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for this process, so that two can't write it at once.
+        """Lock the run, so that no other process writes to it.
 
         Raises:
-            UsageError: It can't be written.
-            GentoolError: Another process holds it.
+            UsageError: The run is not writable.
+            GentoolError: Another process has locked the run.
         """
         with ExitStack() as stack:
             try:
                 descriptor = stack.enter_context(self.inside(self.path / ".lock").writing())
             except OSError as error:
-                raise writing_failed(error, f"can't write to the run {str(self.path)!r}") from error
+                raise writing_failed(error, f"cannot write to the run {str(self.path)!r}") from error
             if fcntl is not None:
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except OSError as error:
-                    raise GentoolError(f"{self.path} is in use by another process; wait for it, or stop it") from error
+                    raise GentoolError(f"{self.path} is in use by another process; wait for it or stop it") from error
             yield
 
 
@@ -225,7 +228,7 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def list_runs(root: os.PathLike[str] | str = "runs") -> list[RunDir]:
-    """Return the runs in `root`, oldest first; none where there is no such folder.
+    """Return the runs in `root`, oldest first; empty if the folder does not exist.
 
     Raises:
         UsageError: `root` is a file.
@@ -236,9 +239,9 @@ def list_runs(root: os.PathLike[str] | str = "runs") -> list[RunDir]:
     except FileNotFoundError:
         return []
     except NotADirectoryError:
-        raise UsageError(f"{str(root)!r} is a file; give the folder that has the runs") from None
+        raise UsageError(f"{str(root)!r} is a file; expected the folder that contains the runs") from None
     except OSError as error:
-        raise UsageError(f"can't list the runs in {str(root)!r}: {error.strerror}") from error
+        raise UsageError(f"cannot list the runs in {str(root)!r}: {error.strerror}") from error
     runs = []
     for run in found:
         with suppress(OSError):
@@ -248,16 +251,16 @@ def list_runs(root: os.PathLike[str] | str = "runs") -> list[RunDir]:
 
 
 def check_writable(root: Path) -> None:
-    """Make sure that a run can be made in `root`, without making anything.
+    """Check that a run can be created in `root`, without creating anything.
 
     Raises:
-        UsageError: `root`, or the nearest folder above it that exists, is no folder or can't be written.
+        UsageError: `root`, or its nearest existing parent, is not a writable folder.
     """
     try:
         nearest = next(folder for folder in (root.absolute(), *root.absolute().parents) if folder.exists())
     except OSError as error:
-        raise writing_failed(error, f"can't make runs in {str(root)!r}, choose another --out") from error
+        raise writing_failed(error, f"cannot create runs in {str(root)!r}", "choose another --out") from error
     if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
         raise UsageError(
-            f"can't make runs in {str(root)!r}: {nearest} is no folder that can be written; choose another --out"
+            f"cannot create runs in {str(root)!r}: {nearest} is not a writable folder; choose another --out"
         )

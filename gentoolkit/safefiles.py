@@ -1,8 +1,8 @@
-"""Files below a folder whose content may come from anyone.
+"""Safe access to files in a folder with untrusted content.
 
-Nothing below the root is ever reached through a link, only regular files are opened, and a file's size is checked
-before it is read. A run's directory that somebody prepared can therefore neither make the toolkit read or write outside
-of it nor make it wait for a pipe or read a device without end. The root itself is the user's choice and may be a link.
+Links below the root are never followed, only regular files are opened, and the size of a file is checked before it is
+read. A malicious run directory can therefore not make gentoolkit read or write files outside of it, wait for a pipe, or
+read a device without end. The root itself is chosen by the user and may be a link.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-#: Bytes that are read of a file of JSON; how deep its values may be nested.
+#: Maximum size of a JSON file in bytes, and maximum nesting depth of its values.
 MAX_JSON, MAX_DEPTH = 2**24, 32
 
-# Windows has none of these three: there every folder on the way is looked at before a file is opened.
+# Windows has none of these three flags. There, each folder in the path is checked before a file is opened.
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
@@ -35,11 +35,11 @@ _RELATIVE = {os.open, os.mkdir, os.unlink, os.rename, os.stat} <= os.supports_di
 class SafePath:
     """A file or folder below a root.
 
-    It has no `__fspath__`: whatever opens it must do so through the methods here.
+    It has no `__fspath__`, so that it can only be opened through its methods.
 
     Attributes:
-        root: A folder that the user named; it may be a link.
-        parts: The names from there on, of which none may be a link.
+        root: A folder chosen by the user. It may be a link.
+        parts: The names below `root`. None of them may be a link.
     """
 
     root: Path
@@ -56,34 +56,34 @@ class SafePath:
 
     @property
     def path(self) -> Path:
-        """The whole path, to show it."""
+        """The full path, for messages."""
         return self.root.joinpath(*self.parts)
 
     @property
     def name(self) -> str:
-        """The last name."""
+        """The last part of the path."""
         return self.path.name
 
     @property
     def folder(self) -> SafePath:
-        """The folder that it lies in."""
+        """The parent folder."""
         return SafePath(self.root, self.parts[:-1])
 
     def sibling(self, name: str) -> SafePath:
-        """Return what has another name in the same folder."""
+        """Return the path with another name in the same folder."""
         return self.folder / name
 
     def is_file(self) -> bool:
-        """Return whether there is a regular file."""
+        """Return whether this is a regular file."""
         mode = self._mode()
         return mode is not None and stat.S_ISREG(mode)
 
     def exists(self) -> bool:
-        """Return whether there is anything, be it a link to nowhere."""
+        """Return whether anything has this name, including a broken link."""
         return self._mode() is not None
 
     def names(self) -> list[str]:
-        """Return the names in a folder, sorted; none where there is no such folder."""
+        """Return the sorted names in this folder; empty if it does not exist."""
         try:
             with self._opened_folder() as (folder, path):
                 return sorted(os.listdir(path if folder is None else folder))  # noqa: PTH208 - of a descriptor
@@ -91,17 +91,17 @@ class SafePath:
             return []
 
     def read(self, limit: int) -> bytes:
-        """Return a file's bytes.
+        """Return the content of the file.
 
         Raises:
-            OSError: It is missing, no regular file, behind a link, or has more than `limit` bytes.
+            OSError: The file is missing, not a regular file, reached through a link, or larger than `limit` bytes.
         """
         with self.reading(limit) as file:
             return file.read(os.fstat(file.fileno()).st_size)
 
     @contextmanager
     def reading(self, limit: int) -> Iterator[IO[bytes]]:
-        """Open a file to read; see `read`."""
+        """Open the file for reading; see `read`."""
         descriptor = self._open(os.O_RDONLY)
         with os.fdopen(descriptor, "rb") as file:
             if (size := os.fstat(descriptor).st_size) > limit:
@@ -109,16 +109,16 @@ class SafePath:
             yield file
 
     def read_json(self) -> Any:
-        """Return a file's JSON value.
+        """Return the JSON value in the file.
 
         Raises:
             OSError: See `read`.
-            ValueError: It is not JSON, or nested too deeply.
+            ValueError: The content is not valid JSON, or nested too deeply.
         """
         return parse_json(self.read(MAX_JSON))
 
     def write(self, data: bytes) -> None:
-        """Write a file as a whole: a reader, and a crash, see the old content or the new, and a link is replaced."""
+        """Write the file atomically: readers see the old or the new content, even after a crash. Replaces a link."""
         draft = self.sibling(f".{self.name[:200]}.{secrets.token_hex(4)}")
         try:
             draft.create(data)
@@ -129,10 +129,10 @@ class SafePath:
             raise
 
     def create(self, data: bytes = b"") -> None:
-        """Write a file that is not there yet; it is on the disk when this returns.
+        """Create the file and sync it to disk.
 
         Raises:
-            FileExistsError: There is something with that name.
+            FileExistsError: The name exists already.
         """
         descriptor = self._open(os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
@@ -143,7 +143,7 @@ class SafePath:
 
     @contextmanager
     def writing(self) -> Iterator[int]:
-        """Open a file, which is made where it is missing, to write at its end; hand out its descriptor."""
+        """Open the file for appending, creating it if needed, and yield its descriptor."""
         descriptor = self._open(os.O_RDWR | os.O_APPEND | os.O_CREAT)
         try:
             yield descriptor
@@ -151,18 +151,18 @@ class SafePath:
             os.close(descriptor)
 
     def make_folder(self) -> None:
-        """Make a folder."""
+        """Create this folder."""
         with self._in_folder() as (folder, name):
             os.mkdir(name, dir_fd=folder)
 
     def rename(self, target: SafePath) -> None:
-        """Move to another name in the same folder; a file there is replaced."""
+        """Rename within the same folder. An existing file is replaced."""
         with self._in_folder() as (folder, name):
             new = target.name if folder is not None else str(target)
             os.replace(name, new, src_dir_fd=folder, dst_dir_fd=folder)
 
     def remove(self) -> None:
-        """Delete a file, a link (not what it points to), or a folder with all that is in it."""
+        """Delete a file, a link (not its target), or a folder with its content."""
         with self._in_folder() as (folder, name):
             if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
                 shutil.rmtree(name, dir_fd=folder)
@@ -170,7 +170,7 @@ class SafePath:
                 os.unlink(name, dir_fd=folder)
 
     def sync_folder(self) -> None:
-        """Bring a folder's list of names to the disk, where the system can."""
+        """Sync the folder's entries to disk, if the system supports it."""
         with self._opened_folder() as (folder, _):
             if folder is not None:
                 os.fsync(folder)
@@ -183,7 +183,7 @@ class SafePath:
             return None
 
     def _open(self, flags: int) -> int:
-        """Return the descriptor of a regular file that no link leads to."""
+        """Open a regular file without following links, and return its descriptor."""
         if not _NO_LINK:
             self._refuse_links()
         with self._in_folder() as (folder, name):
@@ -195,7 +195,7 @@ class SafePath:
 
     @contextmanager
     def _in_folder(self) -> Iterator[tuple[int | None, str]]:
-        """Open the folder that it lies in; give its descriptor and the name in it (None, and the path, on Windows)."""
+        """Open the parent folder; yield its descriptor and the name in it (on Windows, None and the full path)."""
         if not self.parts:
             yield None, str(self.root)
             return
@@ -204,7 +204,7 @@ class SafePath:
 
     @contextmanager
     def _opened_folder(self) -> Iterator[tuple[int | None, str]]:
-        """Open it as a folder, name by name; give its descriptor (None on Windows) and its path."""
+        """Open this folder, one name at a time; yield its descriptor (on Windows, None) and its path."""
         if not _RELATIVE:
             self._refuse_links()
             yield None, str(self)
@@ -230,11 +230,11 @@ class SafePath:
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
-        """Say of an error which path it is about, and that a link is none that is followed."""
+        """Add the full path to errors, and name links as the cause where they are."""
         try:
             yield
         except OSError as error:
-            # Of a link to a folder, Linux says that it is no folder.
+            # For a link to a folder, Linux reports that it is not a folder.
             if error.errno in (errno.ELOOP, errno.ENOTDIR) and self._has_link():
                 raise OSError(errno.ELOOP, _LINK, str(self)) from None
             raise OSError(error.errno, error.strerror, str(self)) from None
@@ -243,21 +243,21 @@ class SafePath:
         return any(self.root.joinpath(*self.parts[: n + 1]).is_symlink() for n in range(len(self.parts)))
 
 
-_LINK = "is, or lies behind, a link; links inside a run are not followed"
+_LINK = "is a link or is reached through one; links inside a run are not followed"
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of the data; a full disk raises OSError."""
+    """Write all of the data. Raise OSError if the disk is full."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return the value of a JSON text.
+    """Parse JSON.
 
     Raises:
-        ValueError: It is not JSON, not UTF-8, or nested more than `MAX_DEPTH` levels deep.
+        ValueError: The text is not valid JSON, not UTF-8, or nested more than `MAX_DEPTH` levels deep.
     """
     try:
         value = json.loads(text)

@@ -1,17 +1,17 @@
-"""The verbs of `gentool`: on the ground floor, since no plugin may take the name of one."""
+"""The verbs of `gentool`. They are listed here, below every other layer, so that plugins cannot reuse their names."""
 
 from __future__ import annotations
 
-#: Verb -> what it does, in the order of use.
+#: Verb -> its one-line help, in the order of typical use.
 VERBS = {
-    "run": "Train, sample, measure and report what a recipe says.",
+    "run": "Train, sample, evaluate and report what a recipe describes.",
     "resume": "Continue a run from its newest valid checkpoint.",
     "sample": "Draw samples from a run or a checkpoint.",
-    "eval": "Measure a run or a checkpoint against held-out data.",
-    "report": "Draw a run's pictures and page again.",
-    "validate": "Check a recipe without training anything.",
+    "eval": "Evaluate a run or a checkpoint on held-out data.",
+    "report": "Redraw a run's pictures and rebuild its report page.",
+    "validate": "Check a recipe without training.",
     "plugins": "List the installed plugins and their components.",
-    "check": "Run the contracts on a distribution's components.",
-    "schema": "Write the JSON schema of a recipe, for an editor.",
+    "check": "Test a package's components against their contracts.",
+    "schema": "Print the JSON schema of recipes, for editor completion.",
     "ls": "List runs.",
 }

@@ -98,10 +98,10 @@ def test_a_missing_file_is_damage(file, mark):
 
 
 def test_the_message_names_steps_and_lines():
-    assert "the rows of steps 1 to 3, 7 are missing; lines 4, 9 cannot be read" in str(
+    assert "the records of steps 1 to 3, 7 are missing; unreadable lines: 4, 9" in str(
         Damage(8, ((1, 3), (7, 7)), (4, 9))
     )
-    assert "something was changed or removed" in str(Damage(8, (), ()))
+    assert "the content has changed" in str(Damage(8, (), ()))
     many = Damage(99, tuple((n, n) for n in range(1, 99, 2)), ())
     assert "37, 39 and 29 more are missing" in str(many)
     assert len(many.to_dict()["missing"]) == 20
@@ -123,5 +123,5 @@ def test_other_unreadable_lines_are_counted(tmp_path):
     run = RunDir.create(tmp_path, "a")
     run.metrics.write_text('{"event": "step"}\n[]\n')
     run.append("step", step(1))
-    with pytest.warns(UserWarning, match="2 lines of .*metrics.jsonl cannot be read and are left out"):
+    with pytest.warns(UserWarning, match=r"skipped 2 unreadable lines in .*metrics\.jsonl"):
         assert [row["step"] for row in run.records()] == [1]

@@ -1,4 +1,4 @@
-"""The command line: `gentool`. Each verb is a module of its own, imported when it is called for."""
+"""The command line, `gentool`. Each verb has its own module, which is imported only when the verb is used."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from gentoolkit.verbs import VERBS
 
 
 class Verbs(click.Group):
-    """The verbs of gentoolkit, and those that plugins add; nothing is imported before it is needed."""
+    """The verbs of gentoolkit and of plugins, each imported only when needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return our verbs in the order of use, then those that plugins add."""
+        """Return the built-in verbs in the order of typical use, then those that plugins add."""
         return [*VERBS, *added_verbs()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a verb's command; a name that is not ours is looked for in the plugins."""
+        """Return the command of a built-in verb or of a verb that a plugin adds."""
         if cmd_name in VERBS:
             command: click.Command = import_module(f"gentoolkit.cli.{cmd_name}").command
             return command
@@ -28,7 +28,7 @@ class Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the verb that is called; where there is none, the error names the nearest."""
+        """Return the called verb. If it does not exist, fail with a suggestion."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
@@ -37,7 +37,7 @@ class Verbs(click.Group):
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the verbs' one-line helps: ours from the table, without importing them, then those of plugins."""
+        """Write the one-line help of each verb: first the built-in verbs, without imports, then those of plugins."""
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
         added = {name: command for name, command in added_verbs(skip_slow=True).items() if not command.hidden}
@@ -49,10 +49,10 @@ class Verbs(click.Group):
 def added_verbs(skip_slow: bool = False) -> dict[str, click.Command]:
     """Return the verbs that plugins add, sorted by name.
 
-    The plugins that we ship add none, so where there are no others it takes no import of plugins to say so.
+    The shipped plugins add none, so plugins are imported only if others are installed.
 
     Args:
-        skip_slow: Leave out the plugins that take long to import, so that `--help` does not wait for them.
+        skip_slow: Skip plugins that take long to import, so that `--help` does not wait for them.
     """
     from gentoolkit.distributions import has_foreign_plugins
 
@@ -67,7 +67,7 @@ def added_verbs(skip_slow: bool = False) -> dict[str, click.Command]:
 @click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="gentoolkit", prog_name="gentool")
 def cli() -> None:
-    """Train, sample and measure generative models made of exchangeable parts.
+    """Train, sample and evaluate generative models built from exchangeable parts.
 
     \b
     Example:
@@ -76,11 +76,11 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run `gentool` and exit with the code that the design page lists."""
+    """Run `gentool` and exit with its exit code; see `gentoolkit.errors`."""
     from gentoolkit.cli.failures import exit_code_of, keep_streams
 
-    # How often a thread looks for the others before it sleeps, of GNU OpenMP's own 300,000: where other programs keep
-    # the cores busy, a step of a small network otherwise takes up to 20 times as long.
+    # How many times a waiting thread spins before it sleeps (GNU OpenMP's default is 300,000). With the default, a step
+    # of a small network takes up to 20 times as long when other programs keep the cores busy.
     os.environ.setdefault("GOMP_SPINCOUNT", "30000")
     keep_streams()
     raise SystemExit(exit_code_of(cli))

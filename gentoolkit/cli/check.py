@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 @click.command("check")
 @click.argument("distribution")
-@click.option("-v", "--verbose", is_flag=True, help="List every contract, passed or not, with what it demands.")
+@click.option(
+    "-v", "--verbose", is_flag=True, help="List every contract with what it requires, also those that passed."
+)
 @json_option
 def command(distribution: str, verbose: bool, as_json: bool) -> None:
-    """Run the contracts on every component and hook of DISTRIBUTION, a pip package's name.
+    """Test every component and hook of DISTRIBUTION, an installed pip package, against its contracts.
 
-    Each result is printed as soon as it is known. The contracts run in a process of their own: one that ends the
-    process, or takes longer than ten minutes, fails, and the others still run. The exit code is 1 if any contract
-    fails.
+    Results are printed as they arrive. The contracts run in a separate process: a contract that crashes it or takes
+    longer than ten minutes fails, and the remaining contracts still run. The exit code is 1 if any contract fails.
 
     \b
     Example:
@@ -49,7 +50,7 @@ def command(distribution: str, verbose: bool, as_json: bool) -> None:
 
 
 def _line(planned: Planned, outcome: Outcome, verbose: bool) -> str:
-    """Return the outcome in one line; if `verbose`, with the demand, and the message on a second line."""
+    """Return the outcome as one line. If `verbose`, add the requirement, and put the message on a second line."""
     demand = f": {planned.headline}" if verbose else ""
     message = outcome.message and f"{chr(10) + '  ' if verbose else ': '}{outcome.message}"
     return f"{outcome.status}: {outcome.component} {outcome.contract}{demand}{message}"

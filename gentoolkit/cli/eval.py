@@ -14,9 +14,9 @@ from gentoolkit.cli.options import json_option, overrides_argument, run_argument
 @overrides_argument
 @json_option
 def command(run: Path, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Measure RUN, a run's directory or one of its checkpoints, against held-out data.
+    """Evaluate RUN, a run directory or a single checkpoint, on held-out data.
 
-    The figures are written to stdout only; the run's own records and report stay as they are.
+    Results are only printed. The run's records and report do not change.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""What an error becomes: a message on stderr and an exit code."""
+"""Turn exceptions into a message on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ INTERRUPTED = 130
 
 
 class _Silenced(io.FileIO):
-    """A stream that goes silent when its reader is gone or its terminal closed, instead of failing."""
+    """A stream that discards output, instead of failing, once its reader or terminal is gone."""
 
     def write(self, data: Any) -> int:
         try:
             written = super().write(data)
         except OSError:
             written = None
-        return len(data) if written is None else written  # FileIO returns None where it would have to wait
+        return len(data) if written is None else written  # FileIO returns None if it would block
 
 
 def keep_streams() -> None:
-    """Make sure that the three standard streams are there, and that a failure to write to stderr ends nothing.
+    """Ensure that the three standard streams exist and that a failed write to stderr does not end the program.
 
-    A stream that was closed before the start becomes the null device. Its number would otherwise go to the next file
-    that is opened, and what some library prints would end up in there.
+    A stream that was closed before the start is replaced by the null device. Otherwise the next file that is opened
+    would get its descriptor, and library output would end up in that file.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -44,26 +44,26 @@ def keep_streams() -> None:
 
 
 def exit_code_of(command: click.Command) -> int:
-    """Run the command with `sys.argv` and return its exit code; errors are printed on stderr."""
+    """Run the command with `sys.argv`, print errors on stderr, and return the exit code."""
     try:
         warnings.showwarning = show_warning
         code = command.main(standalone_mode=False)
         sys.stdout.flush()
-        # click hands back the code of an Exit, and else what the verb returned.
+        # click returns the code of an Exit, or else the verb's return value.
         return code if isinstance(code, int) else 0
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:
-        cause = error.__cause__ or error  # click raises an Abort from a KeyboardInterrupt, which may say where
+        cause = error.__cause__ or error  # click chains Abort to the KeyboardInterrupt, which may say where
         click.echo(f"interrupted {cause}".rstrip(), err=True)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of a pipe is gone (`gentool ls | head -1`); keep Python from flushing into it at exit.
+        # The reader of the pipe is gone (`gentool ls | head -1`). Keep Python from flushing into it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except GentoolError as error:
-        # A run that was stopped and saved is no error.
+        # A run that was stopped and saved is not an error.
         click.echo(f"{error}" if isinstance(error, InterruptedRun) else f"error: {error}", err=True)
         return error.exit_code
     except Exception as error:
@@ -71,7 +71,7 @@ def exit_code_of(command: click.Command) -> int:
 
 
 def show_warning(message: Warning | str, *place: object, **more: object) -> None:
-    """Print a warning on stderr in one line, without the place in our code."""
+    """Print a warning on stderr as one line, without its location in the code."""
     click.echo(f"warning: {message}", err=True)
 
 
@@ -82,8 +82,10 @@ def _unexpected(error: Exception) -> int:
     if isinstance(error, OSError) and error.filename is not None:
         click.echo(f"error: {error.filename}: {error.strerror}", err=True)
         return GentoolError.exit_code
-    import traceback  # here, so that `gentool --help` does not wait for it
+    import traceback  # imported here to keep `gentool --help` fast
 
     traceback.print_exception(error)
-    click.echo("error: this is a fault of gentoolkit or of a plugin, not of your input; please report it", err=True)
+    click.echo(
+        "error: this is a bug in gentoolkit or in a plugin, not a problem with your input; please report it", err=True
+    )
     return GentoolError.exit_code

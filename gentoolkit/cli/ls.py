@@ -27,9 +27,9 @@ def command(root: Path, as_json: bool) -> None:
 
 
 def show(runs: list[dict[str, Any]], root: Path) -> None:
-    """Print one line a run with the path: only losses on the same path compare."""
+    """Print one line per run. Losses are shown with their path, since only losses on the same path are comparable."""
     if not runs:
-        click.echo(f"no runs in {root}; `gentool run recipes/smoke.yaml` makes one", err=True)
+        click.echo(f"no runs in {root}; start one with: gentool run recipes/smoke.yaml", err=True)
     width = max((len(run["run"]) for run in runs), default=0)
     for run in runs:
         loss = "" if run["validation_loss"] is None else f"validation loss {run['validation_loss']:.4f}"

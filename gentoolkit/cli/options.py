@@ -1,4 +1,4 @@
-"""Options and output that several verbs share."""
+"""Options and output shared by several verbs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ import click
 recipe_argument = click.argument("recipe", type=click.Path(path_type=Path))
 run_argument = click.argument("run", type=click.Path(path_type=Path))
 overrides_argument = click.argument("overrides", nargs=-1, metavar="[FIELD=VALUE]...")
-json_option = click.option("--json", "as_json", is_flag=True, help="Write the result to stdout as JSON.")
-quiet_option = click.option("--quiet", is_flag=True, help="No progress on stderr.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+quiet_option = click.option("--quiet", is_flag=True, help="Do not show progress on stderr.")
 runs_option = click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs are made."
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="Folder in which to create the run.",
 )
 
 
 def write_result(result: Any, as_json: bool, show: Callable[[], None]) -> None:
-    """Write the result to stdout: as JSON where asked, else by `show`."""
+    """Print the result on stdout, as JSON if requested, otherwise by calling `show`."""
     if as_json:
         click.echo(json.dumps(result, indent=2))
     else:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.command("plugins")
 @json_option
 def command(as_json: bool) -> None:
-    """List the installed plugins and their components, and those that could not be loaded.
+    """List the installed plugins and their components, and plugins that could not be loaded.
 
     \b
     Example:
@@ -48,7 +48,7 @@ def as_data(plugins: Plugins) -> dict[str, Any]:
 
 
 def show(plugins: Plugins) -> None:
-    """Print one line a component, then one line a plugin that could not be loaded."""
+    """Print one line per component, then one line per plugin that could not be loaded."""
     rows = [
         (kind, name, f"{plugin.distribution} {plugin.version}")
         for plugin in plugins.loaded

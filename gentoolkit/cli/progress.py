@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, plain lines elsewhere."""
+"""Progress on stderr: a progress bar on a terminal, plain lines otherwise."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LINE_SECONDS = 10.0
 
 
 class Progress:
-    """Shows how far each stage is; a context manager that leaves the terminal as it was.
+    """Progress display for each stage of a run. A context manager, which restores the terminal.
 
     Args:
-        quiet: Show nothing.
+        quiet: Whether to show nothing.
     """
 
     def __init__(self, quiet: bool = False) -> None:
@@ -26,7 +26,7 @@ class Progress:
         self.bars: Bars | None = None
         self.task: TaskID | None = None
         self.stage, self.total = "", 0
-        self.line_at, self.line_done = 0.0, 0  # when the last plain line was printed, and what was done then
+        self.line_at, self.line_done = 0.0, 0  # time and units done at the last plain line
         if self.console.is_terminal and not quiet:
             columns = (
                 TextColumn("{task.description:<9}"),
@@ -49,7 +49,7 @@ class Progress:
             self.bars.stop()
 
     def start(self, stage: str, total: int, done: int = 0) -> None:
-        """Begin a stage of `total` units, of which `done` are done."""
+        """Begin a stage of `total` units, of which `done` are already done."""
         self.stage, self.total = stage, total
         self.line_at, self.line_done = time.monotonic(), done
         if self.bars:
@@ -68,7 +68,7 @@ class Progress:
             )
 
     def say(self, message: str) -> None:
-        """Show a line that stays."""
+        """Print a message above the progress bar."""
         if self.bars:
             self.bars.console.print(message, markup=False, soft_wrap=True)
         elif not self.quiet:
@@ -76,7 +76,7 @@ class Progress:
 
 
 def time_left(seconds: float, done: int, left: int) -> str:
-    """Return "about 1:05 left" for `left` units at the pace of `done` units in `seconds`, or "" if none are left."""
+    """Return "about 1:05 left" for `left` units at a rate of `done` units in `seconds`, or "" if none are left."""
     if done <= 0 or left <= 0:
         return ""
     minutes, rest = divmod(round(left * seconds / done), 60)

@@ -13,7 +13,7 @@ from gentoolkit.cli.options import json_option, run_argument, write_result
 @run_argument
 @json_option
 def command(run: Path, as_json: bool) -> None:
-    """Draw the pictures and the page of RUN again, from its newest weights and recorded figures.
+    """Redraw the pictures of RUN from its newest weights, and rebuild report.html from its recorded results.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""A run's figures as text on stdout."""
+"""The results of a run as text on stdout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def show_results(run: Run) -> None:
-    """Print the figures, the times, and where the pictures and the page are."""
+    """Print the results, the times, and the paths of the pictures and the report."""
     summary = run.summary()
     if summary["evaluation"]:
         show_evaluation(summary["evaluation"])
@@ -24,7 +24,7 @@ def show_results(run: Run) -> None:
 
 
 def show_evaluation(figures: dict[str, Any]) -> None:
-    """Print the validation loss and each metric, group by group, beside what they can be compared with."""
+    """Print the validation loss and the metrics, per group, next to their reference values."""
     from gentoolkit.pipeline.outputs import note
     from gentoolkit.report import plus_minus
 
@@ -38,12 +38,11 @@ def show_evaluation(figures: dict[str, Any]) -> None:
         return
     Console(width=120, highlight=False).print(_table(figures))
     click.echo(note(figures))
-    click.echo(
-        "floor: the same metric between two sets of real samples as large. A value below the floor is not better"
-    )
-    click.echo("than real: samples that vary too little score below it. ±: one standard deviation over other samples.")
+    click.echo("floor: the same metric between two sets of real samples of that size. A value below the floor does not")
+    click.echo("mean better than real: samples that vary too little score below it.")
+    click.echo("±: one standard deviation of the value from one set of samples to another.")
     if figures["reference"]:
-        click.echo(f"{figures['reference']['name']}: what that field scores with this sampler and the same noise.")
+        click.echo(f"{figures['reference']['name']}: samples of that field, drawn with the same sampler and noise.")
 
 
 def _table(figures: dict[str, Any]) -> Table:
@@ -66,5 +65,5 @@ def _table(figures: dict[str, Any]) -> Table:
 
 
 def number(value: float | None) -> str:
-    """Return four decimals, or a dash where there is no number."""
+    """Return the number with four decimals, or a dash for None."""
     return "-" if value is None else f"{value:.4f}"

@@ -13,17 +13,19 @@ from gentoolkit.cli.options import json_option, overrides_argument, quiet_option
 @click.command("resume")
 @run_argument
 @overrides_argument
-@click.option("--force", is_flag=True, help="Continue although something that is trained has changed; record it.")
+@click.option("--force", is_flag=True, help="Accept changes that affect training. They are recorded.")
 @json_option
 @quiet_option
 def command(run: Path, overrides: tuple[str, ...], force: bool, as_json: bool, quiet: bool) -> None:
     """Continue RUN from its newest valid checkpoint, as if it had never stopped.
 
-    On the same machine the weights are bit for bit those of a run without the interruption. A run whose
-    resolved.yaml or plugins are not what the checkpoint was trained with is refused, unless --force is given.
+    On the same machine, the weights are bit for bit those of an uninterrupted run. If resolved.yaml or a plugin
+    version has changed since the checkpoint in a way that affects training, the run is not resumed unless --force is
+    given.
 
-    FIELD=VALUE changes the length (train.steps, train.epochs) or what is not trained. With a new length the
-    learning rates are recomputed for it from the present step on: a schedule that had fallen to zero rises again.
+    FIELD=VALUE changes the length of training (train.steps, train.epochs) or settings that do not affect training. With
+    a new length, the learning-rate schedule is recomputed from the current step on: rates that had decayed to zero
+    rise again.
 
     \b
     Example:

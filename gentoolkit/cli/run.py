@@ -24,7 +24,7 @@ from gentoolkit.cli.options import (
 @click.option(
     "--init-from",
     type=click.Path(path_type=Path),
-    help="Start from the trained weights of a run or of one checkpoint, with a new optimizer.",
+    help="Start from the trained weights of a run or checkpoint, with a new optimizer.",
 )
 @json_option
 @quiet_option
@@ -33,7 +33,8 @@ def command(
 ) -> None:
     """Train, sample, evaluate and report what RECIPE describes.
 
-    Makes a new directory; nothing is ever overwritten. Ctrl-C finishes the step, saves and prints how to resume.
+    Each run gets a new directory; nothing is overwritten. Ctrl-C finishes the current step, saves a checkpoint and
+    prints how to resume.
 
     \b
     Example:

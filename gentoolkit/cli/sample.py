@@ -12,10 +12,12 @@ from gentoolkit.cli.options import json_option, overrides_argument, run_argument
 @click.command("sample")
 @run_argument
 @overrides_argument
-@click.option("--classes", help="Labels, e.g. 0,2; all by default.")
-@click.option("--per-class", type=click.IntRange(1, 10**9), help="Samples of each class (in total, without classes).")
+@click.option("--classes", help="Class labels, e.g. 0,2. Default: all.")
+@click.option(
+    "--per-class", type=click.IntRange(1, 10**9), help="Samples per class, or in total if the data has no classes."
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the noise.")
-@click.option("--out", type=click.Path(path_type=Path), help="The file to write; RUN/samples/sample-N.safetensors.")
+@click.option("--out", type=click.Path(path_type=Path), help="Output file. Default: RUN/samples/sample-N.safetensors.")
 @json_option
 def command(
     run: Path,
@@ -26,9 +28,9 @@ def command(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Draw samples from RUN, a run's directory or one of its checkpoints, and a picture of them.
+    """Draw samples from RUN, a run directory or a single checkpoint, and save them with a picture.
 
-    The settings of the sampler are overridden like those of a recipe.
+    FIELD=VALUE overrides settings of the recipe, such as those of the sampler.
 
     \b
     Example:
@@ -49,11 +51,11 @@ def parse_classes(text: str | None) -> list[int] | None:
     """Return the labels in "0,2".
 
     Raises:
-        click.BadParameter: It is no list of whole numbers.
+        click.BadParameter: `text` is not a list of integers.
     """
     if text is None:
         return None
     try:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
-        raise click.BadParameter(f"{text!r} is no list of labels such as 0,2", param_hint="--classes") from error
+        raise click.BadParameter(f"{text!r} is not a list of labels such as 0,2", param_hint="--classes") from error

@@ -9,9 +9,9 @@ import click
 
 @click.command("schema")
 def command() -> None:
-    """Write the JSON schema of a recipe, with all installed plugins, for completion in an editor.
+    """Print the JSON schema of recipes, including all installed plugins, for completion in an editor.
 
-    Put `# yaml-language-server: $schema=recipe.schema.json` at the top of a recipe.
+    To use it, put `# yaml-language-server: $schema=recipe.schema.json` at the top of a recipe.
 
     \b
     Example:

@@ -16,10 +16,10 @@ from gentoolkit.errors import RecipeError
 @overrides_argument
 @json_option
 def command(recipe: Path, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Check RECIPE without training anything.
+    """Check RECIPE without training.
 
-    All errors are reported at once, each with its line and column, and the exit code is 2. With --json, prints the
-    recipe with every default filled in, or {"problems": [...]}.
+    All errors are reported at once, each with its line and column, and the exit code is 2. With --json, the result is
+    the recipe with all defaults filled in, or {"problems": [...]}.
 
     \b
     Example:

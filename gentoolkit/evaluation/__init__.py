@@ -1,11 +1,11 @@
-"""How good a trained model is: metrics beside their floors, and the validation loss beside a reference field's.
+"""Evaluation of a trained model: metrics with their floors, and the validation loss, compared with a reference field.
 
-A number needs a neighbor to be read. Two finite sets of real samples differ too: what a metric says of them is its
-*floor*. A sampler with few steps errs even with a perfect network: what a *reference field* scores with the same
-sampler tells the sampler's error from the network's. And no model predicts the velocity exactly, since many pairs
-(x0, x1) run through one point x_t: the reference field's loss on the same samples says how much of the loss is left
-to learn. The reference is the exact field where the data's distribution is known, or the best field for a Gaussian
-model of each class.
+Each result comes with values to compare it with. The *floor* of a metric is its value between two finite sets of real
+samples, which is not perfect either. The score of a *reference field* with the same sampler separates the sampler's
+error from the network's, since a sampler with few steps makes errors even with a perfect network. The validation loss
+of the reference field on the same samples shows how much is left to learn: no model predicts the velocity exactly,
+because many pairs (x0, x1) pass through the same point x_t. The reference is the exact field if the distribution of the
+data is known, or else the best field for a Gaussian model of each class.
 """
 
 from gentoolkit.evaluation.exact import GaussianClasses, Reference, exact_field, fit_gaussian_classes, reference_field

@@ -1,10 +1,10 @@
-"""Fields to hold a network against: the exact one where the data's distribution is known, or a Gaussian model's.
+"""Reference fields: the exact field if the distribution of the data is known, or the field of a Gaussian model.
 
-The validation loss of the exact field is the optimum: no network has a smaller one, but for the chance of finitely
-many samples. That of a Gaussian model of each class is an upper bound of the optimum. The field mu + c(t) (x_t - t
-mu) errs by (1 - t c) (x1 - mu) - (1 + (1 - t) c) x0, whose mean square depends on the data through the mean squared
-deviation from mu only; with `gentoolkit.paths.gaussian_velocity`'s c it is std² / D(t), whatever else the data is
-like, and a better field exists where the classes are not N(mu, std² I).
+The validation loss of the exact field is the optimum: apart from chance with finitely many samples, no network has a
+smaller one. The loss of a Gaussian model of each class is an upper bound of the optimum. The error of the field
+mu + c(t) (x_t - t mu) is (1 - t c) (x1 - mu) - (1 + (1 - t) c) x0. Its mean square depends on the data only through
+the mean squared deviation from mu. With the c of `gentoolkit.paths.gaussian_velocity` it is std² / D(t) for any data;
+if the classes are not N(mu, std² I), a better field exists.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from gentoolkit.paths import LINEAR, Field, Path, gaussian_velocity
 from gentoolkit.protocols import Dataset, KnownPosterior
 from gentoolkit.randomness import Permutation
 
-#: Training samples for each class that means and standard deviations are taken from, where there are so many.
+#: Average number of training samples per class to estimate means and standard deviations from.
 FIT_SAMPLES = 500
-#: The exact field beyond this time is that at it: a field has a pole at t = 1 where the data fills no volume.
+#: The exact field is constant in t beyond this time, since it has a pole at t = 1 if the data fills no volume.
 LAST_TIME = 0.999
 
 
 class Reference(NamedTuple):
-    """A field to hold a network against.
+    """A field to compare a network with.
 
     Attributes:
-        name: What it is called.
-        explanation: What it is, in a sentence.
+        name: The name of the field.
+        explanation: One sentence on what it is.
         field: The field.
     """
 
@@ -43,32 +43,32 @@ class Reference(NamedTuple):
 def reference_field(
     dataset: Dataset, num_classes: int = 1, *, gaussian: bool, seed: int, path: Path = LINEAR
 ) -> Reference | None:
-    """Return the exact field where the data knows it (`KnownPosterior`), else that of a Gaussian model of each class.
+    """Return the exact field if the dataset defines it (`KnownPosterior`), or else that of a Gaussian model per class.
 
     Args:
-        dataset: The training split: what is measured must not be what is fitted.
-        num_classes: How many labels there are; with one, the condition is ignored.
-        gaussian: Whether the classes are about Gaussian. Without that, and without an exact field, there is none.
-        seed: Keys the choice of the samples that the Gaussian model is fitted to.
+        dataset: The training split, since the evaluation must not use the samples of the fit.
+        num_classes: Number of labels. With one, the condition is ignored.
+        gaussian: Whether the classes are approximately Gaussian. If not, and without an exact field, return None.
+        seed: Seed for choosing the samples that the Gaussian model is fitted to.
         path: The path of the field.
     """
     if isinstance(dataset, KnownPosterior):
         text = (
-            "The best field there is, computed from the known distribution of the data: what a perfect network learns."
+            "The best possible field, computed from the known distribution of the data: what a perfect network learns."
         )
         return Reference("exact field", text, exact_field(dataset, path))
     classes = fit_gaussian_classes(dataset, num_classes, seed=seed) if gaussian else None
     if classes is None:
         return None
     text = (
-        "The best field for a Gaussian model of each class, N(mean, std² I), fitted to training samples. Where the "
-        "classes are not exactly so, a better field exists, and its loss is an upper bound of the smallest one."
+        "The best field for a Gaussian model of each class, N(mean, std² I), fitted to training samples. Its loss is "
+        "an upper bound of the smallest possible loss: if the classes are not exactly Gaussian, a better field exists."
     )
     return Reference("Gaussian model", text, classes.field(path))
 
 
 def exact_field(data: KnownPosterior, path: Path = LINEAR) -> Field:
-    """Return the best velocity along the path: the one that belongs to E[x1 | x_t], in float64 on the CPU."""
+    """Return the best velocity on a path, which follows from E[x1 | x_t]. It is computed in float64 on the CPU."""
 
     def velocity(x: Tensor, t: Tensor, condition: Tensor | None) -> Tensor:
         x_t, times = x.cpu().double(), t.cpu().double().clamp(max=LAST_TIME)
@@ -84,8 +84,8 @@ class GaussianClasses:
     """Classes N(mean, std² I).
 
     Attributes:
-        means: (K, *S) float32; K is 1 for data without labels.
-        stds: The standard deviation of each class, per dimension; K numbers.
+        means: Mean of each class, (K, *S) float32. K is 1 for data without labels.
+        stds: Standard deviation of each class, per dimension; K numbers.
     """
 
     means: Tensor
@@ -94,7 +94,7 @@ class GaussianClasses:
     def field(self, path: Path = LINEAR) -> Field:
         """Return the best velocity for each class (`gentoolkit.paths.gaussian_velocity`).
 
-        Its condition is labels (B,); of data with one class it is ignored.
+        The condition of the field is labels (B,). With a single class it is ignored.
         """
 
         def velocity(x: Tensor, t: Tensor, condition: Tensor | None) -> Tensor:
@@ -111,21 +111,21 @@ class GaussianClasses:
 def fit_gaussian_classes(
     dataset: Dataset, num_classes: int = 1, *, seed: int, chunk: int = 256
 ) -> GaussianClasses | None:
-    """Return mean and standard deviation of each class, from up to `FIT_SAMPLES` samples a class in a keyed order.
+    """Estimate the mean and standard deviation of each class, from about `FIT_SAMPLES` samples per class.
 
-    A mean of n samples misses the true one by N(0, std² / n) in each dimension, that is by 4.5 % of the standard
-    deviation for n = 500, which adds at most 1 / n to the relative loss. The standard deviation is the root of the
-    unbiased variance, averaged over the dimensions, for each class by itself: the loss is not linear in it at any one
-    time t, so a mean over the classes would not do.
+    The mean of n samples differs from the true mean by N(0, std² / n) in each dimension, or 4.5 % of the standard
+    deviation for n = 500, which increases the relative loss by at most 1 / n. The standard deviation is the square root
+    of the unbiased variance, averaged over the dimensions. It is estimated for each class, because the loss at a given
+    t is not linear in it, so an average over the classes would be wrong.
 
     Args:
-        dataset: The training split: what is measured must not be what is fitted.
-        num_classes: How many labels there are; with one, the condition is ignored.
-        seed: What the order is keyed by.
-        chunk: How many samples are read at once.
+        dataset: The training split, since the evaluation must not use the samples of the fit.
+        num_classes: Number of labels. With one, the condition is ignored.
+        seed: Seed for choosing the samples.
+        chunk: Number of samples to read at once.
 
     Returns:
-        The classes, or None where fewer than two samples of one were found.
+        The classes, or None if fewer than two samples of a class were found.
     """
     count = min(len(dataset), FIT_SAMPLES * num_classes)
     order = Permutation(len(dataset), seed, "exact field")

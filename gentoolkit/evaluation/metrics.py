@@ -1,4 +1,4 @@
-"""Metrics between generated and held-out real samples, beside what else they can be compared with."""
+"""Metrics between generated and held-out samples, with floors and reference values."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Estimate(NamedTuple):
     """A number from finitely many samples.
 
     Attributes:
-        value: The number.
-        std: About how much it varies from one set of as many samples to another, as a standard deviation (see
-            `evaluate`); None where that is not known.
+        value: The estimate.
+        std: Approximate standard deviation of the value from one set of samples to another of the same size (see
+            `evaluate`). None if it is not known.
     """
 
     value: float
@@ -30,12 +30,13 @@ class Estimate(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """A metric against real samples.
+    """Values of a metric, each between real samples and another set of samples.
 
     Attributes:
-        value: Of generated samples.
-        floor: Of other real samples.
-        reference: Of what the reference field draws from the noise of the generated samples; None without such a field.
+        value: The metric for the generated samples.
+        floor: The metric for other real samples.
+        reference: The metric for samples of the reference field, drawn from the same noise as the generated samples.
+            None without a reference field.
     """
 
     value: Estimate
@@ -43,7 +44,7 @@ class Comparison(NamedTuple):
     reference: Estimate | None = None
 
     def to_dict(self) -> dict[str, float | None]:
-        """Return plain data for JSON: each number, and its standard deviation as `..._std`; None where not finite."""
+        """Return plain JSON data: each value, and its standard deviation as `..._std`; None for non-finite numbers."""
         numbers: dict[str, float | None] = {}
         for name, estimate in self._asdict().items():
             value, std = estimate or (None, None)
@@ -53,13 +54,13 @@ class Comparison(NamedTuple):
 
 @dataclass(frozen=True)
 class MetricResult:
-    """What one metric says.
+    """The results of one metric.
 
     Attributes:
         name: The metric's name.
-        optimum: The value for equal distributions as the number of samples grows.
-        pooled: Of the samples of all classes together, each class as often as in the data.
-        per_class: Label as text -> the same for the samples of that class; empty for data without labels.
+        optimum: The value for equal distributions in the limit of many samples.
+        pooled: The comparison for samples of all classes, in the proportions of the data.
+        per_class: Label as text -> the comparison for the samples of that class. Empty for data without labels.
     """
 
     name: str
@@ -69,7 +70,7 @@ class MetricResult:
 
     @property
     def mean(self) -> Comparison:
-        """The mean over the classes; of data without labels, all there is."""
+        """The mean over the classes, or `pooled` for data without labels."""
         if not self.per_class:
             return self.pooled
         classes = self.per_class.values()
@@ -81,7 +82,7 @@ class MetricResult:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON: the mean, the pooled comparison, and each class's; see `Comparison.to_dict`."""
+        """Return plain JSON data: the mean, the pooled and the per-class comparisons; see `Comparison.to_dict`."""
         return {
             "name": self.name,
             "optimum": self.optimum,
@@ -98,7 +99,7 @@ def _mean(estimates: list[Estimate]) -> Estimate:
 
 
 def finite(number: float | None) -> float | None:
-    """Return the number, or None where it is not finite: JSON has no word for that."""
+    """Return the number, or None if it is not finite, since JSON cannot represent it."""
     return number if number is not None and math.isfinite(number) else None
 
 
@@ -113,37 +114,37 @@ def evaluate(
     resamples: int = 0,
     seed: int = 0,
 ) -> tuple[MetricResult, ...]:
-    """Evaluate each metric between generated and real samples, and between two sets of real ones in the same way.
+    """Evaluate each metric between generated and real samples, and between two sets of real samples.
 
-    How much a value varies is estimated from `resamples` random halves of both sets, drawn without replacement. A
-    half of n samples varies around the whole by 1 / (n / 2) - 1 / n = 1 / n of a sample's variance, as much as a set
-    of n varies around the truth; so the standard deviation of the values over the halves is that of the value (the
-    delete-d jackknife, Shao and Wu 1989, doi:10.1214/aos/1176347263). Pooled samples are halved class by class. A
-    bootstrap draws with replacement, and its repeated samples change what a distance between two sets measures; here
-    only the spread of the values is used, and the shift that fewer samples bring is left out. Where a distance is
-    mostly chance, as the floor is, the estimate is up to a quarter too large. With 12 halves it is itself uncertain
-    by a fifth.
+    The standard deviation of a value is estimated from `resamples` random halves of both sets, drawn without
+    replacement. The mean of a half of n samples varies around the mean of the whole with 1 / (n / 2) - 1 / n = 1 / n of
+    a sample's variance, which is how a set of n varies around the true mean. The standard deviation over the halves is
+    therefore that of the value (the delete-d jackknife, Shao and Wu 1989, doi:10.1214/aos/1176347263). Pooled samples
+    are halved class by class. A bootstrap would draw with replacement, but repeated samples change the distance between
+    two sets. The values of the halves are biased because they use fewer samples; only their spread is used. If a
+    distance is mostly chance, as the floor is, the estimate is up to a quarter too large. With 12 halves, its own
+    relative uncertainty is a fifth.
 
     Args:
-        metrics: Name -> a builder of fresh metric objects.
-        groups: Which samples are compared with which.
+        metrics: Name -> function that creates a metric object.
+        groups: The samples to compare.
         real: The held-out samples of `groups.real`, (N, *S).
-        generated: As many generated samples with the same conditions, on any device.
-        floor: The held-out samples of `groups.floor`.
-        reference: As many samples of the reference field, where there is one.
-        resamples: Halves to draw; with fewer than two, or of fewer than 4 samples, no standard deviation is given.
-        seed: What the halves are keyed by.
+        generated: The generated samples with the same conditions, (N, *S), on any device.
+        floor: The held-out samples of `groups.floor`, (N, *S).
+        reference: The samples of the reference field, (N, *S), if there is one.
+        resamples: Number of halves. With fewer than two, or with fewer than 4 samples, there is no standard deviation.
+        seed: Seed for choosing the halves.
 
     Returns:
         One result per metric, in the order of `metrics`.
 
     Raises:
-        GentoolError: The sets are not equally large, or a metric refuses them.
+        GentoolError: The sets have different sizes, or a metric raises ValueError.
     """
     others = {"value": generated, "floor": floor} | ({} if reference is None else {"reference": reference})
     if any(len(other) != len(real) for other in others.values()):
         counts = ", ".join(f"{name} {len(other)}" for name, other in others.items())
-        raise GentoolError(f"value and floor compare only for equally many samples; got real {len(real)}, {counts}")
+        raise GentoolError(f"all sets must have equally many samples; got real {len(real)}, {counts}")
 
     real, others = real.detach().cpu(), {name: other.detach().cpu() for name, other in others.items()}
 
@@ -179,9 +180,9 @@ def _measure(name: str, group: str, metric: Metric, real: Tensor, other: Tensor)
 
 
 def _halves(classes: tuple[Rows, ...], count: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
-    """Return random halves of each class for the real side and for the other, independent but equally large.
+    """Yield pairs of random halves of each class, for the real and the other samples: independent, of equal size.
 
-    Of an odd number the middle one is taken every other time.
+    Odd numbers are rounded up or down at random.
     """
     for number in range(count if sum(map(len, classes)) >= 4 else 0):
         draw = numpy_generator(seed, "half samples", number)
@@ -197,5 +198,5 @@ def _measure_half(metric: Metric, real: Tensor, other: Tensor) -> float:
     try:
         metric.update(real, other)
         return metric.compute()
-    except Exception:  # it takes the whole sets, but half of them are too few for it
+    except Exception:  # half of the samples may be too few for the metric
         return math.nan

@@ -17,7 +17,7 @@ from gentoolkit.paths import Field
 from gentoolkit.protocols import Dataset
 from gentoolkit.randomness import Permutation, normal_rows
 
-#: Equal parts of [0, 1] for which the validation loss is given.
+#: Number of equal bins of t in [0, 1] for which the validation loss is reported.
 TIME_BINS = 10
 
 
@@ -26,8 +26,8 @@ class ValidationLoss:
     """Mean squared velocity error per dimension on held-out data.
 
     Attributes:
-        errors: Of each sample, in order of time: sample k of n has t = (k + 0.5) / n.
-        path: The name of the path. Losses on different paths are errors of different velocities and do not compare.
+        errors: The error of each sample, in order of time: sample k of n has t = (k + 0.5) / n.
+        path: The name of the path. Losses on different paths are not comparable, since the velocities differ.
     """
 
     errors: NDArray[np.float64] = field(repr=False, compare=False)
@@ -40,27 +40,26 @@ class ValidationLoss:
 
     @property
     def loss_by_t(self) -> tuple[float | None, ...]:
-        """The mean over the samples with t in each of `TIME_BINS` equal parts of [0, 1]; None where there are none."""
+        """The mean in each of `TIME_BINS` equal bins of t in [0, 1]; None for bins without samples."""
         n = len(self.errors)
-        bins = (2 * np.arange(n) + 1) * TIME_BINS // (2 * n)  # of t = (k + 0.5) / n, without rounding at the edges
+        bins = (2 * np.arange(n) + 1) * TIME_BINS // (2 * n)  # bins of t = (k + 0.5) / n, without rounding at the edges
         parts = [self.errors[bins == k] for k in range(TIME_BINS)]
         return tuple(float(part.mean()) if part.size else None for part in parts)
 
     def excess_over(self, other: ValidationLoss) -> tuple[float, float]:
-        """Return how much larger this loss is than another on the same samples, and the standard error of that.
+        """Return the difference between this loss and another on the same samples, and its standard error.
 
-        Times and noise are the same too, so most of the chance in the two losses cancels.
-        The times are stratified, so the differences of neighbors in time say how much chance there is, without the
-        change of the excess over time: error² = sum_k (d_(k+1) - d_k)² / (2 n (n - 1)) (von Neumann 1941,
-        doi:10.1214/aoms/1177731677).
+        Times and noise are the same too, so most of the randomness in the two losses cancels. The times are stratified,
+        so the variance is estimated from differences of neighbors in time, which excludes the change of the excess over
+        time: error² = sum_k (d_(k+1) - d_k)² / (2 n (n - 1)) (von Neumann 1941, doi:10.1214/aoms/1177731677).
 
         Raises:
-            GentoolError: The losses are on different paths, or on different numbers of samples.
+            GentoolError: The losses have different paths or numbers of samples.
         """
         if (self.path, len(self.errors)) != (other.path, len(other.errors)):
             raise GentoolError(
-                f"a loss on {len(self.errors)} samples on the path {self.path} does not compare with one on "
-                f"{len(other.errors)} samples on the path {other.path}; evaluate both alike"
+                f"a loss on {len(self.errors)} samples and the path {self.path} cannot be compared with one on "
+                f"{len(other.errors)} samples and the path {other.path}; evaluate both in the same way"
             )
         excess = self.errors - other.errors
         n = len(excess)
@@ -68,7 +67,7 @@ class ValidationLoss:
         return float(excess.mean()), math.sqrt(squares / (2 * n * (n - 1))) if n > 1 else math.nan
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON; a number that is not finite becomes None."""
+        """Return plain JSON data. Non-finite numbers become None."""
         return {"loss": finite(self.loss), "loss_by_t": [finite(loss) for loss in self.loss_by_t], "path": self.path}
 
 
@@ -82,22 +81,23 @@ def validation_loss(
     batch_size: int = 64,
     device: torch.device | str = "cpu",
 ) -> ValidationLoss:
-    """Return the mean squared velocity error per dimension of a field, without any randomness from call to call.
+    """Return the mean squared velocity error per dimension of a field. The result is deterministic.
 
-    The first `num_samples` samples of the split get the times (k + 0.5) / num_samples in a keyed order, so that no
-    class (say, index mod 4) goes with a time, and noise keyed by their index; pairs bring their own x0. With random
-    times instead, the standard error would be larger than the differences that matter. Computed in fp32.
+    The first `num_samples` samples of the split get the times (k + 0.5) / num_samples in an order that depends on the
+    seed, so that classes (say, index mod 4) are not tied to times. The noise depends on the seed and the index; paired
+    data has its own x0. Random times would make the standard error larger than the differences that matter. Computed in
+    fp32.
 
     Args:
-        field: The velocity field, its backbone on `device` and in eval mode.
+        field: The velocity field. Its backbone must be on `device` and in eval mode.
         dataset: A held-out split.
-        num_samples: How many samples, at most `len(dataset)`.
-        seed: What times and noise are keyed by.
-        batch_size: How many samples are taken at once; changes the result by rounding only.
+        num_samples: Number of samples, at most `len(dataset)`.
+        seed: Seed of times and noise.
+        batch_size: Number of samples to compute at once. Changes the result only by rounding.
         device: Where to compute: "cpu", "cuda", "mps".
 
     Raises:
-        UsageError: The split has too few samples.
+        UsageError: The split has fewer than `num_samples` samples.
     """
     require_samples(dataset, num_samples)
     order = Permutation(num_samples, seed, "validation-times")(np.arange(num_samples))
@@ -112,10 +112,10 @@ def validation_loss(
 
 
 def require_samples(dataset: Dataset, num_samples: int) -> None:
-    """Raise UsageError where the split has fewer samples than the validation takes."""
+    """Raise UsageError if the split has fewer than `num_samples` samples."""
     if len(dataset) < num_samples:
         raise UsageError(
-            f"evaluate.validation_samples needs {num_samples} held-out samples, there are {len(dataset)}; "
+            f"evaluate.validation_samples needs {num_samples} held-out samples, but there are {len(dataset)}; "
             "lower it or hold out more data"
         )
 

@@ -1,4 +1,4 @@
-"""All wiring: from a recipe to a finished run, and from a run to samples and figures."""
+"""Connects all parts: runs recipes, resumes runs, and loads models to sample and evaluate."""
 
 from gentoolkit.pipeline.model import Model
 from gentoolkit.pipeline.runs import Run, load_model, open_run, resume, run

@@ -1,4 +1,4 @@
-"""Which part of a recipe an exception comes from: one place for all of a run."""
+"""Find the component that raised an exception, and name it in the error message."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Returned = TypeVar("Returned")
 
 
 class HasRecipe(Protocol):
-    """What is built from a recipe."""
+    """An object with a recipe."""
 
     @property
     def recipe(self) -> Recipe: ...  # noqa: D102
@@ -29,19 +29,19 @@ Built = TypeVar("Built", bound=HasRecipe)
 
 @contextmanager
 def blame(recipe: Recipe, stage: str | Callable[[], str], part: Part | None = None) -> Iterator[None]:
-    """Turn what a part raises, SystemExit included, into an error that names the part, its package and the stage.
+    """Convert exceptions raised by a component into errors that name the component, its package and the stage.
 
-    The part is the one whose code stands innermost in the traceback. An exception from elsewhere, an interruption, and
-    an error that a part raises for the user (a `GentoolError` such as `UsageError`) pass unchanged.
+    The component at fault is the one whose code is innermost in the traceback. SystemExit is converted too. A
+    `GentoolError` without a `kind`, a KeyboardInterrupt, and exceptions from elsewhere are not changed.
 
     Args:
-        recipe: Names the parts.
-        stage: What the run was doing, such as "sampling"; a function is called when something was raised.
-        part: The part that is called here, at fault where the traceback shows no other.
+        recipe: The recipe with the components.
+        stage: What the run is doing, such as "sampling". A function is only called if an exception is raised.
+        part: The component that is called here. It is at fault if the traceback shows no other component.
 
     Raises:
-        PluginError: A part raised an exception, which is chained.
-        OutOfSpaceError: It was that of a full memory or disk.
+        PluginError: A component raised an exception, which is chained.
+        OutOfSpaceError: The exception means that the memory or disk is full.
     """
     try:
         yield
@@ -51,21 +51,21 @@ def blame(recipe: Recipe, stage: str | Callable[[], str], part: Part | None = No
         entry = part.entry if part and error.kind == part.entry.kind else _of_kind(recipe, error.kind)
         if entry is None:
             raise
-        cure = f"; see: gentool check {entry.distribution}" if isinstance(error, PluginError) else ""
-        raise type(error)(f"{entry.title}, {_told(stage)}: {error}{cure}") from error
+        cure = f"; to find out more, run: gentool check {entry.distribution}" if isinstance(error, PluginError) else ""
+        raise type(error)(f"{entry.title}, {_text_of(stage)}: {error}{cure}") from error
     except BaseException as error:
         entry = culprit(recipe, error) or (part.entry if part else None)
         if entry is None:
             raise
         kind = OutOfSpaceError if is_out_of_space(error) else PluginError
-        message = f"{entry.title}, {_told(stage)}: {last_line(error)}{place_in(entry.package, error)}"
+        message = f"{entry.title}, {_text_of(stage)}: {last_line(error)}{place_in(entry.package, error)}"
         raise kind(message) from error
 
 
 def blamed(
     stage: str,
 ) -> Callable[[Callable[Concatenate[Built, Arguments], Returned]], Callable[Concatenate[Built, Arguments], Returned]]:
-    """Run a method of what has a recipe, such as `Model`, within `blame(recipe, stage)`."""
+    """Decorate a method of an object with a recipe, such as `Model`, to run within `blame(recipe, stage)`."""
 
     def decorate(
         method: Callable[Concatenate[Built, Arguments], Returned],
@@ -80,7 +80,7 @@ def blamed(
     return decorate
 
 
-def _told(stage: str | Callable[[], str]) -> str:
+def _text_of(stage: str | Callable[[], str]) -> str:
     return stage if isinstance(stage, str) else stage()
 
 
@@ -94,7 +94,7 @@ def _entries(recipe: Recipe) -> list[Entry]:
 
 
 def culprit(recipe: Recipe, error: BaseException) -> Entry | None:
-    """Return the component whose code stands innermost in the error's traceback, or None where there is none."""
+    """Return the component whose code is innermost in the error's traceback, or None if there is none."""
     entries = _entries(recipe)
     for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
         if frame.f_code is Entry.build.__code__:
@@ -105,7 +105,7 @@ def culprit(recipe: Recipe, error: BaseException) -> Entry | None:
 
 
 def _owns(entry: Entry, frame: FrameType, entries: list[Entry]) -> bool:
-    """Return whether a frame is a method of what the component built, or code of its package that no other shares."""
+    """Return whether a frame is code of the component: a method of its object, or of a package that only it uses."""
     if type(frame.f_locals.get("self")) in entry.built:
         return True
     module = frame.f_globals.get("__name__", "")

@@ -1,4 +1,4 @@
-"""What differs between a checkpoint and the run that is to continue from it, and what may."""
+"""Differences between a checkpoint and the recipe to resume with, and which of them are allowed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from gentoolkit.recipe.reader import read
 from gentoolkit.settings import TrainSettings
 from gentoolkit.training import Checkpoint, Plan
 
-#: The sections of a recipe that do not affect what is trained.
+#: Sections and fields of a recipe that do not affect the trained weights.
 CHANGEABLE = ("sampler", "sample", "evaluate", "metrics", "device")
-#: Other fields that do not affect it.
+#: Other fields that do not affect the trained weights.
 UNTRAINED = (
     "name",
     *(f"train.{name}" for name in ("checkpoint_every", "keep_checkpoints", "validate_every", "log_every")),
@@ -24,25 +24,25 @@ LENGTH = ("train.steps", "train.epochs")
 
 
 def used_plugins(recipe: Recipe) -> dict[str, str]:
-    """Return distribution -> version of every component in the recipe."""
+    """Return distribution -> version for every component in the recipe."""
     parts = (recipe.dataset, recipe.backbone, recipe.objective, recipe.sampler, *recipe.metrics)
     return {part.entry.distribution: part.entry.version for part in parts}
 
 
 def trained_plugins(recipe: Recipe) -> dict[str, str]:
-    """Return distribution -> version of the components that a training depends on; a checkpoint records it."""
+    """Return distribution -> version for the components that affect the trained weights. Checkpoints record this."""
     parts = (recipe.dataset, recipe.backbone, recipe.objective)
     return {part.entry.distribution: part.entry.version for part in parts}
 
 
 @dataclass(frozen=True)
 class Changes:
-    """The differences between what a checkpoint was trained with and a recipe.
+    """The differences between the recipe that a checkpoint was trained with and the current one.
 
     Attributes:
         step: The checkpoint's step.
-        fields: Field -> its value at the checkpoint and its value now; None where there is none.
-        train: The checkpoint's own `train` section.
+        fields: Field -> (value in the checkpoint, current value). None stands for a missing value.
+        train: The `train` section of the checkpoint.
     """
 
     step: int
@@ -51,17 +51,17 @@ class Changes:
 
     @classmethod
     def between(cls, saved: Checkpoint, recipe: Recipe) -> Changes:
-        """Compare the recipe and the plugin versions that a checkpoint recorded with those of now.
+        """Compare the recipe and plugin versions recorded in a checkpoint with the current ones.
 
         Raises:
-            NoCheckpointError: The checkpoint holds no recipe.
+            NoCheckpointError: The checkpoint does not contain a valid recipe.
         """
         try:
             then = _plain(saved.numbers["recipe"])
             train = TrainSettings.model_validate_json(json.dumps(then["train"]))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise NoCheckpointError(
-                f"the checkpoint of step {saved.step} holds no recipe: {last_line(error)}"
+                f"the checkpoint of step {saved.step} does not contain a valid recipe: {last_line(error)}"
             ) from error
         was, now = _flat(then), _flat(_plain(dump_recipe(recipe)))
         if "plugins" in saved.numbers:
@@ -73,10 +73,10 @@ class Changes:
         return cls(saved.step, differ, train)
 
     def require_allowed(self) -> None:
-        """Raise where a change affects what is trained.
+        """Raise an error if a change affects the trained weights.
 
         Raises:
-            UsageError: With a line for each change.
+            UsageError: At least one does. The message lists them, one per line.
         """
         refused = [
             f"  {self.line(field)}"
@@ -87,42 +87,42 @@ class Changes:
             raise UsageError(
                 "\n".join(
                     [
-                        f"the run is not what its checkpoint step-{self.step} was trained with (checkpoint -> now):",
+                        f"the recipe or plugins have changed since checkpoint step-{self.step} (checkpoint -> now):",
                         *refused,
-                        "undo the changes, or pass --force to continue with them; they are then recorded",
+                        "undo these changes, or accept and record them with --force",
                     ]
                 )
             )
 
     @property
     def anew(self) -> set[str]:
-        """Return what a forced change starts anew: "optimizer", "ema"."""
+        """Return which parts of the state a forced change resets: "optimizer", "ema"."""
         starts = {"train.optimizer": "optimizer", "train.ema_decay": "ema"}
         return {starts[field] for field in self.fields if field in starts}
 
     def line(self, field: str) -> str:
-        """Return "field: was -> is"."""
+        """Return "field: old -> new"."""
         was, now = ("none" if value is None else value for value in self.fields[field])
         return f"{field}: {was} -> {now}"
 
     def lines(self, plan: Plan) -> list[str]:
-        """Return what a user is told: a line for each change, and what a new length means for the learning rates.
+        """Describe the changes, one per line, and the effect of a new length on the learning rates.
 
         Raises:
-            UsageError: The new length is shorter than what has been trained.
+            UsageError: The new length is shorter than the number of steps already trained.
         """
-        told = [f"changed since step {self.step}: {self.line(field)}" for field in self.fields]
+        lines = [f"changed since step {self.step}: {self.line(field)}" for field in self.fields]
         if not self.fields.keys() & {*LENGTH}:
-            return told
+            return lines
         total = plan.total_steps
         if total < self.step:
             raise UsageError(
-                f"the run is at step {self.step} already, so it can't end at step {total}; give more steps"
+                f"the run is already at step {self.step}, so it cannot end at step {total}; set more steps"
             )
         before = Plan(self.train, plan.num_samples, plan.seed).rate(max(self.step - 1, 0))
         after = plan.rate(self.step) if total > self.step else before
         schedule = f"the {plan.settings.schedule} schedule is recomputed for {total} steps, from step {self.step} on"
-        return [*told, f"{schedule}: the learning rate goes from {before:.1%} to {after:.1%} of its peak"]
+        return [*lines, f"{schedule}: the learning rate goes from {before:.1%} to {after:.1%} of its peak"]
 
 
 def _plain(text: str) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def _plain(text: str) -> dict[str, Any]:
 
 
 def _flat(tree: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """Return the leaves by dotted path; a list is a leaf."""
+    """Return the leaves of a tree by dotted path. Lists are leaves."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         flat |= _flat(value, f"{path}{key}.") if isinstance(value, dict) else {f"{path}{key}": value}

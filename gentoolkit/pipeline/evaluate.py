@@ -1,4 +1,4 @@
-"""The evaluation of a trained model: validation loss and metrics, each beside what it can be compared with."""
+"""Evaluation of a trained model: validation loss and metrics, with reference values."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 def evaluate_model(model: Model, drawn: Samples | None = None) -> dict[str, Any]:
-    """Return validation loss and metrics against held-out data, beside floor and reference field, as plain JSON data.
+    """Return validation loss and metrics on held-out data, with floor and reference field, as plain JSON data.
 
-    The generated samples are those that `Model.sample` draws, as many of each class as are needed; of these, `drawn`
-    are at hand. The reference field's samples start from the same noise. Under guidance, which aims at another
-    distribution than that of the data, it draws none.
+    The generated samples are those of `Model.sample`, as many of each class as needed; samples in `drawn` are reused.
+    The reference field starts from the same noise. It is not sampled with guidance, which changes the target
+    distribution.
     """
     settings, guidance = model.recipe.evaluate, model.recipe.sample.guidance
     held_out, reference = model.dataset("held_out"), reference_field(model)
@@ -60,14 +60,14 @@ def evaluate_model(model: Model, drawn: Samples | None = None) -> dict[str, Any]
 
 
 def held_out_groups(model: Model, held_out: Dataset) -> Groups:
-    """Return the held-out samples that the metrics take; raise UsageError where there are too few."""
+    """Return the held-out samples for the metrics. Raise UsageError if there are too few."""
     settings, condition = model.recipe.evaluate, model.spec.condition
     classes = range(condition.num_classes) if isinstance(condition, Labels) else None
     return evaluation.choose_groups(held_out, settings.per_class, settings.samples, classes, model.recipe.seed)
 
 
 def reference_field(model: Model) -> Reference | None:
-    """Return the field to hold the model against, where there is one; pairs have none."""
+    """Return the reference field, or None if there is none, as for paired data."""
     spec = model.spec
     if spec.paired:
         return None
@@ -84,13 +84,13 @@ def reference_field(model: Model) -> Reference | None:
 def _generate(
     model: Model, held_out: Dataset, groups: Groups, field: Field | None = None, drawn: Samples | None = None
 ) -> Tensor:
-    """Return a sample for each row of `groups.real`, with its condition, and for pairs from its x0."""
+    """Return a generated sample for each row of `groups.real`, with its condition and, for paired data, its x0."""
     batch, seed = held_out.batch(groups.real), model.sample_seed
     labels = batch.condition if isinstance(model.spec.condition, Labels) else None
     rows = sample_rows(np.zeros(len(batch), dtype=np.int64) if labels is None else labels.numpy())
     x0 = source_noise(seed, rows, model.spec.shape) if batch.x0 is None else batch.x0
     at_hand: dict[int, Tensor] = {}
-    # A row says which sample it is only where nothing else of it comes from the held-out data.
+    # Rows identify samples only if nothing but the labels comes from the held-out data.
     if drawn is not None and drawn.seed == seed and labels is batch.condition and batch.x0 is None:
         at_hand = dict(zip(drawn.rows.tolist(), drawn.x1, strict=True))
     missing = np.array([row not in at_hand for row in rows.tolist()])
@@ -102,7 +102,7 @@ def _generate(
 
 
 def _validation(model: Model, reference: Reference | None) -> dict[str, Any]:
-    """Return the validation loss, and that of the reference field on the same samples, times and noise."""
+    """Return the validation losses of the model and of the reference field, on the same samples, times and noise."""
     found = model.validate()
     values = {**found.to_dict(), "samples": len(found.errors), "reference": None}
     if reference is None:
@@ -132,5 +132,5 @@ def _metrics(model: Model) -> Mapping[str, Callable[[], Metric]]:
 
 
 def explanation(config: Config) -> str:
-    """Return the first paragraph of the config's docstring, in one line."""
+    """Return the first paragraph of the config's docstring as one line."""
     return " ".join((inspect.getdoc(type(config)) or "").split("\n\n")[0].split())

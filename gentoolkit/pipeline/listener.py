@@ -1,4 +1,4 @@
-"""What a run does with the events of its training: records, checkpoints, progress, observers."""
+"""Handling of training events: records, checkpoints, progress and observers."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from gentoolkit.training.checkpoints import save_checkpoint
 
 
 class RunListener:
-    """Writes what happens to the run's directory, shows it, and tells the plugins that watch.
+    """Records events in the run's directory, shows progress, and notifies observer plugins.
 
-    A checkpoint is copied while the training waits, and written by a thread beside it, one at a time.
+    Training waits while a checkpoint is copied. A background thread then writes it, one checkpoint at a time.
 
     Attributes:
-        train_seconds: Wall time of the training so far, over all resumptions.
+        train_seconds: Wall time of training so far, including before resuming.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class RunListener:
 
     @contextmanager
     def training(self, stop: StopSignal, first_step: int) -> Iterator[None]:
-        """Show the training's progress, end it when `stop` has a signal, and see its last checkpoint to the disk."""
+        """Show the progress of training, stop it when `stop` receives a signal, and wait for the last checkpoint."""
         self._stop, self._clock = stop, time.monotonic()
         self.progress.start("training", self.plan.total_steps, first_step)
         with ThreadPoolExecutor(1, "checkpoint") as self._writer, self.directory.appending() as self._metrics:
@@ -65,9 +65,9 @@ class RunListener:
                 self.settle()
 
     def record(self, event: str, values: dict[str, Any]) -> None:
-        """Append a line to `metrics.jsonl`, and notify the observers of steps and validations.
+        """Append a record to `metrics.jsonl`, and notify observers of steps and validations.
 
-        A line with a velocity error names the path, without which such errors do not compare.
+        Records with a velocity error include the path, since only errors on the same path are comparable.
         """
         self.settle(wait=False)
         path = {"path": self.path} if values.keys() & {"velocity_error", "velocity_error_by_t"} else {}
@@ -79,11 +79,11 @@ class RunListener:
             self.notify(f"gentoolkit_{event}", step=values["step"], values=heard)
 
     def notify(self, hook_name: str, **values: Any) -> None:
-        """Call an observer hook of every plugin, with the run's directory."""
+        """Call an observer hook of all plugins with the run's directory."""
         self.plugins.notify(hook_name, directory=str(self.directory.path), **values)
 
     def validate(self, state: TrainingState) -> None:
-        """Measure the averaged weights on the held-out data."""
+        """Compute the validation loss with the averaged weights, if there are any."""
         backbone, objective = state.averaged()
         was_training = backbone.training
         validation = Model(self.model.recipe, self.model.device, backbone, objective, self.model.sampler).validate()
@@ -92,7 +92,7 @@ class RunListener:
         self.say(f"step {state.step}: validation loss {validation.loss:.4f}")
 
     def checkpoint(self, state: TrainingState) -> None:
-        """Begin a checkpoint that also holds the recipe, so that it is enough by itself."""
+        """Start writing a checkpoint. It contains the recipe, so it can be used on its own."""
         self.settle()
         now = time.monotonic()
         self.train_seconds, self._clock = self.train_seconds + now - self._clock, now
@@ -105,15 +105,15 @@ class RunListener:
         self._writing = state.step, self._writer.submit(self._write, state.checkpoint(extra).copied())
 
     def _write(self, checkpoint: Checkpoint) -> Path:
-        """Bring the records that it counts on to the disk, then the checkpoint; called in the writer's thread."""
+        """Sync the records that the checkpoint refers to, then write it. Runs in the writer thread."""
         self.directory.sync_metrics()
         return save_checkpoint(self.directory.checkpoints, checkpoint, self.model.recipe.train.keep_checkpoints)
 
     def settle(self, wait: bool = True) -> None:
-        """Tell of the checkpoint that was being written; raise here what went wrong with it.
+        """Report the checkpoint that was being written, or raise the exception that writing it raised.
 
         Args:
-            wait: Until it is on the disk; else a write under way is left alone.
+            wait: Whether to wait until it is written. Otherwise, do nothing if it is still being written.
         """
         if self._writing is None or not (wait or self._writing[1].done()):
             return
@@ -123,11 +123,11 @@ class RunListener:
         self.notify("gentoolkit_checkpoint", step=step, checkpoint=str(folder))
 
     def should_stop(self) -> bool:
-        """Return whether a signal came."""
+        """Return whether a signal was received."""
         return self._stop is not None and self._stop.number is not None
 
     def failed(self, message: str, cause: BaseException | None = None) -> None:
-        """Keep why the run ends, with the traceback of its cause, in `log.txt`, and notify the observers."""
+        """Write the reason why the run failed, with the traceback of its cause, to `log.txt`, and notify observers."""
         self.note(message)
         if cause is not None:
             self.note("".join(traceback.format_exception(cause)).rstrip())
@@ -135,14 +135,14 @@ class RunListener:
         self.notify("gentoolkit_run_failed", error=message)
 
     def closed(self) -> None:
-        """Notify the observers that nothing more comes."""
+        """Notify observers that there will be no more events."""
         self.notify("gentoolkit_run_closed")
 
     def say(self, message: str) -> None:
-        """Show a line, and keep it in `log.txt`."""
+        """Show a message and write it to `log.txt`."""
         self.progress.say(message)
         self.note(message)
 
     def note(self, message: str) -> None:
-        """Keep a line in `log.txt`."""
+        """Write a message to `log.txt`."""
         self.directory.note(message)

@@ -1,10 +1,9 @@
-"""What a run needs in memory, found before it is allocated.
+"""Estimates of the memory that a run needs, made before it is allocated.
 
-Found are the batches and samples that a recipe asks for, the weights with their gradients, moments and averages, and
-what a training step keeps for its backward pass: the trial measures that on a few samples. Where a single sample is
-large, it is first found on tensors without data (torch's meta device), since even the trial might not fit; where a part
-can't run on these, it is not. Nor is what a part allocates besides, such as a dataset's table, nor whether the time
-suffices.
+They cover the batches and samples that a recipe asks for; the weights with their gradients, optimizer moments and
+averages; and what a training step keeps for its backward pass, which the trial measures on a few samples. If a single
+sample is large, even the trial might not fit, so the last of these is first estimated with torch's meta device, unless
+a component does not support it. Other allocations of a component, such as a dataset's table, are not covered.
 """
 
 from __future__ import annotations
@@ -35,14 +34,14 @@ if TYPE_CHECKING:
     from gentoolkit.pipeline.model import Model
 
 FLOAT = 4
-#: Bytes of a sample from which on the trial itself may be too large. For smaller ones the meta device, whose first use
-#: imports torch's compiler, costs more than it finds.
+#: Bytes per sample above which even the trial may not fit. Below, the meta device is not worth its cost: its first use
+#: imports torch's compiler.
 LARGE_SAMPLE = 2**18
 MEMINFO, CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
 def available_memory(device: torch.device) -> int | None:
-    """Return the free bytes, of a CUDA device or else of the process's memory; None where the system hides them."""
+    """Return the free memory in bytes, of a CUDA device or of the process; None if the system does not report it."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     free: list[int] = []
@@ -55,57 +54,59 @@ def available_memory(device: torch.device) -> int | None:
             used = int((CGROUP / "memory.current").read_text(encoding="ascii")) - int(stat["inactive_file"])
             free.append(int(limit) - used)
     except (OSError, ValueError, KeyError):
-        pass  # no Linux, or a cgroup that tells nothing
+        pass  # not Linux, or no usable cgroup files
     return min(free, default=None)
 
 
 def require_memory(needs: Mapping[str, float], device: torch.device) -> None:
-    """Refuse what can't fit.
+    """Raise an error if something does not fit into memory.
 
     Args:
-        needs: What, with the setting to lower -> bytes.
-        device: Where it has to fit.
+        needs: Description, with the setting to lower -> bytes.
+        device: The device whose memory is used.
 
     Raises:
-        OutOfSpaceError: The message has a line for each need that is more than the free memory.
+        OutOfSpaceError: The message lists each need that exceeds the free memory, one per line.
     """
     free = available_memory(device)
     if free is not None and (lines := [f"  {what}: {gib(need)}" for what, need in needs.items() if need > free]):
-        raise OutOfSpaceError("\n".join([f"not enough memory, {gib(free)} are available on {device.type}:", *lines]))
+        raise OutOfSpaceError(
+            "\n".join([f"not enough memory: {gib(free)} available on {device.type}, but the recipe needs", *lines])
+        )
 
 
 def gib(count: float) -> str:
-    """Return bytes as text."""
+    """Format a number of bytes in GiB."""
     return f"{count / 2**30:,.2f} GiB"
 
 
 def needs_of_data(recipe: Recipe) -> dict[str, float]:
-    """Return what the batches and samples of a recipe need, each sample in float32."""
+    """Return the memory that the batches and samples of a recipe need in float32."""
     sample = FLOAT * math.prod(recipe.spec.shape)
     train, groups = recipe.train, recipe.spec.condition.num_classes if isinstance(recipe.spec.condition, Labels) else 1
     kept = len(recipe.sample.classes or range(groups)) * recipe.sample.per_class
     return {
-        # Noise is drawn for the whole batch; x1, x_t and the output are there for a micro-batch.
+        # Noise is drawn for the whole batch; x1, x_t and the output exist for one micro-batch at a time.
         f"train.batch_size {train.batch_size}": (train.batch_size + 3 * train.batch_size // train.accumulation)
         * sample,
         f"sample.per_class {recipe.sample.per_class}": kept * sample,
-        # Generated, real, and as many real ones again.
+        # Generated samples, real ones, and as many real ones for the floor.
         f"evaluate.per_class {recipe.evaluate.per_class}": 3 * groups * recipe.evaluate.per_class * sample,
     }
 
 
 def copies_in_training(recipe: Recipe) -> int:
-    """Return how many numbers a training holds for each weight: itself, its gradient, moments and average."""
+    """Return how many numbers training stores per weight: the weight, its gradient, moments and average."""
     moments = 1 if recipe.train.optimizer == "muon" else 2
     return 2 + moments + (recipe.train.ema_decay is not None)
 
 
 @contextmanager
 def room_for_weights(device: torch.device, copies: int) -> Iterator[None]:
-    """Refuse, while a network is being built, more parameters than the memory can hold.
+    """Raise an error as soon as a network that is being built has too many parameters for the memory.
 
     Raises:
-        OutOfSpaceError: So many copies of the parameters registered so far do not fit.
+        OutOfSpaceError: `copies` times the parameters registered so far do not fit.
     """
     free, total = available_memory(device), 0
 
@@ -115,8 +116,8 @@ def room_for_weights(device: torch.device, copies: int) -> Iterator[None]:
             total += parameter.numel() * parameter.element_size()
             if free is not None and copies * total > free:
                 raise OutOfSpaceError(
-                    f"not enough memory, {gib(free)} are available on {device.type}: the parameters built so far are "
-                    f"{gib(total)}, and with gradients, moments and averages {gib(copies * total)}; make it smaller",
+                    f"not enough memory: {gib(free)} available on {device.type}, but the parameters built so far take "
+                    f"{gib(total)}, or {gib(copies * total)} with gradients, moments and averages; make it smaller",
                     kind="backbone",
                 )
 
@@ -128,13 +129,13 @@ def room_for_weights(device: torch.device, copies: int) -> Iterator[None]:
 
 
 def needs_of_gradients(recipe: Recipe, kept: float) -> dict[str, float]:
-    """Return what a step keeps for its backward pass, from the bytes that it keeps for one sample."""
+    """Return the memory that a step keeps for its backward pass, given the bytes per sample."""
     micro = recipe.train.batch_size // recipe.train.accumulation
-    return {f"train.batch_size {recipe.train.batch_size}, what a step keeps for its gradients": kept * micro}
+    return {f"train.batch_size {recipe.train.batch_size}, activations kept for the backward pass": kept * micro}
 
 
 def needs_of_large_samples(model: Model, batch: Batch, precision: str) -> dict[str, float]:
-    """Return what training keeps and the largest tensor of sampling, found without data; in bf16 half of it counts."""
+    """Return the memory for the backward pass and the largest tensor of sampling, estimated on the meta device."""
     recipe, shares = model.recipe, {"fp32": 1 / len(batch), "bf16": 0.5 / len(batch)}
     if FLOAT * math.prod(recipe.spec.shape) < LARGE_SAMPLE:
         return {}
@@ -147,11 +148,11 @@ def needs_of_large_samples(model: Model, batch: Batch, precision: str) -> dict[s
 
 
 class Kept(torch.autograd.graph.saved_tensors_hooks):
-    """Counts, while it is entered, the bytes that are kept for a backward pass, without the weights themselves."""
+    """Context manager that counts the bytes kept for a backward pass, without the weights themselves."""
 
     def __init__(self, weights: nn.Module) -> None:
         self.bytes = 0
-        # The tensors, so that no other storage gets an address that was counted.
+        # Keeps the tensors alive, so that no new storage reuses an address that was counted.
         self._seen = {_storage(tensor): tensor for tensor in (*weights.parameters(), *weights.buffers())}
         super().__init__(self._count, lambda tensor: tensor)
 
@@ -163,7 +164,7 @@ class Kept(torch.autograd.graph.saved_tensors_hooks):
 
 
 def kept_by_training(model: Model, batch: Batch) -> int:
-    """Return the bytes that the loss of a batch keeps for its backward pass, or 0 where that can't be found."""
+    """Return the bytes that the loss of a batch keeps for its backward pass, or 0 if they cannot be estimated."""
     on_meta = _on_meta(model)
     generator = BatchGenerator(model.recipe.seed, "trial", 0, len(batch), device="meta")
     context = TrainingContext(generator, ema_backbone=on_meta.backbone if model.recipe.train.ema_decay else None)
@@ -177,7 +178,7 @@ def kept_by_training(model: Model, batch: Batch) -> int:
 
 
 def largest_in_sampling(model: Model, batch: Batch) -> int:
-    """Return the bytes of the largest tensor in a forward pass over a batch, or 0 where that can't be found."""
+    """Return the bytes of the largest tensor in a forward pass over a batch, or 0 if they cannot be estimated."""
     network, largest = _on_meta(model).backbone, Largest()
 
     def forward() -> None:
@@ -188,7 +189,7 @@ def largest_in_sampling(model: Model, batch: Batch) -> int:
 
 
 def _on_meta(model: Model) -> Model:
-    """Return a copy of the model whose weights have no data."""
+    """Return a copy of the model with weights on the meta device."""
     memo: dict[int, Any] = {}
     for parameter in model.modules().parameters():
         memo[id(parameter)] = nn.Parameter(_meta(parameter.detach()), parameter.requires_grad)
@@ -206,7 +207,7 @@ def _storage(tensor: Tensor) -> int:
 
 
 def _ran(call: Callable[[], None]) -> bool:
-    """Return whether a call went through on tensors without data; many parts look at values, which is no fault."""
+    """Return whether a call succeeds on the meta device. Components may fail there because they read values."""
     try:
         with LeanAttention():
             call()
@@ -216,7 +217,7 @@ def _ran(call: Callable[[], None]) -> bool:
 
 
 class Largest(TorchDispatchMode):
-    """Notes the size of the largest tensor that is made while it is entered."""
+    """Context manager that records the size of the largest tensor that is created."""
 
     def __init__(self) -> None:
         self.bytes = 0
@@ -232,10 +233,10 @@ class Largest(TorchDispatchMode):
 
 
 class LeanAttention(TorchFunctionMode):
-    """Attention as torch's fused kernels do it, without a matrix of weights, which the meta device would make."""
+    """Replaces attention on the meta device, which would create the attention matrix that fused kernels avoid."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run the function, or stand for attention: of q, k, v the same is kept, and the output has its shape."""
+        """Run the function, with an operation in place of attention that saves q, k and v and has its output shape."""
         if func is F.scaled_dot_product_attention:
             query, key, value = args[:3]
             return query * value.sum(-2, keepdim=True) * key.sum()

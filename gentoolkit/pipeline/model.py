@@ -1,4 +1,4 @@
-"""The parts of a recipe, built: to be trained, or with trained weights to sample and to measure."""
+"""The components of a recipe as objects, to be trained, sampled and evaluated."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from gentoolkit.training import Checkpoint, load_weights
 
 @dataclass(frozen=True)
 class Model:
-    """Backbone, objective and sampler of a recipe.
+    """The backbone, objective and sampler of a recipe.
 
     Attributes:
-        recipe: What it was built from.
-        device: Where the backbone lies.
+        recipe: The recipe that it was built from.
+        device: The device of the backbone.
         backbone: The network.
-        objective: What was, or will be, learned.
-        sampler: How samples are drawn.
-        step: How many steps the weights were trained for.
+        objective: The training objective, which defines the velocity field.
+        sampler: The sampler.
+        step: Number of steps that the weights were trained for.
     """
 
     recipe: Recipe
@@ -48,17 +48,17 @@ class Model:
 
     @classmethod
     def build(cls, recipe: Recipe, copies: int = 1) -> Model:
-        """Build the parts with keyed initial weights; the global RNG is left alone.
+        """Build the components. Initial weights depend only on the recipe's seed; the global RNG is not used.
 
-        On a CPU the process keeps the memory that it frees from then on; see `keep_freed_memory`.
+        On a CPU, the process keeps memory that it frees from then on; see `keep_freed_memory`.
 
         Args:
-            recipe: Names the parts.
-            copies: How many numbers there will be for each weight; see `copies_in_training`.
+            recipe: The recipe.
+            copies: How many numbers will be stored per weight; see `copies_in_training`.
 
         Raises:
-            PluginError: A factory raises, or the backbone is not an `nn.Module`.
-            OutOfSpaceError: So many copies of the weights do not fit into the memory.
+            PluginError: A factory raises an exception, or the backbone is not an `nn.Module`.
+            OutOfSpaceError: That many copies of the weights do not fit into memory.
         """
         device = choose_device(recipe.device)
         if device.type == "cpu":
@@ -76,38 +76,38 @@ class Model:
             return cls(recipe, device, backbone.to(device), objective, sampler)
 
     def load(self, checkpoint: Checkpoint) -> Model:
-        """Take the checkpoint's averaged weights, or the plain ones where it has no averages, and return the model.
+        """Load the averaged weights of a checkpoint, or the plain ones if it has no averages, and return the model.
 
         Raises:
-            UsageError: They are not the weights of these parts.
+            UsageError: The weights do not match these components.
         """
         tensors = checkpoint.tensors
         load_weights(self.modules(), tensors.get("ema") or tensors["weights"])
         return replace(self, step=checkpoint.step)
 
     def modules(self) -> nn.ModuleDict:
-        """Return all that has weights: the backbone, and the objective where it is a module, by these names."""
+        """Return the modules by name: the backbone, and the objective if it is a module."""
         parts = {"backbone": self.backbone, "objective": self.objective}
         return nn.ModuleDict({name: part for name, part in parts.items() if isinstance(part, nn.Module)})
 
     @property
     def spec(self) -> DataSpec:
-        """Return what the data is like."""
+        """Return the spec of the data."""
         return self.recipe.spec
 
     @property
     def sample_seed(self) -> int:
-        """Return the seed of the noise of samples."""
+        """Return the seed of the sampling noise."""
         return self.recipe.seed if self.recipe.sample.seed is None else self.recipe.sample.seed
 
     def dataset(self, split: str) -> Dataset:
-        """Return the data, split "train" or "held_out"."""
+        """Return a split of the data, "train" or "held_out"."""
         with blame(self.recipe, "building"):
             built: Dataset = self.recipe.dataset.entry.build(self.recipe.dataset.config, split, self.recipe.seed)
         return built
 
     def field(self) -> Field:
-        """Return the velocity field that the backbone stands for, in eval mode."""
+        """Return the learned velocity field, with the modules in eval mode."""
         self.modules().eval()
         return self.objective.field(self.backbone)
 
@@ -122,20 +122,20 @@ class Model:
         """Draw samples.
 
         Args:
-            per_class: How many of each class (in all, where there are no classes); the recipe's by default.
-            classes: Labels; the recipe's by default. Sample i has the label classes[i mod len(classes)].
-            seed: Of the noise; the recipe's by default.
-            trajectory: Whether to keep every state on the way.
-            field: The velocity; the model's own, guided, by default.
+            per_class: Samples per class, or in total if there are no classes. Default: as in the recipe.
+            classes: Class labels. Sample i has the label classes[i mod len(classes)]. Default: as in the recipe.
+            seed: Seed of the noise. Default: as in the recipe.
+            trajectory: Whether to keep all intermediate states.
+            field: The velocity field. Default: the model's own, with guidance.
 
         Raises:
-            UsageError: There is no such class, or nothing to draw.
+            UsageError: A class does not exist, or there is nothing to sample.
         """
         settings = self.recipe.sample
         seed = self.sample_seed if seed is None else seed
         count = settings.per_class if per_class is None else per_class
         if count < 1:
-            raise UsageError(f"per_class is {count}; draw at least 1 sample")
+            raise UsageError(f"per_class is {count}; expected at least 1")
         labels = self._labels(classes if classes is not None else settings.classes)
         rows = sample_rows(np.tile(labels or [0], count))
         with blame(self.recipe, "sampling"):
@@ -152,7 +152,7 @@ class Model:
         trajectory: bool = False,
         field: Field | None = None,
     ) -> Samples:
-        """Carry x0 to samples as `sample` does; `seed` and `rows` key the noise of a stochastic sampler."""
+        """Return samples that start from x0; see `sample`. `seed` and `rows` key the noise of a stochastic sampler."""
         settings = self.recipe.sample
         with blame(self.recipe, "sampling"):
             return generate(
@@ -171,7 +171,9 @@ class Model:
     def _labels(self, classes: Sequence[int] | None) -> list[int]:
         if not isinstance(self.spec.condition, Labels):
             if classes is not None:
-                raise UsageError(f"the data has no classes, so there is no class {listing(classes)}; leave them out")
+                raise UsageError(
+                    f"the data has no classes, so there is no class {listing(classes)}; do not name classes"
+                )
             return []
         known = range(self.spec.condition.num_classes)
         if classes is None:
@@ -179,11 +181,11 @@ class Model:
         if unknown := set(classes) - set(known):
             raise UsageError(f"there is no class {listing(unknown)}; the classes are {listing(known)}")
         if not classes or len(set(classes)) < len(classes):
-            raise UsageError(f"classes is {list(classes)}; name at least one, and each once")
+            raise UsageError(f"classes is {list(classes)}; name at least one class, and each only once")
         return list(classes)
 
     def _start(self, rows: np.ndarray, labels: list[int], seed: int) -> tuple[Tensor, Tensor | None]:
-        """Return x0 and the conditions; pairs and vectors come from the held-out data."""
+        """Return x0 and the conditions. Pairs and vector conditions come from the held-out data."""
         per_class = len(rows) // max(1, len(labels))
         if labels and not self.spec.paired:
             return source_noise(seed, rows, self.spec.shape), torch.tensor(labels).repeat(per_class)
@@ -196,17 +198,17 @@ class Model:
         return source_noise(seed, rows, self.spec.shape) if batch.x0 is None else batch.x0, batch.condition
 
     def by_class(self, samples: Samples) -> dict[str, Tensor]:
-        """Return the samples grouped as the evaluation groups them: label as text -> (N, *S)."""
+        """Return the samples by class, as in the evaluation: label as text -> (N, *S)."""
         if not isinstance(self.spec.condition, Labels) or samples.condition is None:
             return {evaluation.ALL: samples.x1}
         labels = samples.condition
         return {str(label): samples.x1[labels == label] for label in labels.unique().tolist()}
 
     def validate(self, field: Field | None = None) -> evaluation.ValidationLoss:
-        """Return the validation loss on the held-out data, in fp32: the model's, or that of another field.
+        """Return the validation loss of the model or of another field on held-out data, computed in fp32.
 
         Raises:
-            NonFiniteError: It is infinite or not a number.
+            NonFiniteError: The loss is infinite or NaN.
         """
         recipe = self.recipe
         with blame(recipe, "validation"):
@@ -227,19 +229,19 @@ class Model:
         """Return validation loss and metrics as plain JSON data; see `gentoolkit.pipeline.evaluate`.
 
         Args:
-            drawn: Samples of this model; those that the evaluation needs too are not drawn again.
+            drawn: Samples of this model, which the evaluation reuses where it can.
         """
         return evaluate_model(self, drawn)
 
     def reference_field(self) -> evaluation.Reference | None:
-        """Return the field that the evaluation holds the model against, where there is one for the data."""
+        """Return the reference field of the evaluation, or None if there is none for the data."""
         return reference_field(self)
 
     def check_held_out(self) -> None:
-        """Raise now, all at once, what sampling and evaluating would raise after the training.
+        """Check before training that there is enough held-out data for sampling and evaluation.
 
         Raises:
-            UsageError: There are too few held-out samples; one line for each setting that needs more.
+            UsageError: There are too few held-out samples. The message has a line for each setting that needs more.
         """
         held_out, sample = self.dataset("held_out"), self.recipe.sample
         labels = self._labels(sample.classes)

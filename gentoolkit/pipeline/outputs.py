@@ -1,4 +1,4 @@
-"""What a run leaves to look at: samples, pictures and the page."""
+"""The output of a run: samples, pictures and the report page."""
 
 from __future__ import annotations
 
@@ -39,18 +39,19 @@ from gentoolkit.sampling import Samples
 from gentoolkit.training import is_checkpoint
 
 LOSS, GRID, TRAJECTORY, PATHS = "loss.png", "samples.png", "trajectory.gif", "trajectory.png"
-#: About how many points the picture of their paths shows.
+#: Approximate number of points in the picture of paths.
 NUM_PATHS = 300
 
 
 @contextmanager
 def reserved_file(source: Path, out: Path | None) -> Iterator[SafePath]:
-    """Reserve where samples of a run or checkpoint go: `out`, or the first free `samples/sample-N` of the run.
+    """Reserve the output file for samples: `out`, or the first free `samples/sample-N` of the run.
 
-    The file is made at once, so that of several commands each has its own, and deleted where the block fails.
+    The file is created immediately, so that concurrent commands get different files. It is deleted if the block raises
+    an exception.
 
     Raises:
-        UsageError: `out` is no `.safetensors` file, it or its picture exists, or there is no run to write into.
+        UsageError: `out` is not a `.safetensors` file, it or its picture exists, or `source` is not inside a run.
     """
     file = _reserve(out) if out is not None else _reserve_in_run(source)
     try:
@@ -63,24 +64,24 @@ def reserved_file(source: Path, out: Path | None) -> Iterator[SafePath]:
 
 def _reserve(out: Path) -> SafePath:
     if out.suffix != ".safetensors":
-        raise UsageError(f"{str(out)!r} is no .safetensors file; the picture goes beside it")
+        raise UsageError(f"--out must end in .safetensors; got {str(out)!r}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         file = SafePath(out.parent) / out.name
         if taken := [str(found) for found in (file, _picture_of(file)) if found.exists()]:
-            raise UsageError(f"{listing(taken)} exists; nothing is overwritten, choose another --out")
+            raise UsageError(f"{listing(taken)} exists and is not overwritten; choose another --out")
         file.create()
     except FileExistsError:
-        raise UsageError(f"{str(out)!r} exists; nothing is overwritten, choose another --out") from None
+        raise UsageError(f"{str(out)!r} exists and is not overwritten; choose another --out") from None
     except OSError as error:
-        raise writing_failed(error, f"can't write {str(out)!r}, choose another --out") from error
+        raise writing_failed(error, f"cannot write {str(out)!r}", "choose another --out") from error
     return file
 
 
 def _reserve_in_run(source: Path) -> SafePath:
     run = RunDir(source.absolute().parent.parent if is_checkpoint(source) else source)
     if not run.inside(run.resolved).is_file():
-        raise UsageError(f"{str(source)!r} lies in no run; say with --out where the samples go")
+        raise UsageError(f"{str(source)!r} is not inside a run; use --out to choose an output file")
     samples = run.inside(run.samples)
     try:
         with suppress(FileExistsError):
@@ -92,7 +93,7 @@ def _reserve_in_run(source: Path) -> SafePath:
                     file.create()
                     return file
     except OSError as error:
-        raise writing_failed(error, f"can't write into {samples}, say with --out where the samples go") from error
+        raise writing_failed(error, f"cannot write to {samples}", "use --out to choose another file") from error
     raise AssertionError("the numbers never end")
 
 
@@ -101,13 +102,13 @@ def _picture_of(file: SafePath) -> SafePath:
 
 
 def save_samples(model: Model, samples: Samples, file: SafePath) -> dict[str, Path]:
-    """Write x1, condition and where they come from (as metadata) to `file`, and a picture beside it if there is one.
+    """Write x1, condition and their origin (as metadata) to `file`, and a picture next to it if one can be drawn.
 
     Returns:
-        The files: "samples", and "picture" where there is one for samples of that shape.
+        The files: "samples", and "picture" if samples of that shape can be drawn.
 
     Raises:
-        UsageError: `file` can't be written.
+        UsageError: `file` cannot be written.
         OutOfSpaceError: The disk is full.
     """
     tensors = {"x1": samples.x1.contiguous()}
@@ -127,12 +128,12 @@ def save_samples(model: Model, samples: Samples, file: SafePath) -> dict[str, Pa
         with blame(recipe, "drawing"):
             drawn = draw_samples(model, samples, picture)
     except OSError as error:
-        raise writing_failed(error, f"can't write {str(file)!r}, choose another --out") from error
+        raise writing_failed(error, f"cannot write {str(file)!r}", "choose another --out") from error
     return {"samples": file.path} | ({"picture": picture.path} if drawn else {})
 
 
 def draw_samples(model: Model, samples: Samples, file: SafePath) -> bool:
-    """Draw the samples below a real one of each class; return whether there is a picture for their shape."""
+    """Draw samples with real ones of each class. Return False if samples of that shape cannot be drawn."""
     by_class, real = model.by_class(samples), first_real(model)
     names = [name for name in real if name in by_class]
     if not names:
@@ -142,7 +143,7 @@ def draw_samples(model: Model, samples: Samples, file: SafePath) -> bool:
 
 
 def _drawn(file: SafePath, draw: Callable[[IO[bytes]], bool]) -> bool:
-    """Write a picture as a whole; return whether there was anything to draw."""
+    """Write a picture atomically. Return whether there was anything to draw."""
     picture = BytesIO()
     if drawn := draw(picture):
         file.write(picture.getvalue())
@@ -150,12 +151,12 @@ def _drawn(file: SafePath, draw: Callable[[IO[bytes]], bool]) -> bool:
 
 
 def look(model: Model) -> Look:
-    """Return how pictures show the samples."""
+    """Return how samples are drawn."""
     return Look(model.spec.colormap, model.spec.value_range)
 
 
 def first_real(model: Model) -> dict[str, Any]:
-    """Return the first training sample of each class (of data that is no image: up to 500), by class."""
+    """Return the first training sample of each class (for data other than images: up to 500), by class."""
     data = model.dataset("train")
     condition = model.spec.condition
     labels = range(condition.num_classes) if isinstance(condition, Labels) else None
@@ -164,14 +165,14 @@ def first_real(model: Model) -> dict[str, Any]:
 
 
 def draw_pictures(directory: RunDir, model: Model, samples: Samples, evaluations: Sequence[Mapping[str, Any]]) -> None:
-    """Draw the loss curve, real beside generated samples, and the way of one sample of each class."""
+    """Draw the loss curve, real and generated samples, and the trajectory of one sample of each class."""
     records = directory.records()
     validations = [evaluation["validation"] for evaluation in evaluations]
     reference = validations[-1]["reference"] if validations else None
     steps = [record["step"] for record in records if record["event"] == "step"]
     if validations and steps:
         records.append({"event": "validation", "step": steps[-1], "loss": validations[-1]["loss"]})
-    # The validation losses are velocity errors: so is the curve, whatever the objective minimizes.
+    # Validation losses are velocity errors, so the curve shows velocity errors too, whatever the objective minimizes.
     curve = [{**record, "loss": record.get("velocity_error", record.get("loss"))} for record in records]
     images, dashed = directory.inside(directory.images), reference and (reference["name"], reference["loss"])
     _drawn(images / LOSS, lambda picture: loss_curve(curve, dashed, picture))
@@ -180,9 +181,9 @@ def draw_pictures(directory: RunDir, model: Model, samples: Samples, evaluations
 
 
 def draw_trajectory(images: SafePath, model: Model) -> None:
-    """Draw the way of one sample of each class, or of many points, whatever the shape of the data asks for."""
+    """Draw the trajectory of one image of each class, or of many points, depending on the shape of the data."""
     points = len(model.spec.shape) == 1
-    # Noise is keyed by index, so the first are the first samples of each class again.
+    # Noise is keyed by index, so these are the first samples of each class again.
     way = model.sample(_paths_per_class(model) if points else 1, trajectory=True)
     labels = way.condition.tolist() if isinstance(model.spec.condition, Labels) and way.condition is not None else None
     names = [str(label) for label in labels] if labels else [ALL] * len(way.x1)
@@ -194,7 +195,7 @@ def draw_trajectory(images: SafePath, model: Model) -> None:
 
 
 def _paths_per_class(model: Model) -> int:
-    """Return how many points of each class are followed; where they start from held-out data, as many as are drawn."""
+    """Return how many points of each class to trace: as many as are sampled if they need held-out data, else more."""
     spec, classes = model.spec, model.recipe.sample.classes
     if spec.paired or not (spec.condition is None or isinstance(spec.condition, Labels)):
         return model.recipe.sample.per_class
@@ -203,7 +204,7 @@ def _paths_per_class(model: Model) -> int:
 
 
 def write_page(directory: RunDir, recipe: Recipe) -> Path:
-    """Write `report.html` from what the run's directory holds, and return its path."""
+    """Write `report.html` from the files in the run's directory, and return its path."""
     records = directory.records()
     evaluations = [record for record in records if record["event"] == "evaluation"]
     finished = [record for record in records if record["event"] == "finished"]
@@ -227,7 +228,7 @@ def write_page(directory: RunDir, recipe: Recipe) -> Path:
 
 
 def _origin(directory: RunDir) -> dict[str, Any]:
-    """Return the provenance; nothing, with a warning, where it can't be read."""
+    """Return the provenance, or {} with a warning if it cannot be read."""
     try:
         return directory.origin()
     except GentoolError as error:
@@ -236,13 +237,13 @@ def _origin(directory: RunDir) -> dict[str, Any]:
 
 
 def headline(evaluation: Mapping[str, Any]) -> list[Figure]:
-    """Return the numbers at the top of the page: the validation loss, then the mean of each metric."""
+    """Return the results at the top of the page: the validation loss, then the mean of each metric."""
     validation, reference = evaluation["validation"], evaluation["validation"]["reference"]
     loss = Figure(
         "validation loss",
         validation["loss"],
-        f"Mean squared error of the velocity per dimension on held-out data, at fixed times and noise, on the "
-        f"{validation['path']} path.",
+        f"Mean squared error of the predicted velocity per dimension, on held-out data with fixed times and noise, on "
+        f"the {validation['path']} path.",
         references={reference["name"]: (reference["loss"], None)} if reference else {},
     )
     other = evaluation["reference"]
@@ -275,7 +276,7 @@ def _tables(evaluation: Mapping[str, Any]) -> list[MetricTable]:
 
 
 def split_rows(metric: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a metric's comparisons as rows of a table, each class, and as its totals: their mean, and all pooled."""
+    """Return a metric's table rows, one per class, and its totals: the mean over classes and the pooled value."""
     classes = metric["per_class"]
     if not classes:
         return {ALL: metric["pooled"]}, {}
@@ -283,17 +284,17 @@ def split_rows(metric: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any
 
 
 def note(evaluation: Mapping[str, Any]) -> str:
-    """Return how many samples the metrics took, and which classes were left out."""
+    """Return a note on how many samples the metrics used and which classes were left out."""
     per_class, left_out = evaluation["samples_per_class"], evaluation["left_out"]
     if per_class is None:
         return f"{evaluation['samples']} generated samples."
     text = (
-        f"{per_class} generated samples of each class; pooled: {evaluation['samples']} of all classes, "
-        "each as often as it is in the held-out data."
+        f"{per_class} generated samples per class. Pooled: {evaluation['samples']} samples of all classes, in the "
+        "proportions of the held-out data."
     )
     if left_out:
         few = ", ".join(f"{label} ({count})" for label, count in left_out.items())
-        text += f" Only pooled, because they have fewer than {2 * per_class} held-out samples: class {few}."
+        text += f" Classes with fewer than {2 * per_class} held-out samples are only in the pooled value: {few}."
     return text
 
 
@@ -312,27 +313,27 @@ def _pictures(images: Path) -> list[Picture]:
         Picture(
             images / GRID,
             "Samples",
-            "Real samples beside generated ones.",
-            "Real beside generated. Of images: the first real sample of each class on top, generated ones below; of "
-            "points: the first two coordinates.",
+            "Real samples and generated samples.",
+            "Real and generated samples. Images: the first real sample of each class, followed by generated ones. "
+            "Points: the first two coordinates.",
         ),
         Picture(
             images / TRAJECTORY,
             "From noise to sample",
             "An animation of one sample of each class as t goes from 0 to 1.",
-            "The sampler's state at every step, from noise at t = 0 to a sample at t = 1.",
+            "The state of the sampler at each step, from noise at t = 0 to a sample at t = 1.",
         ),
         Picture(
             images / PATHS,
             "From noise to sample",
             "The paths of points from noise to samples.",
-            "The sampler's path from noise at t = 0, in grey, to samples at t = 1, in color: of points (the first two "
-            "coordinates), or of numbers over t.",
+            "The sampler's paths from noise at t = 0 (gray) to samples at t = 1 (color). Points are shown by their "
+            "first two coordinates, single numbers over t.",
         ),
         Picture(
             images / LOSS,
             "Loss",
-            "The velocity error over the steps, with the validation loss.",
-            "The mean squared velocity error: in training at random times, in validation at fixed ones.",
+            "The velocity error over the training steps, with the validation loss.",
+            "The mean squared velocity error, at random times in training and at fixed times in validation.",
         ),
     ]

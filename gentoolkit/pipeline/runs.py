@@ -1,4 +1,4 @@
-"""A run from its recipe to its report, and from its last checkpoint on."""
+"""Start, resume and open runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Run:
     """A run on disk.
 
     Attributes:
-        directory: Where everything of it lies.
+        directory: The run's directory.
         recipe: The resolved recipe.
         plugins: The installed plugins.
     """
@@ -56,10 +56,10 @@ class Run:
         return self.directory.path
 
     def model(self, checkpoint: Path | None = None) -> Model:
-        """Return the trained model: of the newest valid checkpoint, or of the named one.
+        """Return the trained model from `checkpoint`, or from the newest valid checkpoint.
 
         Raises:
-            NoCheckpointError: There is none.
+            NoCheckpointError: There is no valid checkpoint.
         """
         return Model.build(self.recipe).load(
             load_checkpoint(checkpoint) if checkpoint else newest_checkpoint(self.directory.checkpoints)
@@ -68,14 +68,14 @@ class Run:
     def sample(
         self, per_class: int | None = None, classes: Sequence[int] | None = None, seed: int | None = None
     ) -> Samples:
-        """Draw samples from the newest weights; see `Model.sample`."""
+        """Draw samples with the newest weights; see `Model.sample`."""
         return self.model().sample(per_class, classes, seed)
 
     def show(self, samples: Samples | None = None) -> Image:
-        """Return a picture of samples beside real ones, which a notebook shows; by default the run's own picture.
+        """Return a picture of samples next to real ones, for display in a notebook. Default: the run's own picture.
 
         Raises:
-            UsageError: There is no picture for data of that shape.
+            UsageError: There is no picture, because the run is unfinished or data of that shape cannot be drawn.
         """
         from PIL import Image
 
@@ -86,33 +86,33 @@ class Run:
                 draw_samples(self.model(), samples, file)
         if not file.is_file():
             raise UsageError(
-                f"there is no picture: the run is unfinished, or has samples of shape {self.recipe.spec.shape}; "
-                "show(run.sample()) draws one of images and points"
+                f"there is no picture: the run is unfinished, or samples of shape {self.recipe.spec.shape} cannot be "
+                "drawn; run.show(run.sample()) draws images and points"
             )
         return Image.open(BytesIO(file.read(MAX_PICTURE)))
 
     def save(self, samples: Samples, out: Path | None = None) -> dict[str, Path]:
-        """Write samples, and a picture of them, to `out` or into the run, and return the files; see `save_samples`."""
+        """Write samples and a picture of them to `out` or into the run, and return the files; see `save_samples`."""
         with reserved_file(self.path, out) as file:
             return save_samples(self.model(), samples, file)
 
     def evaluate(self) -> dict[str, Any]:
-        """Measure the newest weights again and return the figures; see `Model.evaluate`."""
+        """Evaluate the newest weights and return the results; see `Model.evaluate`."""
         return self.model().evaluate()
 
     def report(self) -> Path:
-        """Draw the pictures and the page again, from the newest weights, and return the page's path."""
+        """Redraw the pictures with the newest weights, rebuild the report page, and return its path."""
         model = self.model()
         with blame(self.recipe, "drawing"):
             draw_pictures(self.directory, model, model.sample(), self.records("evaluation"))
         return write_page(self.directory, self.recipe)
 
     def records(self, event: str | None = None) -> list[dict[str, Any]]:
-        """Return the lines of `metrics.jsonl`, of one event ("step", "epoch", "evaluation", ...) where named."""
+        """Return the records of `metrics.jsonl`, optionally of one event ("step", "epoch", "evaluation", ...)."""
         return self.directory.records(event)
 
     def summary(self) -> dict[str, Any]:
-        """Return where the run is and its last figures, as plain JSON data."""
+        """Return the paths, times and last evaluation of the run, as plain JSON data."""
         return self.directory.summary()
 
 
@@ -125,26 +125,26 @@ def run(
     command: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Run:
-    """Train, sample, evaluate and report.
+    """Train, sample, evaluate and report a recipe, in a new directory.
 
     Args:
-        recipe: From `load_recipe`.
-        root: Where the run's directory is made.
-        init_from: A run, or one of its checkpoints, whose weights (averaged, where there are any) to start from; the
-            optimizer starts anew, and the provenance records the checkpoint.
-        plugins: The installed plugins, where the caller has loaded them.
-        command: What was typed, for the provenance.
-        progress: Shows how far the run is.
+        recipe: A recipe from `load_recipe`.
+        root: The folder in which the run's directory is created.
+        init_from: A run or checkpoint to take the initial weights from (the averaged weights if it has any). The
+            optimizer starts from scratch. The provenance records the checkpoint.
+        plugins: The installed plugins. Default: loaded here.
+        command: The command line, for the provenance. Default: `sys.argv`.
+        progress: Display for the progress of the run. Default: none.
 
     Raises:
-        UsageError: The batch is larger than the data, the device is missing, `root` can't be written, or the weights of
-            `init_from` are not those of this backbone and objective.
-        NonFiniteError: A loss, gradient or weight is not finite.
-        InterruptedRun: A signal came; the state is saved.
+        UsageError: The batch is larger than the dataset, the device is not available, `root` is not writable, or the
+            weights of `init_from` do not match this backbone and objective.
+        NonFiniteError: A loss, gradient or weight is infinite or NaN.
+        InterruptedRun: A signal stopped the run. The message says what was saved.
     """
     refuse_many_processes()
     plugins = plugins or load_plugins()
-    # Prepared before the directory is made, so that a recipe that can't be trained leaves none behind.
+    # Prepared before the directory is created, so that a recipe that cannot be trained leaves none behind.
     folder, initial = (None, None) if init_from is None else find_checkpoint(init_from)
     work = Work.prepare(recipe, initial=initial)
     directory = RunDir.create(Path(root), recipe.name)
@@ -167,21 +167,22 @@ def resume(
     command: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Run:
-    """Continue a run from its newest valid checkpoint; a run that had finished is only sampled and evaluated again.
+    """Continue a run from its newest valid checkpoint. A finished run is only sampled and evaluated again.
 
     Args:
-        path: The run.
-        overrides: Changes to the recipe: a new length such as "train.steps=400", for which the learning rates are
-            recomputed from the present step on, or what is not trained (`CHANGEABLE`). `resolved.yaml` is rewritten.
-        force: Accept other changes too, by `overrides` or in `resolved.yaml`, and other versions of plugins. They are
-            recorded in the "resumed" line of `metrics.jsonl`.
-        plugins: The installed plugins, where the caller has loaded them.
-        command: What was typed, for the records.
-        progress: Shows how far the run is.
+        path: The run's directory.
+        overrides: Changes to the recipe: a new length such as "train.steps=400", for which the learning-rate schedule
+            is recomputed from the current step on, or settings that do not affect training (`CHANGEABLE`). They are
+            written to `resolved.yaml`.
+        force: Whether to accept other changes, in `overrides`, `resolved.yaml` or plugin versions. They are recorded in
+            the "resumed" record of `metrics.jsonl`.
+        plugins: The installed plugins. Default: loaded here.
+        command: The command line, for the records. Default: `sys.argv`.
+        progress: Display for the progress of the run. Default: none.
 
     Raises:
-        UsageError: There is no run at `path`, or it differs from what its checkpoint was trained with.
-        NoCheckpointError: No checkpoint verifies.
+        UsageError: There is no run at `path`, or a change affects the trained weights.
+        NoCheckpointError: There is no valid checkpoint.
     """
     refuse_many_processes()
     found = open_run(path, overrides, plugins=plugins)
@@ -209,10 +210,10 @@ def _origin(recipe: Recipe, work: Work, command: Sequence[str]) -> dict[str, Any
 
 
 def begun_precision(run: Run) -> str:
-    """Return what `train.precision` was when the run began: `auto` stays what it became, even on another machine.
+    """Return the precision of the run. For `auto`, it is what `auto` meant when the run started, maybe elsewhere.
 
     Raises:
-        GentoolError: It was `auto`, and the run's provenance does not say what it became.
+        GentoolError: The setting is `auto`, and the run's provenance does not contain the precision.
     """
     if run.recipe.train.precision != "auto":
         return run.recipe.train.precision
@@ -223,10 +224,10 @@ def begun_precision(run: Run) -> str:
 
 
 def open_run(path: os.PathLike[str] | str, overrides: Sequence[str] = (), *, plugins: Plugins | None = None) -> Run:
-    """Return the run at `path`, e.g. `runs/dit_flow-1`, with changes to its recipe, which are not written.
+    """Return the run at `path`, e.g. `runs/dit_flow-1`. Overrides change the recipe in memory only.
 
     Raises:
-        UsageError: There is no run.
+        UsageError: There is no run at `path`.
     """
     plugins = plugins or load_plugins()
     directory = RunDir.open(path)
@@ -235,11 +236,11 @@ def open_run(path: os.PathLike[str] | str, overrides: Sequence[str] = (), *, plu
 
 
 def find_checkpoint(path: os.PathLike[str] | str) -> tuple[Path, Checkpoint]:
-    """Return the checkpoint at `path`, or the newest valid one of the run there, with its folder.
+    """Return the checkpoint at `path`, or the newest valid checkpoint of the run at `path`, and its folder.
 
     Raises:
-        UsageError: There is neither.
-        NoCheckpointError: No checkpoint of the run verifies.
+        UsageError: `path` is neither a checkpoint nor a run.
+        NoCheckpointError: There is no valid checkpoint.
     """
     path = Path(path)
     if is_checkpoint(path):
@@ -250,21 +251,24 @@ def find_checkpoint(path: os.PathLike[str] | str) -> tuple[Path, Checkpoint]:
 
 
 def load_model(path: os.PathLike[str] | str, overrides: Sequence[str] = (), *, plugins: Plugins | None = None) -> Model:
-    """Return the trained model of a run, or of one checkpoint folder, wherever it was copied to.
+    """Return the trained model of a run or of a single checkpoint folder, wherever it was copied to.
 
     Args:
-        path: A run, or a `step-N` folder.
-        overrides: Changes to what is not trained (`CHANGEABLE`), e.g. "sampler.num_steps=50" or "sample.guidance=2".
-        plugins: The installed plugins, where the caller has loaded them.
+        path: A run's directory or a checkpoint folder such as `step-100`.
+        overrides: Changes to settings that do not affect training (`CHANGEABLE`), e.g. "sampler.num_steps=50" or
+            "sample.guidance=2".
+        plugins: The installed plugins. Default: loaded here.
 
     Raises:
-        UsageError: There is neither at `path`, or an override would change what was trained.
-        NoCheckpointError: No checkpoint verifies.
+        UsageError: `path` is neither a run nor a checkpoint, or an override affects training.
+        NoCheckpointError: There is no valid checkpoint.
     """
     plugins = plugins or load_plugins()
     for override in overrides:
         if override.split("=")[0].split(".")[0] not in CHANGEABLE:
-            raise UsageError(f"{override!r} can't be changed after the training; what can: {', '.join(CHANGEABLE)}")
+            raise UsageError(
+                f"{override!r} cannot be changed after training; these sections can: {', '.join(CHANGEABLE)}"
+            )
     folder, checkpoint = find_checkpoint(path)
     text = checkpoint.number("recipe", TypeAdapter(str).validate_python)
     recipe = parse_recipe(text, str(folder), overrides, registry=plugins.registry)
@@ -272,6 +276,8 @@ def load_model(path: os.PathLike[str] | str, overrides: Sequence[str] = (), *, p
 
 
 def refuse_many_processes() -> None:
-    """Raise UsageError under `torchrun` with more than one process: a run is one process so far."""
+    """Raise UsageError under `torchrun` with more than one process, which is not supported yet."""
     if (count := os.environ.get("WORLD_SIZE", "1")) not in ("", "1"):
-        raise UsageError(f"started as one of {count} processes; training in many is not supported yet, start one")
+        raise UsageError(
+            f"started as one of {count} processes; distributed training is not supported yet; start a single process"
+        )

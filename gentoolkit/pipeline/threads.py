@@ -1,4 +1,4 @@
-"""How many threads a training takes: one where its steps are small."""
+"""The number of threads for training: one if its steps are small."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
-#: Operations of a training step below which it takes one thread. There a second one gains little on an idle machine,
-#: and on a busy one each operation waits until both have a core: a step took up to 90 times as long
-#: (`python -m benchmarks.threads`).
+#: Number of operations per training step below which training uses one thread. For such steps a second thread gains
+#: little on an idle machine. On a busy one, each operation waits until both threads have a core: a step took up to 90
+#: times as long (`python -m benchmarks.threads`).
 SMALL_STEP = 1e8
 
 
 class Operations:
-    """Counts, while it is entered, the multiplications and additions of linear and convolutional layers."""
+    """Context manager that counts the multiplications and additions of linear and convolutional layers."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -39,7 +39,7 @@ class Operations:
 
 @contextmanager
 def threads_for(operations: float, device: torch.device) -> Iterator[None]:
-    """Compute in one thread in the block where a step on the CPU has fewer than `SMALL_STEP` operations."""
+    """Use one thread within the block if a training step on the CPU has fewer than `SMALL_STEP` operations."""
     threads = torch.get_num_threads()
     if device.type == "cpu" and operations < SMALL_STEP:
         torch.set_num_threads(1)

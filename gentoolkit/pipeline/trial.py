@@ -1,4 +1,4 @@
-"""A trial of the whole run on two samples before it trains, so that a part's fault costs seconds and has a name."""
+"""A trial of all components on a few samples before training, to find their errors within seconds."""
 
 from __future__ import annotations
 
@@ -29,35 +29,35 @@ from gentoolkit.training import check_batch, check_record, expect
 
 STAGE = "trial batch"
 COUNT = 2
-#: Samples that a metric is tried with first.
+#: Number of samples that a metric is first tried with.
 FEW = 16
-#: Evaluations of the field after which the trial of a sampler that can't be told to take few steps ends.
+#: Number of field evaluations after which the trial of a sampler without `with_num_steps` ends.
 MAX_EVALUATIONS = 16
 
 
 class Trial:
-    """Every part of a model called once on a few samples, before the run's directory is made.
+    """Calls each component of a model on a few samples, before the run's directory is created.
 
     Args:
-        model: The parts.
+        model: The model.
         train: The training split.
         held_out: The held-out split.
 
     Raises:
-        PluginError: A part raises, changes what it is given, or returns another type, shape or dtype than it promises.
+        PluginError: A component raises an exception, modifies its inputs, or returns a wrong type, shape or dtype.
     """
 
     def __init__(self, model: Model, train: Dataset, held_out: Dataset) -> None:
         self.model, self.recipe, self.spec = model, model.recipe, model.spec
         self.splits = {"train": train, "held_out": held_out}
-        self.operations = 0.0  # of a training step, for each sample
+        self.operations = 0.0  # per sample and training step
 
     def data(self) -> None:
-        """Read the sizes and the first samples of both splits."""
+        """Check the size and the first samples of both splits."""
         with blame(self.recipe, STAGE, self.recipe.dataset):
             for name, split in self.splits.items():
                 if not (count := min(len(split), COUNT)):
-                    continue  # too few samples are the user's to mend
+                    continue  # too few samples are reported as a UsageError elsewhere
                 check_batch(batch := split.batch(np.arange(count)), self.spec, count)
                 for part in ("x1", "condition", "x0"):
                     value = getattr(batch, part)
@@ -65,12 +65,12 @@ class Trial:
                         raise PluginError(f"{part} of the first {name} samples is not finite", kind="dataset")
 
     def memory(self, precision: str) -> None:
-        """Refuse samples with which even a trial does not fit into the memory."""
+        """Raise OutOfSpaceError if the samples are so large that even the trial does not fit into memory."""
         if batch := self._batch(COUNT):
             require_memory(needs_of_large_samples(self.model, batch, precision), self.model.device)
 
     def parts(self, precision: str) -> None:
-        """Call the backbone, the objective, the sampler and the metrics, and draw a picture."""
+        """Try the backbone, the objective, the sampler and the metrics, and draw a picture."""
         batch = self._batch(COUNT)
         with forked(self.recipe.seed, "trial"), kept_buffers(self.model.modules()):
             self.backbone(batch)
@@ -91,7 +91,7 @@ class Trial:
             expect("backbone", "output", output, (tuple(batch.x1.shape), torch.float32))
 
     def objective(self, batch: Batch, precision: str) -> None:
-        """Check the losses and their gradients, in training's own mode and precision; nothing is trained."""
+        """Check the losses and their gradients, in train mode and in the precision of training. Nothing is trained."""
         recipe, model = self.recipe, self.model
         modules = model.modules()
         trained = [parameter for parameter in modules.parameters() if parameter.requires_grad]
@@ -108,21 +108,21 @@ class Trial:
                 parameter.grad = None
             more = self._batch(2 * COUNT)
             if len(more) > len(batch):
-                # The difference, since casts of the weights are kept only once.
+                # Take the difference, since casts of the weights are kept only once.
                 each = (self._loss(more, precision)[1] - kept) / (len(more) - len(batch))
                 require_memory(needs_of_gradients(recipe, each), model.device)
 
     def _loss(self, batch: Batch, precision: str) -> tuple[LossRecord, int]:
-        """Return an objective's record, and the bytes that it keeps for the backward pass."""
+        """Return the objective's record and the bytes kept for the backward pass."""
         recipe, model = self.recipe, self.model
-        # An average begins as the weights themselves.
+        # The average starts as a copy of the weights.
         teacher = model.backbone if recipe.train.ema_decay else None
         generator = BatchGenerator(recipe.seed, "trial", 0, len(batch), device=model.device)
         context = TrainingContext(generator, ema_backbone=teacher)
         kept, operations = Kept(model.modules()), Operations()
         with kept, operations, autocast(model.device, precision):
             record = model.objective.loss(model.backbone, batch, context)
-        self.operations = 3 * operations.count / len(batch)  # and twice as many for the gradients
+        self.operations = 3 * operations.count / len(batch)  # forward, and twice as many backward
         return record, kept.bytes
 
     def _batch(self, count: int) -> Batch:
@@ -132,7 +132,7 @@ class Trial:
 
     @torch.no_grad()
     def sampler(self, batch: Batch) -> Samples:
-        """Check the field, and draw two samples in few steps, with their trajectory."""
+        """Check the field, and draw two samples with their trajectories in a few steps."""
         recipe, x1 = self.recipe, batch.x1
         with blame(recipe, STAGE, recipe.objective):
             field = self.model.field()
@@ -166,7 +166,7 @@ class Trial:
                 return Samples(x0, condition)
 
     def metric(self, part: Part) -> None:
-        """Compare held-out samples with held-out samples: a few, or where that fails as many as the evaluation does."""
+        """Compare held-out samples with each other: a few, or as many as in the evaluation if the metric needs more."""
         held_out = self.splits["held_out"]
         most = min(self.recipe.evaluate.per_class, len(held_out) // 2)
         with blame(self.recipe, STAGE, part):
@@ -189,27 +189,27 @@ class Trial:
             value = metric.compute()
         for name, number in {"compute()": value, "optimum": metric.optimum}.items():
             if not isinstance(number, (int, float)):
-                raise PluginError(f"{name} gives a {type(number).__name__}, expected a float", kind="metric")
+                raise PluginError(f"{name} is a {type(number).__name__}, expected a float", kind="metric")
 
     def _times(self, batch: Batch) -> Tensor:
         return torch.full((len(batch),), 0.5, device=self.model.device)
 
     @contextmanager
     def unchanged(self, part: Part, **given: Tensor | None) -> Iterator[None]:
-        """Raise PluginError where a part changes a tensor that it is given."""
+        """Raise PluginError if a component modifies one of its input tensors in the block."""
         before = {name: tensor.clone() for name, tensor in given.items() if tensor is not None}
         yield
         for name, tensor in given.items():
             if tensor is not None and not torch.equal(tensor, before[name]):
-                raise PluginError(f"it changes {name}, which it is given, in place", kind=part.entry.kind)
+                raise PluginError(f"it modifies its input {name} in place", kind=part.entry.kind)
 
 
 class Enough(BaseException):
-    """Raised in the field to end a sampler's trial."""
+    """Raised by the field to end the trial of a sampler."""
 
 
 def ends_after(count: int, field: Field) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
-    """Return a field's velocity, which raises `Enough` in place of evaluation number `count`."""
+    """Return the field's velocity, which raises `Enough` after `count` evaluations."""
     left = iter(range(count))
 
     def velocity(x: Tensor, t: Tensor, condition: Tensor | None) -> Tensor:
@@ -222,7 +222,7 @@ def ends_after(count: int, field: Field) -> Callable[[Tensor, Tensor, Tensor | N
 
 @contextmanager
 def kept_buffers(module: nn.Module) -> Iterator[None]:
-    """Put the buffers back to what they were: a trial must not move running averages."""
+    """Restore the buffers after the block, so that the trial does not change running averages."""
     before = {name: buffer.clone() for name, buffer in module.named_buffers()}
     yield
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""A run at work: training, then sampling, measuring and drawing."""
+"""The stages of a run: training, sampling, evaluating and drawing."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ from gentoolkit.training import Checkpoint, Plan, TrainingState, list_checkpoint
 
 @dataclass
 class Work:
-    """All that a run needs in memory.
+    """Everything that a run keeps in memory.
 
     Attributes:
-        model: The parts, built.
+        model: The model.
         data: The training split.
         plan: Steps, order and learning rates.
-        state: What training changes.
-        precision: What `auto` became.
-        operations: Of the layers in a micro-batch of training.
-        train_seconds: Wall time of the training before this process, over all resumptions.
+        state: The training state.
+        precision: The precision of training, with `auto` resolved.
+        operations: Number of operations of the layers per micro-batch of training.
+        train_seconds: Wall time of training before this process.
     """
 
     model: Model
@@ -55,17 +55,17 @@ class Work:
 
     @classmethod
     def prepare(cls, recipe: Recipe, precision: str | None = None, initial: Checkpoint | None = None) -> Work:
-        """Build everything, and find what would otherwise fail during the training or after it.
+        """Build everything and run the checks and the trial, to find errors before training starts.
 
         Args:
-            recipe: What to build.
-            precision: What `auto` became when the run began; the recipe's by default.
-            initial: The weights to start from, in place of random ones.
+            recipe: The recipe.
+            precision: The precision that the run started with. Default: as in the recipe.
+            initial: A checkpoint with the initial weights. Default: random weights.
 
         Raises:
-            PluginError: A part raises, or returns another shape or type than it promises.
-            UsageError: The batch or the evaluation needs more data than there is, or the device is missing.
-            OutOfSpaceError: It does not fit into the memory.
+            PluginError: A component raises an exception, or returns a wrong shape or type.
+            UsageError: The batch or the evaluation needs more data than there is, or the device is not available.
+            OutOfSpaceError: The run does not fit into memory.
         """
         device = choose_device(recipe.device)
         require_memory(needs_of_data(recipe), device)
@@ -85,10 +85,10 @@ class Work:
         return cls(model, data, planned(), state, precision, operations)
 
     def restore(self, saved: Checkpoint, directory: RunDir, anew: Collection[str] = ()) -> None:
-        """Go back to a checkpoint, and cut the records back to it; damaged records are reported, and no obstacle.
+        """Restore the state from a checkpoint, and cut the records back to it. Damaged records cause a warning only.
 
         Raises:
-            NoCheckpointError: It lacks something, or holds what can't be right.
+            NoCheckpointError: The checkpoint is incomplete or contains invalid values.
         """
         seconds = saved.number("train_seconds", TypeAdapter(Finite).validate_python)
         size = saved.number("metrics_size", TypeAdapter(Step).validate_python)
@@ -103,7 +103,7 @@ class Work:
             directory.append("metrics_damaged", damage.to_dict())
 
     def carry_out(self, directory: RunDir, plugins: Plugins, progress: Progress, news: Sequence[str] = ()) -> None:
-        """Train from where the state is, then sample, evaluate and draw; `news` is said and logged first."""
+        """Train from the current state on, then sample, evaluate and draw. Show and log the lines in `news` first."""
         listener = RunListener(directory, plugins, self.model, self.plan, progress, self.train_seconds)
         for line in news:
             listener.say(line)
@@ -116,9 +116,9 @@ class Work:
         except KeyboardInterrupt:
             saved = list_checkpoints(directory.checkpoints)
             message = (
-                f"stopped at once; {saved[0].name} is saved, continue with: gentool resume {directory.path}"
+                f"stopped immediately; {saved[0].name} is saved; continue with: gentool resume {directory.path}"
                 if saved
-                else "stopped at once, before the first checkpoint; nothing is saved, "
+                else "stopped immediately, before the first checkpoint; nothing is saved; "
                 f"start again with: gentool run {directory.resolved}"
             )
             listener.failed(message)
@@ -132,8 +132,9 @@ class Work:
 
     def _train(self, listener: RunListener, stop: StopSignal) -> None:
         directory, state, total = listener.directory, self.state, self.plan.total_steps
-        where = f"on {self.model.device.type} in {self.precision}, a checkpoint every {self.plan.checkpoint_every}"
-        rest = "; all are done, only the rest is made again" if state.step == total else ""
+        every = "step" if self.plan.checkpoint_every == 1 else f"{self.plan.checkpoint_every} steps"
+        where = f"on {self.model.device.type} in {self.precision}, a checkpoint every {every}"
+        rest = "; training is complete, repeating only sampling and evaluation" if state.step == total else ""
         listener.say(f"run {directory.path}: steps {state.step} to {total} {where}{rest}")
         recipe = self.model.recipe.resolved()
         listener.notify("gentoolkit_run_started", recipe=recipe)
@@ -145,7 +146,7 @@ class Work:
             done = train(state, self.data, self.model.spec, self.plan, listener, self.model.device, self.precision)
         if not done:
             raise InterruptedRun(
-                f"stopped at step {state.step} of {total}, saved; continue with: gentool resume {directory.path}",
+                f"stopped at step {state.step} of {total} and saved; continue with: gentool resume {directory.path}",
                 stop.number or signal.SIGINT,
             )
         if state.ema is not None:
@@ -159,7 +160,7 @@ class Work:
         files = save_samples(model, samples, directory.inside(directory.samples / "samples.safetensors"))
         listener.notify("gentoolkit_samples", file=str(files["samples"]))
         times.append(time.monotonic())
-        listener.say("measuring ...")
+        listener.say("evaluating ...")
         figures = model.evaluate(samples)
         listener.record("evaluation", figures)
         times.append(time.monotonic())

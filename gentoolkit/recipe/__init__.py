@@ -1,4 +1,4 @@
-"""YAML with positions -> a validated recipe, and the recipe's JSON schema. No torch here."""
+"""Parsing and validation of recipes, with the position of every error, and their JSON schema. Does not import torch."""
 
 from gentoolkit.recipe.model import Part, Recipe, dump_recipe
 from gentoolkit.recipe.parse import load_recipe, parse_recipe

@@ -1,4 +1,4 @@
-"""What no section can know by itself: whether the parts of a recipe fit each other."""
+"""Checks across sections: whether the parts of a recipe fit together."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from gentoolkit.settings import SampleSettings, TrainSettings
 def check_fit(
     root: Node, parts: Mapping[Path, Part], train: TrainSettings | None, sample: SampleSettings | None
 ) -> list[Fault]:
-    """Return what is wrong between the sections, as far as these are valid by themselves.
+    """Return the inconsistencies between sections. Sections that are invalid themselves are skipped.
 
     Args:
-        root: The tree, for the places.
-        parts: The components by their paths, e.g. ("backbone",) or ("metrics", "0").
-        train: The section, or None where it is invalid.
-        sample: The section, or None where it is invalid.
+        root: The recipe's tree, for positions.
+        parts: The valid components by path, e.g. ("backbone",) or ("metrics", "0").
+        train: The `train` section, or None if it is invalid.
+        sample: The `sample` section, or None if it is invalid.
     """
     faults = list(_equal_metrics(root, parts))
     if dataset := parts.get(("dataset",)):
@@ -40,7 +40,7 @@ def _equal_metrics(root: Node, parts: Mapping[Path, Part]) -> Iterator[Fault]:
     for path, part in parts.items():
         same = [known for known, other in first if (other.type, other.config) == (part.type, part.config)]
         if same:
-            yield _fault(root, path, f"the same as {dotted(same[0])}", "another config; or leave it out")
+            yield _fault(root, path, f"duplicate of {dotted(same[0])}", "a different config; otherwise remove it")
         elif path[0] == "metrics":
             first.append((path, part))
 
@@ -55,7 +55,7 @@ def _check_part(root: Node, path: Path, part: Part, spec: DataSpec) -> list[Faul
 
 def _raised(part: Part, method: str, error: Exception) -> str:
     entry = part.entry
-    return f"{method}() of {part.type!r} raised {type(error).__name__}: {error}; a fault of {entry.distribution}"
+    return f"{method}() of {part.type!r} raised {type(error).__name__}: {error}; this is a bug in {entry.distribution}"
 
 
 def _check_conditions(
@@ -69,16 +69,16 @@ def _check_conditions(
         if train and train.condition_dropout > 0:
             yield _fault(root, dropout, f"got {train.condition_dropout}, but the data has no condition to drop", "0")
         if sample and sample.guidance != 1:
-            yield _fault(root, guidance, f"got {sample.guidance}, but the data has no condition", "1, no guidance")
+            yield _fault(root, guidance, f"got {sample.guidance}, but the data has no condition", "1 (no guidance)")
     elif train and sample and sample.guidance != 1 and train.condition_dropout == 0:
         wrong = f"got {sample.guidance}, but training never drops the condition"
-        yield _fault(root, guidance, wrong, "1, or a train.condition_dropout above 0, such as 0.1")
+        yield _fault(root, guidance, wrong, "1, or train.condition_dropout above 0, such as 0.1")
 
 
 def _check_classes(root: Node, spec: DataSpec, classes: Sequence[int]) -> Iterator[Fault]:
     path = ("sample", "classes")
     if not isinstance(spec.condition, Labels):
-        yield _fault(root, path, "the data has no classes", "null, or leave it out")
+        yield _fault(root, path, "the data has no classes", "null, or remove it")
         return
     for index, label in enumerate(classes):
         if label >= spec.condition.num_classes:
@@ -87,5 +87,5 @@ def _check_classes(root: Node, spec: DataSpec, classes: Sequence[int]) -> Iterat
 
 
 def _fault(root: Node, path: Path, wrong: str, expected: str = "") -> Fault:
-    """Return the fault of a path, at the place of the path or of the nearest thing above it that is written out."""
+    """Return a fault at the position of `path`, or of its nearest ancestor that the recipe contains."""
     return Fault(follow(root, (), path)[0].place, path, wrong, expected)

@@ -1,4 +1,4 @@
-"""Where something stands in a recipe, and what is wrong there."""
+"""Errors in a recipe and their positions."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from gentoolkit.errors import RecipeError, joined, listing
 Scalar = None | bool | int | float | str
 Path = tuple[str, ...]
 
-#: How much of a value a message shows.
+#: Number of characters of a value that a message shows.
 SHOWN = 60
 
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """A place in the file, or an override as a whole; they sort in reading order, the file first.
+    """A position in the recipe file, or an override. Sorts in reading order, the file before the overrides.
 
     Attributes:
-        override: 0 in the file, else the number of the override, from 1.
-        line: From 1; 0 in an override.
-        column: From 1; 0 in an override.
+        override: 0 for the file, otherwise the number of the override, counted from 1.
+        line: Counted from 1; 0 for an override.
+        column: Counted from 1; 0 for an override.
         source: The file's name, or "override 'a.b=1'".
     """
 
@@ -36,7 +36,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong: `place: path: wrong; expected ...; hint`."""
+    """One error in a recipe, shown as `place: path: wrong; expected ...; hint`."""
 
     place: Place
     path: Path
@@ -51,17 +51,17 @@ class Fault:
 
 
 def recipe_error(unreadable: Sequence[Fault], invalid: Sequence[Fault]) -> RecipeError:
-    """Return the error with all faults, one line each, sorted by place.
+    """Return one exception with all faults, one line each, sorted by position.
 
     Args:
-        unreadable: What the reader found. What it could not read also fails validation, by itself or in the section
-            around it: that is told once.
-        invalid: What validation found. A value that fits none of several types is told once, with all of them, or by
-            what is wrong inside it, where one type got that far.
+        unreadable: The faults found by the reader. Validation faults that follow from them, at the same value or in the
+            section around it, are dropped.
+        invalid: The faults found by validation. If a value matches none of several types, the faults are merged into
+            one that lists all types, or dropped in favor of more specific faults inside the value.
     """
-    told = {(fault.place, fault.path) for fault in unreadable}
+    known = {(fault.place, fault.path) for fault in unreadable}
     around = {fault.path[:length] for fault in (*unreadable, *invalid) for length in range(1, len(fault.path))}
-    follows = [fault for fault in invalid if (fault.place, fault.path) in told or fault.path in around]
+    follows = [fault for fault in invalid if (fault.place, fault.path) in known or fault.path in around]
     faults = [*unreadable, *(fault for fault in invalid if fault not in follows)]
     same: dict[tuple[Place, Path, str], list[Fault]] = {}
     for fault in sorted(faults, key=lambda fault: fault.place):
@@ -75,12 +75,12 @@ def _merged(group: Sequence[Fault]) -> Fault:
 
 
 def dotted(path: Sequence[str]) -> str:
-    """Return `train.epochs` for ("train", "epochs"), on one line whatever the keys are."""
+    """Return `train.epochs` for ("train", "epochs"). Keys with unprintable characters are escaped."""
     return ".".join(key if key.isprintable() and key else repr(key) for key in path)
 
 
 def shown(value: object) -> str:
-    """Return a value for a message, as YAML calls it."""
+    """Return a value for a message, in YAML's terms."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, dict):
@@ -93,5 +93,5 @@ def shown(value: object) -> str:
 
 
 def one_of(choices: Iterable[str]) -> str:
-    """Return "one of 'a', 'b'", or "none" for no choices."""
+    """Return "one of 'a', 'b'", or "one of none" without choices."""
     return f"one of {listing(choices)}"

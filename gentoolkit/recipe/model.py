@@ -1,4 +1,4 @@
-"""What a validated recipe is."""
+"""The validated recipe."""
 
 from __future__ import annotations
 
@@ -15,60 +15,64 @@ from gentoolkit.recipe.reader import scalar
 from gentoolkit.registry import Entry
 from gentoolkit.settings import EvaluateSettings, SampleSettings, Seed, Strict, TrainSettings
 
-#: The sections that every recipe has one component in.
+#: The sections that contain exactly one component.
 PARTS = ("dataset", "backbone", "objective", "sampler")
 VERSION = 1
-#: File systems allow 255 bytes; a run's number follows the name.
+#: File systems allow names of 255 bytes; the run's number is appended.
 NAME = r"[a-z0-9][a-z0-9_-]{0,199}"
 
 
 class Header(Strict):
-    """A recipe for gentoolkit: which parts make the model, and how it is trained, sampled and evaluated."""
+    """A gentoolkit recipe: the parts of a model and how it is trained, sampled and evaluated."""
 
     version: int = Field(json_schema_extra={"const": VERSION})
-    """The version of the recipe's format."""
+    """Version of the recipe format."""
     name: str = Field(json_schema_extra={"pattern": f"^{NAME}$"})
-    """What the run's folder is called: a-z, 0-9, `_` and `-`, so that it is a folder's name everywhere."""
+    """Name of the run's folder. Only a-z, 0-9, `_` and `-`, which every file system allows."""
     seed: Seed = 0
-    """What all randomness follows from."""
+    """Seed of all random numbers."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Where to compute; `auto` takes CUDA, then MPS, then the CPU."""
+    """Device to compute on. `auto` prefers CUDA, then MPS, then the CPU."""
 
     @field_validator("version")
     @classmethod
     def _readable(cls, version: int) -> int:
         if version != VERSION:
-            raise ValueError(f"got version {version}; expected {VERSION}, the one that this gentoolkit reads")
+            raise ValueError(
+                f"got version {version}; expected {VERSION}, the only version that this gentoolkit supports"
+            )
         return version
 
     @field_validator("name")
     @classmethod
     def _folder_name(cls, name: str) -> str:
         if not re.fullmatch(NAME, name):
-            raise ValueError(f"got {shown(name)}; expected 1 to 200 of a-z, 0-9, '_' and '-', not '_' or '-' first")
+            raise ValueError(
+                f"got {shown(name)}; expected 1 to 200 of a-z, 0-9, '_' and '-', starting with a letter or digit"
+            )
         return name
 
 
 @dataclass(frozen=True)
 class Part:
-    """A component that a recipe names, with its config."""
+    """A component named in a recipe, with its config."""
 
     entry: Entry
     config: Config
 
     @property
     def type(self) -> str:
-        """Return the component's name, as the recipe writes it."""
+        """Return the component's name as written in the recipe."""
         return self.entry.name
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the section as plain data, with all defaults."""
+        """Return the section as plain data with all defaults."""
         return {"type": self.type, **self.config.model_dump(mode="json")}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A validated recipe; `text` is its source as it was written, without overrides."""
+    """A validated recipe. `text` is its source as written, without overrides."""
 
     version: int
     name: str
@@ -86,11 +90,11 @@ class Recipe:
 
     @property
     def spec(self) -> DataSpec:
-        """Return what the data hands out; its condition is droppable where training drops some."""
+        """Return the spec of the data. Its condition is droppable if training drops conditions."""
         return data_spec(self.dataset, self.train)
 
     def resolved(self) -> dict[str, Any]:
-        """Return the recipe as plain JSON-able data with all defaults; `dump_recipe` writes it."""
+        """Return the recipe as plain JSON data with all defaults. See `dump_recipe` for YAML."""
         return {
             "version": self.version,
             "name": self.name,
@@ -103,23 +107,23 @@ class Recipe:
 
 
 def data_spec(dataset: Part, train: TrainSettings | None) -> DataSpec:
-    """Return a dataset's spec, with a droppable condition where training drops some."""
+    """Return a dataset's spec, with a droppable condition if training drops conditions."""
     spec = cast(DatasetConfig, dataset.config).spec()
     if not isinstance(spec, DataSpec):
-        raise TypeError(f"it gives {spec!r}; expected a DataSpec")
+        raise TypeError(f"it returned {spec!r}; expected a DataSpec")
     return spec.with_droppable_condition() if train and train.condition_dropout > 0 else spec
 
 
 def dump_recipe(recipe: Recipe) -> str:
-    """Return the resolved recipe as YAML, which loads again as an equal recipe (but for `text`)."""
+    """Return the resolved recipe as YAML. Parsing it gives an equal recipe, except for `text`."""
     return yaml.dump(recipe.resolved(), Dumper=_Dumper, sort_keys=False, width=10**9)
 
 
 class _Dumper(yaml.SafeDumper):
-    """PyYAML writes YAML 1.1, where `1e3` and `0o17` are text: put all in quotes that YAML 1.2 would read as else."""
+    """Quotes text such as `1e3`, which YAML 1.2 reads as a number. PyYAML writes YAML 1.1, where it is text."""
 
     def ignore_aliases(self, data: object) -> bool:
-        """Write equal values out each time."""
+        """Never write aliases."""
         return True
 
     def _text(self, text: str) -> yaml.ScalarNode:

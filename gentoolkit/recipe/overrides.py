@@ -1,4 +1,4 @@
-"""Overrides on the command line, `train.epochs=5`: dotted, typed, and read by the same YAML reader."""
+"""Overrides from the command line, such as `train.epochs=5`. Values are read as YAML, like those in the recipe."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ EXAMPLE = "path=value, such as train.epochs=5"
 
 @dataclass(frozen=True)
 class Override:
-    """A value for a path."""
+    """A new value for a path."""
 
     path: Path
     node: Node
 
 
 def parse_overrides(texts: Sequence[str], faults: list[Fault]) -> list[Override]:
-    """Return the overrides that can be read; `faults` gets what is wrong with the others."""
+    """Return the readable overrides, and add what is wrong with the others to `faults`."""
     parsed = (_parse(text, number, faults) for number, text in enumerate(texts, start=1))
     return [override for override in parsed if override]
 
 
 def apply(root: Node, override: Override, faults: list[Fault]) -> Node:
-    """Return the tree with the override's value put in; fields, but not items of a list, may be new."""
+    """Return the tree with the override applied. It may add fields to mappings, but not items to lists."""
     return _put(root, override.path, (), override.node, faults)
 
 
@@ -45,12 +45,12 @@ def _parse(text: str, number: int, faults: list[Fault]) -> Override | None:
     node = read(right, source, found, number)
     faults.extend(replace(fault, place=place, path=path + fault.path) for fault in found)
     if node is None and not found:
-        faults.append(Fault(place, path, "no value", EXAMPLE, f"{left}=null for none"))
+        faults.append(Fault(place, path, "no value", EXAMPLE, f"to set null, write {left}=null"))
     return Override(path, _at(place, node)) if node else None
 
 
 def _at(place: Place, node: Node) -> Node:
-    """Return the node with one place for all of it: columns inside a command-line argument help nobody."""
+    """Return the node with a single position, since columns within a command-line argument are of no use."""
     value = node.value
     if isinstance(value, dict):
         children = {key: _at(place, child) for key, child in value.items()}

@@ -1,4 +1,4 @@
-"""From a file or a text to a validated recipe, with all that is wrong in one error."""
+"""Load and validate recipes. All errors are reported in one exception."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from gentoolkit.registry import Registry
 
 
 def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Registry | None = None) -> Recipe:
-    """Read and validate a recipe file, without torch.
+    """Read and validate a recipe file, without importing torch.
 
     Args:
         path: The YAML file, in UTF-8.
-        overrides: Such as "train.epochs=5"; of two for one path the later counts.
-        registry: The components that a recipe can name; by default those of all installed plugins.
+        overrides: Overrides such as "train.epochs=5". Later ones take precedence.
+        registry: The available components. By default, those of all installed plugins.
 
     Raises:
-        RecipeError: It has all that is wrong, a line each: `file:line:column: path: what; what was expected; hint`.
+        RecipeError: The recipe is invalid. The message lists every error on its own line, in the form
+            `file:line:column: path: error; expected ...; hint`.
     """
     return parse_recipe(_text(Path(path)), str(path), overrides, registry)
 
@@ -34,7 +35,7 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Regis
 def parse_recipe(
     text: str, source: str = "recipe", overrides: Sequence[str] = (), registry: Registry | None = None
 ) -> Recipe:
-    """Validate a recipe's text; `source` is what messages call it. For the rest, see `load_recipe`."""
+    """Validate the text of a recipe; messages refer to it as `source`. See `load_recipe`."""
     if registry is None:
         registry = load_plugins().registry
     unreadable: list[Fault] = []
@@ -54,10 +55,10 @@ def parse_recipe(
 
 
 def _text(path: Path) -> str:
-    """Return the file's text, newlines as they are.
+    """Return the file's text with its newlines unchanged.
 
     Raises:
-        RecipeError: The file can't be read, is too large, or is not UTF-8.
+        RecipeError: The file cannot be read, is too large, or is not UTF-8.
     """
     try:
         with path.open("rb") as file:
@@ -69,11 +70,11 @@ def _text(path: Path) -> str:
         raise RecipeError([joined(f"{path}: no such file", suggest(path.name, siblings))]) from None
     except IsADirectoryError:
         recipes = listing(file.name for file in path.glob("*.yaml"))
-        raise RecipeError([f"{path}: is a directory; expected a recipe; in it: {recipes}"]) from None
+        raise RecipeError([f"{path}: is a directory; expected a recipe file; it contains: {recipes}"]) from None
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        raise RecipeError([f"{path}: can't be read: {error}"]) from None
+        raise RecipeError([f"{path}: cannot be read: {error}"]) from None
     if len(data) > MAX_SIZE:
-        raise RecipeError([f"{path}: too large for a recipe; at most {MAX_SIZE} bytes are read"])
+        raise RecipeError([f"{path}: too large for a recipe; the limit is {MAX_SIZE} bytes"])
     try:
         return data.decode()
     except UnicodeDecodeError as error:

@@ -1,8 +1,8 @@
-"""Strict YAML 1.2 with positions: text -> a tree of nodes.
+"""A strict YAML 1.2 reader that returns a tree of nodes with positions.
 
-PyYAML parses (its own parser, as libyaml's is not everywhere and differs in corners); what the scalars mean, and what
-is allowed, is decided here: core-schema scalars (YAML 1.2.2, Sec. 10.3), one document, text keys, no tags, no duplicate
-keys, no merge keys, bounded size, depth and aliases.
+PyYAML's pure-Python parser produces the events (libyaml is not available everywhere and differs in corner cases). This
+module interprets the scalars by the core schema (YAML 1.2.2, Sec. 10.3) and allows only one document with text keys,
+without tags, duplicate keys or merge keys, and with limits on size, depth and aliases.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import yaml
 
 from gentoolkit.recipe.faults import Fault, Path, Place, Scalar, shown
 
-#: Bytes of a file, characters of a text.
+#: Limit in bytes of a file and in characters of a text.
 MAX_SIZE = 2**20
 MAX_DEPTH = 32
 MAX_NODES = 10_000
@@ -31,20 +31,20 @@ _INTEGER = re.compile(r"[-+]?[0-9]+")
 _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-# YAML 1.2.2, Sec. 5.1, without the three characters that end a line in YAML 1.1 only (Sec. 5.4).
+# Characters outside YAML 1.2.2, Sec. 5.1, and the three that end a line in YAML 1.1 only (Sec. 5.4).
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
 class Node:
-    """A value with its place.
+    """A value with its position.
 
     Attributes:
-        place: Where the value begins.
+        place: Position of the value's start.
         value: A scalar, a tuple of nodes, or a mapping of nodes.
-        keys: For a mapping, where each key begins.
-        size: How many values it holds, itself included, aliases expanded.
-        height: How many levels it has.
+        keys: For a mapping, the position of each key.
+        size: Number of values in the tree, including this one, with aliases expanded.
+        height: Number of levels of the tree.
     """
 
     place: Place
@@ -59,29 +59,29 @@ class Node:
 
     @property
     def children(self) -> tuple[Node, ...]:
-        """Return the nodes of a sequence or mapping; none for a scalar."""
+        """Return the values of a sequence or mapping; empty for a scalar."""
         if isinstance(self.value, dict):
             return tuple(self.value.values())
         return self.value if isinstance(self.value, tuple) else ()
 
     def child(self, key: str) -> Node | None:
-        """Return the value at a key or, in a sequence, at an index such as "0"; None where there is none."""
+        """Return the value at a key or, in a sequence, at an index such as "0"; None if it does not exist."""
         if isinstance(self.value, dict):
             return self.value.get(key)
         return next((child for index, child in enumerate(self.children) if str(index) == key), None)
 
     def plain(self) -> Any:
-        """Return the value as plain data, sequences as tuples."""
+        """Return the value as plain data, with sequences as tuples."""
         if isinstance(self.value, dict):
             return {key: child.plain() for key, child in self.value.items()}
         return tuple(child.plain() for child in self.value) if isinstance(self.value, tuple) else self.value
 
 
 def scalar(text: str) -> Scalar:
-    """Return what an unquoted scalar means.
+    """Return the value of an unquoted scalar.
 
     Raises:
-        ValueError: A number that is infinite, not a number, or too large for a float.
+        ValueError: The number is infinite, NaN, or too large for a float.
     """
     if text in _WORDS:
         return _WORDS[text]
@@ -96,12 +96,12 @@ def scalar(text: str) -> Scalar:
             raise OverflowError
         whole = based or _INTEGER.fullmatch(text)
         return int(text, 0 if based else 10) if whole else number
-    except (OverflowError, ValueError):  # int() has a limit of its own on digits
+    except (OverflowError, ValueError):  # int() limits the number of digits
         raise ValueError(f"the number {shown(text)} is too large") from None
 
 
 def line_and_column(before: str) -> tuple[int, int]:
-    """Return the line and column, from 0, that follow some text."""
+    """Return the line and column, counted from 0, right after the text `before`."""
     before = before.replace("\r\n", "\n").replace("\r", "\n")
     return before.count("\n"), len(before) - (before.rfind("\n") + 1)
 
@@ -111,12 +111,12 @@ def read(text: str, source: str, faults: list[Fault], override: int = 0) -> Node
 
     Args:
         text: The document.
-        source: What to call it in messages.
-        faults: Gets what is wrong; reading goes on where that makes sense.
+        source: Name of the document in messages.
+        faults: Receives the errors found. Reading continues after an error if possible.
         override: See `Place`.
 
     Returns:
-        The root, or None where the text is empty or can't be read on.
+        The root, or None if the text is empty or reading could not continue.
     """
 
     def at(line: int, column: int) -> Place:
@@ -124,11 +124,11 @@ def read(text: str, source: str, faults: list[Fault], override: int = 0) -> Node
 
     try:
         if len(text) > MAX_SIZE:
-            raise _Unreadable(at(0, 0), (), f"{len(text)} characters; at most {MAX_SIZE} are read")
+            raise _Unreadable(at(0, 0), (), f"{len(text)} characters; the limit is {MAX_SIZE}")
         if bad := _FORBIDDEN.search(text):
             place = at(*line_and_column(text[: bad.start()]))
             raise _Unreadable(
-                place, (), f"character {bad[0]!r} is not allowed; write it as an escape, in double quotes"
+                place, (), f"character {bad[0]!r} is not allowed; write it as an escape sequence in double quotes"
             )
         return _Builder(text, at, faults).document()
     except _Unreadable as error:
@@ -146,14 +146,14 @@ def read(text: str, source: str, faults: list[Fault], override: int = 0) -> Node
 
 
 class _Unreadable(Exception):  # noqa: N818 - carries a fault, never leaves this module
-    """Reading can't go on."""
+    """Reading cannot continue."""
 
     def __init__(self, place: Place, path: Path, wrong: str) -> None:
         self.fault = Fault(place, path, wrong)
 
 
 class _Builder:
-    """Builds nodes from PyYAML's events, which come without recursion, so that every bound holds from the start."""
+    """Builds nodes from PyYAML's events, which are produced without recursion, so the limits apply from the start."""
 
     def __init__(self, text: str, at: Callable[[int, int], Place], faults: list[Fault]) -> None:
         self.events: Iterator[Any] = iter(yaml.parse(text, Loader=yaml.SafeLoader))
@@ -168,11 +168,11 @@ class _Builder:
             return None
         if start.version not in (None, (1, 2)):
             version = ".".join(map(str, start.version))
-            self.fault(start, (), f"YAML {version} is not read; expected 1.2, without a %YAML line")
+            self.fault(start, (), f"YAML {version} is not supported; expected 1.2 or no %YAML line")
         root = self.node(next(self.events), (), 1)
         next(self.events)  # the document's end
         if not isinstance(further := next(self.events), yaml.StreamEndEvent):
-            self.fault(further, (), "a second document begins here; expected one")
+            self.fault(further, (), "a second document starts here; expected only one")
         return root
 
     def place(self, event: Any) -> Place:
@@ -194,7 +194,7 @@ class _Builder:
         self.bounded(event, path, 1, depth)
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self.fault(event, path, f"tag {tag!r} is not allowed; the fields say the types", "remove the tag")
+            self.fault(event, path, f"tag {tag!r} is not allowed; types follow from the fields", "remove the tag")
         if isinstance(event, yaml.MappingStartEvent):
             node = self.mapping(event, path, depth)
         elif isinstance(event, yaml.SequenceStartEvent):
@@ -238,7 +238,7 @@ class _Builder:
                 self.fault(event, path, f"key {shown(key)} is not text", "put it in quotes")
             elif key in children:
                 first = keys[key]
-                self.fault(event, (*path, key), f"duplicate key; the first is in line {first.line}", "remove one")
+                self.fault(event, (*path, key), f"duplicate key; the first is on line {first.line}", "remove one")
             else:
                 children[key], keys[key] = value, self.place(event)
         return Node(self.place(start), children, keys)

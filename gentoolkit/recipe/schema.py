@@ -1,4 +1,4 @@
-"""The JSON Schema (2020-12) of a recipe with all installed components, for completion and checks in an editor."""
+"""The JSON Schema (2020-12) of recipes, with all installed components, for completion and checks in an editor."""
 
 from __future__ import annotations
 
@@ -17,11 +17,15 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def recipe_schema(registry: Registry) -> Schema:
-    """Return the schema. It knows the sections and their fields, not whether the parts fit each other."""
+    """Return the schema. It covers the sections and their fields, but not whether the parts fit together."""
     settings: dict[str, type[Strict]] = {"train": TrainSettings, "sample": SampleSettings, "evaluate": EvaluateSettings}
     header = Header.model_json_schema()
     sections = {kind: _section(registry, kind) for kind in PARTS}
-    metrics = {"type": "array", "items": _section(registry, "metric"), "description": "How samples are measured."}
+    metrics = {
+        "type": "array",
+        "items": _section(registry, "metric"),
+        "description": "The metrics that compare generated with real samples.",
+    }
     return {
         "$schema": DIALECT,
         "title": "gentoolkit recipe",
@@ -43,11 +47,11 @@ def recipe_schema(registry: Registry) -> Schema:
 
 
 def _section(registry: Registry, kind: str) -> Schema:
-    """Return the schema of a section: `type` is one of the installed, and decides on the other fields."""
+    """Return the schema of a section: `type` is an installed component and determines the other fields."""
     entries = registry.entries(kind)
     schema: Schema = {
         "type": "object",
-        "description": f"The {kind}: its type, and that type's fields.",
+        "description": f"The {kind}: its type and the fields of that type.",
         "properties": {"type": {"enum": [entry.name for entry in entries], "description": f"Which {kind}."}},
         "required": ["type"],
     }
@@ -65,7 +69,7 @@ def _section(registry: Registry, kind: str) -> Schema:
 def _component(entry: Entry) -> Schema:
     try:
         schema = _model(entry.config, _key(entry))
-    except PydanticInvalidForJsonSchema:  # a field that JSON Schema can't describe: let the editor accept all
+    except PydanticInvalidForJsonSchema:  # a field that JSON Schema cannot describe: accept anything
         return {"type": "object"}
     named = {"const": entry.name, "description": f"From {entry.distribution} {entry.version}."}
     schema["properties"] = {"type": named, **schema.get("properties", {})}
@@ -74,7 +78,7 @@ def _component(entry: Entry) -> Schema:
 
 
 def _model(model: type[BaseModel], key: str) -> Schema:
-    """Return a model's schema for `#/$defs/key`; the definitions that it needs stay inside it."""
+    """Return a model's schema for `#/$defs/key`, including the definitions that it refers to."""
     return model.model_json_schema(ref_template=f"#/$defs/{_escaped(key)}/$defs/{{model}}")
 
 
@@ -83,5 +87,5 @@ def _key(entry: Entry) -> str:
 
 
 def _escaped(key: str) -> str:
-    """Return a key for a JSON pointer (RFC 6901)."""
+    """Escape a key for a JSON pointer (RFC 6901)."""
     return key.replace("~", "~0").replace("/", "~1")

@@ -1,4 +1,4 @@
-"""From the tree of a recipe to the recipe: each section, then whether they fit each other."""
+"""Build a recipe from its tree: validate each section, then check that they fit together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Settings = TypeVar("Settings", bound=Strict)
 
 
 def recipe_from(root: Node, registry: Registry, faults: list[Fault]) -> Recipe | None:
-    """Return the recipe that the tree describes, or None after adding all that is wrong to `faults`."""
+    """Return the recipe, or None after adding all errors to `faults`."""
     if not isinstance(root.value, dict):
         faults.append(Fault(root.place, (), f"got {shown(root.value)}", OUTLINE))
         return None
@@ -30,7 +30,7 @@ def recipe_from(root: Node, registry: Registry, faults: list[Fault]) -> Recipe |
 
 
 class _Sections:
-    """One pass over the tree; each method adds what is wrong to `faults`, and the pass goes on."""
+    """One pass over the tree. Methods add errors to `faults` and continue."""
 
     def __init__(self, root: Node, registry: Registry, faults: list[Fault]) -> None:
         self.root, self.registry, self.faults = root, registry, faults
@@ -51,7 +51,7 @@ class _Sections:
         return Recipe(**dict(header), **named, metrics=metrics, train=train, sample=sample, evaluate=evaluate)
 
     def parts(self) -> dict[Path, Part]:
-        """Return the components by their paths, such as ("metrics", "0"), as far as they are valid."""
+        """Return the valid components by path, e.g. ("metrics", "0")."""
         sections: list[tuple[Path, str, Node]] = []
         for kind in PARTS:
             if node := self.root.child(kind):
@@ -62,7 +62,9 @@ class _Sections:
             if isinstance(listed.value, tuple):
                 sections += [(("metrics", str(i)), "metric", item) for i, item in enumerate(listed.value)]
             else:
-                self.fault(listed, ("metrics",), f"got {shown(listed.value)}", "a list of mappings, [] for none")
+                self.fault(
+                    listed, ("metrics",), f"got {shown(listed.value)}", "a list of mappings, or [] for no metrics"
+                )
         parts = {path: self.part(path, kind, node) for path, kind, node in sections}
         return {path: part for path, part in parts.items() if part}
 
@@ -102,6 +104,6 @@ class _Sections:
 
 
 def _only(node: Node, wanted: Callable[[str], bool]) -> Node:
-    """Return a mapping with some of its fields."""
+    """Return a mapping restricted to the wanted fields."""
     assert isinstance(node.value, dict)
     return replace(node, value={key: child for key, child in node.value.items() if wanted(key)})

@@ -1,4 +1,4 @@
-"""A node of the recipe -> a pydantic model, with pydantic's findings in plain words and with their places."""
+"""Validate nodes of a recipe with pydantic models. Pydantic's errors are reworded and get positions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gentoolkit.recipe.reader import Node, scalar
 
 Model = TypeVar("Model", bound=BaseModel)
 
-#: What follows "Input should " in pydantic's messages.
+#: Rewordings of what follows "Input should " in pydantic's messages.
 _PLAIN_WORDS = {
     "be a valid integer": "a whole number",
     "be a valid number": "a number",
@@ -28,10 +28,10 @@ _PLAIN_WORDS = {
 
 
 def validated(model: type[Model], node: Node, path: Path, faults: list[Fault]) -> Model | None:
-    """Return the model with the node's values, or None after adding what is wrong to `faults`.
+    """Return the model with the node's values, or None after adding the errors to `faults`.
 
-    Validated as JSON, so that whatever a config can write as JSON (paths, enumerations, dates) a recipe can set, and
-    sequences become tuples where the field is one.
+    The values are validated as JSON. This lets a recipe set any field that can be written as JSON (paths, enumerations,
+    dates), and turns sequences into tuples where the field is a tuple.
     """
     try:
         return model.model_validate_json(json.dumps(node.plain()))
@@ -47,7 +47,7 @@ def _translate(details: Any, model: type[BaseModel], node: Node, path: Path) -> 
     last, inner = (str(location[-1]) if location else ""), location[:-1]
     if kind == "missing":
         node, path = follow(node, path, inner)
-        return Fault(node.place, (*path, last), "missing", "a value, as there is no default")
+        return Fault(node.place, (*path, last), "missing", "a value, since there is no default")
     if kind == "extra_forbidden":
         node, path = follow(node, path, inner)
         fields = _fields(model, inner)
@@ -66,14 +66,14 @@ def _translate(details: Any, model: type[BaseModel], node: Node, path: Path) -> 
 
 
 def unknown_field(place: Place, path: Path, fields: Sequence[str]) -> Fault:
-    """Return the fault of a key that is no field."""
+    """Return the fault of an unknown key."""
     return Fault(place, path, "unknown field", one_of(fields), suggest(path[-1], fields))
 
 
 def follow(node: Node, path: Path, location: Sequence[object]) -> tuple[Node, Path]:
-    """Return the node at a location below `node`, with its path, as far as it exists.
+    """Return the node at a location below `node`, or its nearest ancestor that exists, with its path.
 
-    Pydantic mixes the names of a union's branches into its locations; they are no keys and are passed over.
+    Pydantic's locations also contain the names of union branches, which are not keys and are skipped.
     """
     for key in map(str, location):
         if child := node.child(key):
@@ -82,7 +82,7 @@ def follow(node: Node, path: Path, location: Sequence[object]) -> tuple[Node, Pa
 
 
 def _fields(model: type[BaseModel], location: Sequence[object]) -> list[str]:
-    """Return the fields of the model at a location inside `model`, or none where several models may stand there."""
+    """Return the fields of the model at a location inside `model`, or [] if several models are possible there."""
     for key in location:
         if isinstance(key, str) and key in model.model_fields:
             inner = list(_models(model.model_fields[key].annotation))
@@ -100,7 +100,7 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _in_plain_words(expected: str) -> str:
-    """Return what pydantic says after "should", e.g. "have at most 2 items after validation, not 3", as a noun."""
+    """Return pydantic's text after "should", e.g. "have at most 2 items after validation, not 3", as a noun phrase."""
     if expected.startswith(("be greater", "be less")):
         return f"a number {expected[3:]}"
     if pattern := expected.partition("match pattern ")[2]:
@@ -110,7 +110,7 @@ def _in_plain_words(expected: str) -> str:
 
 
 def _choice(value: object, details: Any) -> str:
-    """Return the nearest of a field's choices, which pydantic writes as "'a', 'b' or 'c'"."""
+    """Suggest the most similar of a field's choices, which pydantic writes as "'a', 'b' or 'c'"."""
     choices = details.get("ctx", {}).get("expected", "")
     return suggest(value, choices.split("'")[1::2]) if isinstance(value, str) else ""
 

@@ -1,4 +1,4 @@
-"""Pictures and the HTML page of a run. It takes plain data (arrays, numbers, text) and knows nothing of the rest."""
+"""Pictures and the HTML page of a run, made from plain data: arrays, numbers and text."""
 
 from gentoolkit.report.animation import trajectory_gif
 from gentoolkit.report.looks import Look

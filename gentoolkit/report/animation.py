@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from gentoolkit.report.looks import IMAGES, Look
 from gentoolkit.report.pictures import heading
 
-#: The palette: colors of samples, then greys from white to dark for the text.
+#: The palette: colors for samples, then grays from white to dark for text.
 COLORS, GREYS = 240, 16
 WHITE = COLORS
-#: Pixels: of a sample's longer side (about), between samples, and of a line of text.
+#: Sizes in pixels: longer side of a sample (approximately), gap between samples, height of a line of text.
 CELL, GAP, LINE = 128, 8, 22
 COLUMNS, MAX_FRAMES = 8, 60
 FRAME_MS, LAST_FRAME_MS = 90, 1200
@@ -28,21 +28,21 @@ def trajectory_gif(
     path: Path | IO[bytes],
     look: Look = IMAGES,
 ) -> bool:
-    """Write samples on their way from noise to data, with t in the lower left corner.
+    """Animate samples from noise to data, with t in the lower left corner.
 
-    Where the look has no value range, the colors of a sample span the values of its last frame. Of long trajectories
-    at most `MAX_FRAMES` frames are shown, evenly chosen, with the first and the last; the last stays for
-    `LAST_FRAME_MS`, then the GIF starts again.
+    If the look has no value range, the colors of a sample span the values of its last frame. Long trajectories are
+    reduced to `MAX_FRAMES` evenly spaced frames, including the first and the last. The last frame is shown for
+    `LAST_FRAME_MS`, then the GIF repeats.
 
     Args:
         frames: The states, (T, N, C, H, W).
         times: Their times, (T,).
-        labels: What each of the N samples is called, e.g. its class.
-        path: The GIF file to write, or one that is open.
-        look: How samples become colors.
+        labels: Name of each of the N samples, e.g. its class.
+        path: The GIF file to write, or an open file.
+        look: How samples are converted to colors.
 
     Returns:
-        False where the states are not (T, N, C, H, W).
+        False if the states do not have the shape (T, N, C, H, W).
     """
     states = np.asarray(frames, dtype=np.float64)
     if states.ndim != 5 or 0 in states.shape:
@@ -58,9 +58,9 @@ def trajectory_gif(
 
 
 def _indexed(states: NDArray[np.float64], look: Look) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return indices (T, N, H, W) into each frame's palette, and the palettes (T, COLORS, 3), of (T, N, C, H, W).
+    """Convert states (T, N, C, H, W) to indices (T, N, H, W) into palettes (T, COLORS, 3), one per frame.
 
-    With a colormap every palette is the colormap. In color it is made for the frame.
+    With a colormap, all palettes are the colormap. For color images, each frame gets its own palette.
     """
     from matplotlib import colormaps
     from PIL import Image
@@ -76,7 +76,7 @@ def _indexed(states: NDArray[np.float64], look: Look) -> tuple[NDArray[np.uint8]
 
 
 def _page(tiles: NDArray[np.uint8], names: Sequence[str], corner: str) -> NDArray[np.uint8]:
-    """Return one frame: the tiles, (N, h, w), in rows of `COLUMNS`, each under its name, and `corner` at the bottom."""
+    """Return one frame: tiles (N, h, w) in rows of `COLUMNS`, each below its name, with `corner` at the bottom."""
     n, height, width = tiles.shape
     columns = min(n, COLUMNS)
     rows = -(-n // columns)

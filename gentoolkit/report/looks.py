@@ -1,4 +1,4 @@
-"""How samples become colors."""
+"""The conversion of samples to colors."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Look:
-    """The look of samples (C, H, W).
+    """How samples (C, H, W) are converted to colors.
 
     Attributes:
-        colormap: The matplotlib colormap for channel 0, over the range of a real sample, of data that is no image. None
-            for images: three channels are drawn in color, a single one in grey, and any other number as channel 0 in
-            viridis.
-        value_range: The values that are black and white in images; None for the range of a real sample.
+        colormap: For data other than images: the matplotlib colormap of channel 0, over the range of a real sample.
+            None for images: three channels are drawn in color, one channel in gray, and any other number as channel 0
+            in viridis.
+        value_range: The values of black and white in images. None for the range of a real sample.
     """
 
     colormap: str | None = None
     value_range: tuple[float, float] | None = None
 
     def is_color(self, samples: Array) -> bool:
-        """Return whether samples (..., C, H, W) are drawn in color, without a colormap."""
+        """Return whether samples (..., C, H, W) are drawn as color images, without a colormap."""
         return self.colormap is None and samples.shape[-3] == 3
 
     def map_name(self, samples: Array) -> str:
-        """Return the colormap of samples (..., C, H, W) that are not drawn in color."""
+        """Return the name of the colormap for samples (..., C, H, W) that are not color images."""
         return self.colormap or ("gray" if samples.shape[-3] == 1 else "viridis")
 
     def fractions(self, samples: Array, like: Array) -> Array:
-        """Return what is drawn of the samples, scaled to [0, 1]; what is no number is 0.
+        """Return the channels to draw, scaled to [0, 1]. NaN becomes 0.
 
         Args:
-            samples: (..., C, H, W).
-            like: The sample whose range is taken where no other is known, (C, H, W), or one for each of the samples,
-                broadcasting against them.
+            samples: The samples, (..., C, H, W).
+            like: The sample that defines the range if no other range is known, (C, H, W), or one for each sample,
+                broadcast against them.
 
         Returns:
-            (..., 3, H, W) in color, else channel 0, (..., 1, H, W).
+            Three channels (..., 3, H, W) for color images, otherwise channel 0, (..., 1, H, W).
         """
         color, name = self.is_color(samples), self.map_name(samples)
         if not color:
@@ -55,7 +55,7 @@ class Look:
             return np.nan_to_num((samples - low) / (high - low), nan=0.0).clip(0, 1)
 
     def pixels(self, samples: Array, like: Array) -> NDArray[np.uint8]:
-        """Return the samples as red, green and blue, (..., H, W, 3)."""
+        """Return the samples as RGB, (..., H, W, 3)."""
         from matplotlib import colormaps
 
         fractions = self.fractions(samples, like)
@@ -65,5 +65,5 @@ class Look:
         return colors
 
 
-#: Images whose range is not known.
+#: Images with an unknown range of values.
 IMAGES = Look()

@@ -1,4 +1,4 @@
-"""The page of a run: one HTML file that opens offline."""
+"""The report page of a run: a single HTML file that works offline."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gentoolkit.safefiles import SafePath
 
-#: Bytes that are read of a picture.
+#: Maximum size of a picture in bytes.
 MAX_PICTURE = 2**28
 MIME_TYPES = {".png": "image/png", ".gif": "image/gif", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A number at the top of the page.
+    """A result at the top of the page.
 
     Attributes:
-        name: What it is called.
-        value: The number or text; None for one that is not finite.
-        explanation: One sentence: what it is, and what would be perfect.
-        std: The standard deviation of the value; None where it is not known.
-        references: What to compare it with, by name: "exact field", "floor"; each a value and its standard deviation.
+        name: The name of the result.
+        value: The number or text. None for a non-finite number.
+        explanation: One sentence on what it is and which value is optimal.
+        std: The standard deviation of the value. None if it is not known.
+        references: Values to compare it with, by name, such as "exact field" or "floor", each with its standard
+            deviation.
     """
 
     name: str
@@ -39,16 +40,16 @@ class Figure:
 
 @dataclass(frozen=True)
 class MetricTable:
-    """One metric, group by group.
+    """The table of one metric.
 
     Attributes:
         name: The metric's name.
-        optimum: The value for equal distributions as the number of samples grows.
+        optimum: The value for equal distributions in the limit of many samples.
         rows: Group name -> {"value": ..., "value_std": ..., "floor": ..., "floor_std": ..., "reference": ...,
-            "reference_std": ...}: generated against real, real against real, and the reference field's samples.
-        totals: The same for the mean over the classes and for all classes together, where there are several.
+            "reference_std": ...}: the metric for generated samples, other real ones, and the reference field's.
+        totals: The same for the mean over classes and for the pooled samples, if there are several classes.
         explanation: One sentence on what it measures.
-        reference: The name of the reference field, or None where there is none.
+        reference: The name of the reference field, or None if there is none.
     """
 
     name: str
@@ -64,11 +65,11 @@ class ReferenceLoss:
     """The validation loss of a reference field on the same samples, times and noise.
 
     Attributes:
-        name: What the field is called.
-        explanation: What it is, in a sentence.
+        name: The name of the field.
+        explanation: One sentence on what it is.
         loss: Its loss.
-        loss_by_t: Its loss in each part of time.
-        excess: How much larger the model's loss is.
+        loss_by_t: Its loss in each bin of time.
+        excess: The model's loss minus this loss.
         excess_error: The standard error of the excess.
     """
 
@@ -82,13 +83,13 @@ class ReferenceLoss:
 
 @dataclass(frozen=True)
 class Validation:
-    """The validation loss, whole and in equal parts of time.
+    """The validation loss, in total and in equal bins of time.
 
     Attributes:
-        loss: Mean squared velocity error per dimension; None where it is not finite.
-        loss_by_t: The same in each part of [0, 1]; None where there are no samples.
-        path: The name of the path that the velocity belongs to.
-        reference: The same of a reference field, where there is one.
+        loss: Mean squared velocity error per dimension. None if it is not finite.
+        loss_by_t: The same in each bin of t in [0, 1]. None for bins without samples.
+        path: The name of the path of the velocity.
+        reference: The loss of the reference field, or None if there is none.
     """
 
     loss: float | None
@@ -99,13 +100,13 @@ class Validation:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture file, which goes into the page.
+    """A picture file to embed in the page.
 
     Attributes:
         path: A PNG, GIF or JPEG file.
         title: The heading above it.
-        alt: What it shows, for those who do not see it.
-        caption: How to read it.
+        alt: Text alternative that describes the picture.
+        caption: Caption below it.
     """
 
     path: Path
@@ -116,20 +117,20 @@ class Picture:
 
 @dataclass(frozen=True)
 class ReportData:
-    """All that the page shows; what is empty is left out.
+    """The content of the page. Empty parts are left out.
 
     Attributes:
         name: The run's name.
-        status: "finished", or how far it came.
-        figures: The numbers at the top.
-        metrics: Generated against real samples.
-        note: What is special about the metrics, such as classes that were left out.
-        reference: What the reference field is that the metrics compare with, in a sentence.
+        status: "finished", or the step at which the run stopped.
+        figures: The results at the top.
+        metrics: The tables of the metrics.
+        note: A note on the metrics, such as which classes were left out.
+        reference: One sentence on the reference field that the metrics are compared with.
         validation: The last validation loss.
-        pictures: Samples, trajectory, loss curve, in this order of showing.
+        pictures: The pictures, in display order.
         recipe: The resolved recipe as text.
-        provenance: Plain data, nested at will.
-        timing: What took how many seconds.
+        provenance: Plain data, possibly nested.
+        timing: Name of a stage -> seconds.
     """
 
     name: str
@@ -146,7 +147,7 @@ class ReportData:
 
 
 def report_page(data: ReportData) -> str:
-    """Return the page's text. It loads nothing from anywhere: pictures and style are inside, there is no script."""
+    """Return the HTML of the page. It contains pictures and styles, uses no scripts, and loads nothing."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -161,7 +162,7 @@ def report_page(data: ReportData) -> str:
 
 
 def number(value: float | str | None, digits: int = 4) -> str:
-    """Return a number to so many significant digits, a whole number in full; text stays, None is "not finite"."""
+    """Format a number with the given significant digits, integers in full. Text is unchanged; None is "not finite"."""
     if isinstance(value, str):
         return value
     if value is None or not math.isfinite(value):
@@ -172,7 +173,7 @@ def number(value: float | str | None, digits: int = 4) -> str:
 
 
 def plus_minus(value: float | str | None, std: float | None) -> str:
-    """Return "0.0190 ± 0.0002": the standard deviation to one digit (two from 1 to 2), the value to the same place."""
+    """Format like "0.0190 ± 0.0002". The standard deviation has one significant digit, or two if the first is 1."""
     if isinstance(value, str) or value is None or not math.isfinite(value) or not std:
         return number(value)
     power = math.floor(math.log10(std))
@@ -181,7 +182,7 @@ def plus_minus(value: float | str | None, std: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as "0.42 s", "42 s", "3 min 5 s" or "2 h 7 min"."""
+    """Format seconds as "0.42 s", "42 s", "3 min 5 s" or "2 h 7 min"."""
     if seconds < 9.95:
         return f"{seconds:.2g} s"
     whole = round(seconds)
@@ -193,7 +194,7 @@ def duration(seconds: float) -> str:
 
 
 def data_uri(path: Path) -> str | None:
-    """Return the picture as a data URI, or None where there is no such file, or a link in its place."""
+    """Return the picture as a data URI, or None if the file is missing or a link."""
     file = SafePath(path.parent) / path.name
     if not file.is_file():
         return None
@@ -201,13 +202,13 @@ def data_uri(path: Path) -> str | None:
 
 
 def share(value: float | None, largest: float) -> str:
-    """Return the value as a percentage of the largest, for the width of a bar."""
+    """Return the value as a percentage of the largest value, for the width of a bar."""
     return f"{100 * value / largest:.2f}%" if value is not None and largest > 0 else "0%"
 
 
 @dataclass(frozen=True)
 class TimeBar:
-    """One part of time: its ends, the loss there, and the reference field's."""
+    """A bin of time with the losses of the model and of the reference field."""
 
     start: float
     end: float
@@ -216,7 +217,7 @@ class TimeBar:
 
 
 def time_bars(validation: Validation | None) -> list[TimeBar]:
-    """Return the parts of time with their losses."""
+    """Return the bins of time with their losses."""
     if validation is None:
         return []
     count = len(validation.loss_by_t)
@@ -226,7 +227,7 @@ def time_bars(validation: Validation | None) -> list[TimeBar]:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Return nested plain data as lines: ("versions.torch", "2.13.0")."""
+    """Flatten nested plain data to lines such as ("versions.torch", "2.13.0")."""
     lines: list[tuple[str, str]] = []
     for key, value in values.items():
         if isinstance(value, Mapping):

@@ -1,7 +1,7 @@
-"""The loss curve and the samples as PNG files.
+"""The loss curve, samples and paths as PNG files.
 
-matplotlib is imported where it is needed, through its object-oriented Agg interface: no pyplot, no global state. Equal
-input gives equal bytes.
+matplotlib is imported only when needed and used through its object-oriented Agg interface, without pyplot or global
+state. Equal inputs give equal files.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 200
-#: Colors of text, real data, generated data and means, single steps, and validation.
+#: Colors of text, real samples, generated samples and means, single steps, and validation.
 INK, REAL, GENERATED, LIGHT, MARK = "#333333", "#9a9a9a", "#2a6f97", "#a9c9dd", "#d1495b"
 #: Colors of classes, and of noise.
 CLASSES = (GENERATED, MARK, "#e09f3e", "#4f9d69", "#7d5ba6", "#17a2b8", "#9c6644", "#e07a9f", "#7f8c2d", "#4a4e69")
 NOISE = "#c3ccd4"
-#: How many classes and how many generated samples of each a grid shows at most.
+#: Maximum number of classes, and of generated samples per class, in a grid.
 MAX_CLASSES, MAX_GENERATED = 10, 3
-#: Pixels: of a sample's longer side (about), between samples, and around them for the headings.
+#: Sizes in pixels: longer side of a sample (approximately), gap between samples, and left and top margins for headings.
 CELL, GAP, LEFT, TOP = 192, 12, 140, 44
 
 Samples = Mapping[str, ArrayLike]
@@ -40,10 +40,10 @@ def loss_curve(
     """Draw the loss over the steps, on a logarithmic axis.
 
     Args:
-        records: Lines of a run's log. Those with `event` "step" or "validation" and numbers `step` and `loss` are
-            drawn; the others, and losses that are not positive and finite, are left out.
-        reference: Name and validation loss of a reference field, a dashed line; None for no line.
-        path: The PNG file to write, or one that is open.
+        records: Records of a run. Those with `event` "step" or "validation" and numbers `step` and `loss` are drawn.
+            Losses that are not positive and finite are left out.
+        reference: Name and validation loss of the reference field, drawn as a dashed line. None for no line.
+        path: The PNG file to write, or an open file.
 
     Returns:
         Whether there was anything to draw.
@@ -80,10 +80,10 @@ def loss_curve(
 
 
 def moving_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the centered mean over windows of about sqrt(n) of the n values.
+    """Return the centered moving mean of n values, with windows of about sqrt(n) values.
 
-    At the start, where losses fall steeply, the window shrinks on both sides; at the end, where they are flat, only on
-    the right, so that the last mean is still one of many values.
+    At the start, where losses fall steeply, the window shrinks on both sides. At the end, where they are flat, it
+    shrinks only on the right, so that the last means still average many values.
     """
     n = len(values)
     center = np.arange(n)
@@ -101,20 +101,20 @@ def _series(records: Sequence[Mapping[str, Any]], event: str) -> tuple[NDArray[n
 
 
 def sample_grid(real: Samples, generated: Samples, path: Path | IO[bytes], look: Look = IMAGES) -> bool:
-    """Draw real beside generated samples, one column per class (the first `MAX_CLASSES`).
+    """Draw real and generated samples, one column per class (the first `MAX_CLASSES`).
 
-    Samples (C, H, W): the first real one on top, the first `MAX_GENERATED` generated ones below. Where the look has no
-    value range, the colors of a class span the values of its real sample, so they compare within a column. A single
-    class becomes a row. Samples (D,): the first two coordinates, or for D = 1 a histogram.
+    Samples (C, H, W): the first real sample on top, the first `MAX_GENERATED` generated samples below. If the look has
+    no value range, the colors of a class span the values of its real sample, so they are comparable within a column. A
+    single class is drawn as a row. Samples (D,): the first two coordinates, or a histogram for D = 1.
 
     Args:
         real: Class name -> samples, (N, *S).
-        generated: The same names -> samples, (M, *S).
-        path: The PNG file to write, or one that is open.
-        look: How samples (C, H, W) become colors.
+        generated: The same class names -> samples, (M, *S).
+        path: The PNG file to write, or an open file.
+        look: How samples (C, H, W) are converted to colors.
 
     Returns:
-        False where there is no picture for samples of that shape.
+        False if samples of this shape cannot be drawn.
     """
     names = list(real)[:MAX_CLASSES]
     pairs = {name: (np.asarray(real[name], np.float64), np.asarray(generated[name], np.float64)) for name in names}
@@ -130,7 +130,7 @@ def sample_grid(real: Samples, generated: Samples, path: Path | IO[bytes], look:
 
 
 def heading(name: str) -> str:
-    """Return "class 3" for a label and the name itself for anything else."""
+    """Return "class 3" for the label "3", and any other name unchanged."""
     return f"class {name}" if name.isdecimal() else name
 
 
@@ -184,18 +184,18 @@ def _point_panels(pairs: Mapping[str, tuple[NDArray[np.float64], NDArray[np.floa
 
 
 def trajectory_paths(frames: ArrayLike, times: Sequence[float], labels: Sequence[str], path: Path | IO[bytes]) -> bool:
-    """Draw the ways of points from noise, in grey, to samples, in the color of their class.
+    """Draw the paths of points from noise (gray) to samples (in the color of their class).
 
-    Points (D,): the first two coordinates, or for D = 1 the point over t. The first ten classes have their own colors.
+    The first two coordinates are drawn, or for D = 1 the value over t. Colors repeat after ten classes.
 
     Args:
-        frames: The states, (T, N, D); values that are no numbers are left out.
+        frames: The states, (T, N, D). NaN values are left out.
         times: Their times, (T,).
-        labels: The class of each of the N points, or one name for all.
-        path: The PNG file to write, or one that is open.
+        labels: The class of each of the N points, or the same name for all.
+        path: The PNG file to write, or an open file.
 
     Returns:
-        False where the states are not (T, N, D).
+        False if the states do not have the shape (T, N, D).
     """
     from matplotlib.colors import to_rgb
 
@@ -211,7 +211,7 @@ def trajectory_paths(frames: ArrayLike, times: Sequence[float], labels: Sequence
     axes.plot(*states[0].T[:2], ".", color=NOISE, markersize=3, label="noise, t = 0")
     for k, name in enumerate(names):
         ways, color = states[:, [label == name for label in labels], :2], CLASSES[k % len(CLASSES)]
-        # Each piece has the color of its end's time, from that of noise to that of the class.
+        # The color of each segment is interpolated from noise to class by the time at its end.
         shades = np.linspace(0, 1, len(t))[1:, None] if len(t) < 2 else t[1:, None]
         colors = (1 - shades) * np.array(to_rgb(NOISE)) + shades * np.array(to_rgb(color))
         pieces = np.stack([ways[:-1], ways[1:]], axis=2)  # (T - 1, n, 2 ends, 2)
@@ -244,7 +244,7 @@ def _figure(width: int, height: int) -> Figure:
 
 
 def _pixel_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Return axes without a frame that cover exactly these pixels, counted from the top left corner."""
+    """Return axes without a frame that cover exactly these pixels, with the origin at the top left."""
     total_width, total_height = figure.get_size_inches() * DPI
     bottom = total_height - top - height
     axes = figure.add_axes((left / total_width, bottom / total_height, width / total_width, height / total_height))

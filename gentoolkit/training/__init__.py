@@ -1,4 +1,4 @@
-"""The training loop and what belongs to it: optimizers, averaged weights, checkpoints."""
+"""The training loop, optimizers, averaged weights and checkpoints."""
 
 from gentoolkit.training.checkpoints import (
     Checkpoint,

@@ -1,6 +1,6 @@
-"""Checkpoints that survive a crash at any moment: safetensors, a manifest with checksums, an atomic rename.
+"""Crash-safe checkpoints: safetensors files and a manifest with checksums, put in place by an atomic rename.
 
-Nothing here is ever unpickled.
+Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Checkpoint:
     """The state of a run after a step.
 
     Attributes:
-        step: Optimizer steps taken.
-        tensors: File name without ending -> name -> tensor.
+        step: Number of optimizer steps taken.
+        tensors: File name without extension -> name -> tensor.
         numbers: Plain JSON data.
     """
 
@@ -44,7 +44,7 @@ class Checkpoint:
     numbers: dict[str, Any]
 
     def copied(self) -> Checkpoint:
-        """Return a copy on the CPU, which training leaves as it is; tied weights, too, get memory of their own."""
+        """Return an independent copy on the CPU, in which tied weights do not share memory."""
         tensors = {
             group: {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in named.items()}
             for group, named in self.tensors.items()
@@ -52,36 +52,36 @@ class Checkpoint:
         return Checkpoint(self.step, tensors, self.numbers)
 
     def number(self, name: str, check: Callable[[Any], T]) -> T:
-        """Return one of the numbers.
+        """Return a validated value from `numbers`.
 
         Args:
-            name: Its name.
-            check: Returns the value, or raises ValueError or TypeError where it can't be right.
+            name: Name of the value.
+            check: Function that returns the value, or raises ValueError or TypeError if it is invalid.
 
         Raises:
-            NoCheckpointError: It is missing or wrong.
+            NoCheckpointError: The value is missing or invalid.
         """
         if name not in self.numbers:
-            raise NoCheckpointError(f"the checkpoint at step {self.step} can't be used: {NUMBERS} has no {name!r}")
+            raise NoCheckpointError(f"the checkpoint at step {self.step} cannot be used: {NUMBERS} has no {name!r}")
         try:
             return check(self.numbers[name])
         except (ValueError, TypeError) as error:
             reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
             raise NoCheckpointError(
-                f"the checkpoint at step {self.step} can't be used: {NUMBERS}, {name!r}: {reason}"
+                f"the checkpoint at step {self.step} cannot be used: {NUMBERS}, {name!r}: {reason}"
             ) from error
 
 
 def save_checkpoint(root: Path, checkpoint: Checkpoint, keep: int) -> Path:
-    """Write `root/step-N` so that it is either whole or absent, then delete all but the newest `keep` valid ones.
+    """Write `root/step-N` atomically and verify it, then delete all but the newest `keep` valid checkpoints.
 
     Args:
-        root: Where the checkpoints lie; not a link.
-        checkpoint: A `copied` one: safetensors refuses tensors that share memory.
-        keep: How many are kept.
+        root: The folder of checkpoints. Must not be a link.
+        checkpoint: A checkpoint from `copied`, since safetensors rejects tensors that share memory.
+        keep: Number of checkpoints to keep.
 
     Raises:
-        OutOfSpaceError: The disk is full; earlier checkpoints stay as they are.
+        OutOfSpaceError: The disk is full. Earlier checkpoints are not affected.
     """
     folder = _inside(root)
     target = folder / f"step-{checkpoint.step}"
@@ -98,15 +98,16 @@ def save_checkpoint(root: Path, checkpoint: Checkpoint, keep: int) -> Path:
     except OSError as error:
         if draft.exists():
             draft.remove()
-        raise writing_failed(error, f"no checkpoint at step {checkpoint.step}, those before it are kept") from error
+        message = f"cannot write the checkpoint of step {checkpoint.step}"
+        raise writing_failed(error, message, "earlier checkpoints are kept") from error
     if (fault := _fault(target, checkpoint.step)) is not None:
-        raise NoCheckpointError(f"the checkpoint just written, {target}, does not verify: {fault}")
+        raise NoCheckpointError(f"the checkpoint just written to {target} is damaged: {fault}")
     _prune(folder, keep, checkpoint.step)
     return target.path
 
 
 def _inside(root: Path) -> SafePath:
-    """Return the folder of checkpoints. The one above it may be a link, it may not."""
+    """Return the folder of checkpoints, which must not be a link. Its parent may be one."""
     return SafePath(root.parent, (root.name,))
 
 
@@ -129,7 +130,7 @@ def _write_files(folder: SafePath, checkpoint: Checkpoint) -> None:
 
 
 def _fault(folder: SafePath, step: int) -> str | None:
-    """Return why the checkpoint of a step can't be trusted, or None where every size and checksum is right."""
+    """Return what is wrong with the checkpoint of a step, or None if all sizes and checksums match."""
     try:
         for _ in verified_files(folder, read_manifest(folder, step)):
             pass
@@ -139,7 +140,7 @@ def _fault(folder: SafePath, step: int) -> str | None:
 
 
 def _load(folder: SafePath, step: int | None) -> Checkpoint:
-    """Return a checkpoint, decoded from the bytes that were verified; raise Fault where it can't be trusted."""
+    """Verify and load a checkpoint. Raise Fault if it is damaged."""
     manifest = read_manifest(folder, step)
     tensors: dict[str, dict[str, Tensor]] = {}
     numbers: Any = None
@@ -149,19 +150,19 @@ def _load(folder: SafePath, step: int | None) -> Checkpoint:
                 numbers = parse_json(data)
             else:
                 tensors[Path(name).stem] = safetensors.torch.load(data)
-        except Exception as error:  # safetensors has its own, and passes on others
-            raise Fault(f"{name} can't be decoded: {error}") from error
+        except Exception as error:  # safetensors raises its own exceptions and others
+            raise Fault(f"{name} cannot be decoded: {error}") from error
     if not isinstance(numbers, dict) or numbers.pop("step", None) != manifest.step:
-        raise Fault(f"{NUMBERS} is not of step {manifest.step}")
+        raise Fault(f"{NUMBERS} does not belong to step {manifest.step}")
     for group, named in tensors.items():
         listed = manifest.files[f"{group}.safetensors"].tensors or {}
         if described(named) != {name: entry.model_dump() for name, entry in listed.items()}:
-            raise Fault(f"{group}.safetensors has other tensors than its manifest lists")
+            raise Fault(f"the tensors in {group}.safetensors are not those listed in the manifest")
     return Checkpoint(manifest.step, tensors, numbers)
 
 
 def is_checkpoint(folder: Path) -> bool:
-    """Return whether `folder` looks like a checkpoint, valid or not."""
+    """Return whether `folder` contains a checkpoint manifest. The checkpoint may still be damaged."""
     try:
         return (SafePath(folder) / MANIFEST).is_file()
     except OSError:
@@ -169,7 +170,7 @@ def is_checkpoint(folder: Path) -> bool:
 
 
 def list_checkpoints(root: Path) -> list[Path]:
-    """Return the step-N folders in `root`, newest first, valid or not."""
+    """Return the `step-N` folders in `root`, newest first, without verifying them."""
     return [root / f"step-{step}" for step in _steps(_inside(root))]
 
 
@@ -178,10 +179,10 @@ def _steps(folder: SafePath) -> list[int]:
 
 
 def newest_checkpoint(root: Path) -> Checkpoint:
-    """Return the newest checkpoint in `root` that verifies, with a warning for each newer one that does not.
+    """Return the newest valid checkpoint in `root`, with a warning about each newer one that is damaged.
 
     Raises:
-        NoCheckpointError: There is none; the message says what is wrong with each.
+        NoCheckpointError: There is no valid checkpoint. The message says what is wrong with each.
     """
     faults: list[str] = []
     try:
@@ -192,7 +193,7 @@ def newest_checkpoint(root: Path) -> Checkpoint:
                 faults.append(f"step-{step} is damaged: {fault}")
             else:
                 if faults:
-                    warnings.warn(f"using {root / f'step-{step}'}: {'; '.join(faults)}", stacklevel=2)
+                    warnings.warn(f"{'; '.join(faults)}; using {root / f'step-{step}'} instead", stacklevel=2)
                 return checkpoint
     except OSError as error:
         faults.append(f"{error.filename}: {error.strerror}")
@@ -201,19 +202,19 @@ def newest_checkpoint(root: Path) -> Checkpoint:
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Return the checkpoint in `folder`, whatever the folder's name.
+    """Return the checkpoint in `folder`, which may have any name.
 
     Raises:
-        NoCheckpointError: It is not there, or does not verify.
+        NoCheckpointError: The checkpoint does not exist or is damaged.
     """
     try:
         return _load(SafePath(folder), None)
     except Fault as fault:
-        raise NoCheckpointError(f"{folder} is no valid checkpoint: {fault}") from fault
+        raise NoCheckpointError(f"{folder} is not a valid checkpoint: {fault}") from fault
 
 
 def manifest_sha256(folder: Path) -> str:
-    """Return what identifies a checkpoint: the hash of its manifest, which holds those of its files."""
+    """Return the sha256 of the manifest, which identifies a checkpoint because it contains the hashes of all files."""
     return hashlib.sha256((SafePath(folder) / MANIFEST).read(MAX_JSON)).hexdigest()
 
 

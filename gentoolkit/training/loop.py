@@ -21,32 +21,32 @@ from gentoolkit.training.plan import Plan
 from gentoolkit.training.promises import check_batch, check_record
 from gentoolkit.training.state import CURE, EpochTotals, TrainingState, sums_by_time
 
-#: Seconds between fetches of the losses from the device; fetching waits for it.
+#: Seconds between fetches of the losses from the device. Each fetch waits for the device.
 FETCH_SECONDS = 0.5
 
 
 class Listener(Protocol):
-    """What the loop tells the outside; the step is the number of optimizer steps taken so far."""
+    """Callbacks of the training loop. Steps are numbered by the optimizer steps taken so far."""
 
     def record(self, event: str, values: dict[str, Any]) -> None:
-        """Hear a "step" or "epoch" record."""
+        """Called with a "step" or "epoch" record."""
 
     def validate(self, state: TrainingState) -> None:
-        """Measure the model now."""
+        """Called when it is time to validate the model."""
 
     def checkpoint(self, state: TrainingState) -> None:
-        """Save the state now."""
+        """Called when it is time to save a checkpoint."""
 
     def should_stop(self) -> bool:
-        """Return whether to save and leave."""
+        """Return whether to save a checkpoint and stop."""
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step leaves on the device, to be fetched later."""
+    """The results of a step on the device, to be fetched later."""
 
     step: int
-    losses: list[Tensor]  # (B / accumulation,) each, one of each micro-batch
+    losses: list[Tensor]  # one tensor per micro-batch, (B / accumulation,)
     velocity_errors: list[Tensor]
     times: list[Tensor]
     gradient_norm: Tensor
@@ -62,22 +62,22 @@ def train(
     device: torch.device,
     precision: str,
 ) -> bool:
-    """Train from `state.step` to the plan's last step.
+    """Train from `state.step` to the last step of the plan.
 
     Args:
-        state: Changed in place.
+        state: The training state, updated in place.
         dataset: The training split.
-        spec: What it hands out.
-        plan: Steps, order and learning rates.
-        listener: Hears what happens.
-        device: Where `state` lies.
+        spec: The spec of the data.
+        plan: Steps, data order and learning rates.
+        listener: Receives records and decides when to stop.
+        device: The device of `state`.
         precision: "fp32" or "bf16".
 
     Returns:
-        False where the listener stopped it, after a checkpoint; else True.
+        True if training is complete, False if the listener stopped it (after a checkpoint).
 
     Raises:
-        NonFiniteError: A loss, gradient or weight is infinite or not a number; the last checkpoint is from before.
+        NonFiniteError: A loss, gradient or weight is infinite or NaN. The last checkpoint is from an earlier step.
     """
     log = _Log(state, plan, listener)
     state.weights.train()
@@ -137,10 +137,10 @@ def training_step(
 
 
 def clip_gradients(parameters: list[Parameter], clip_norm: float | None) -> Tensor:
-    """Scale the gradients down to a global norm of `clip_norm`, where there is one; return the norm before.
+    """Clip the gradients to a global norm of `clip_norm`, or not at all if it is None. Return the norm before clipping.
 
-    Pascanu et al. 2013, arXiv:1211.5063, Sec. 3.2. The numbers are those of torch's `clip_grad_norm_`, which first
-    sorts the gradients by device and dtype: for a small network that is more work than the rest.
+    Pascanu et al. 2013, arXiv:1211.5063, Sec. 3.2. The results equal those of torch's `clip_grad_norm_`, which first
+    groups the gradients by device and dtype. For small networks, the grouping takes longer than the clipping.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
@@ -150,7 +150,7 @@ def clip_gradients(parameters: list[Parameter], clip_norm: float | None) -> Tens
 
 
 def drop_conditions(batch: Batch, spec: DataSpec, probability: float, draws: Callable[[str], BatchGenerator]) -> Batch:
-    """Replace each condition by the null condition with the given probability (arXiv:2207.12598, Alg. 1)."""
+    """Replace each condition with the null condition with the given probability (arXiv:2207.12598, Alg. 1)."""
     if probability == 0 or spec.condition is None or batch.condition is None:
         return batch
     dropped = draws("condition dropout").uniform() < probability
@@ -160,7 +160,7 @@ def drop_conditions(batch: Batch, spec: DataSpec, probability: float, draws: Cal
 
 
 class _Log:
-    """Keeps the losses of the last steps on the device and fetches them together: a fetch waits for the device."""
+    """Collects the losses of steps on the device and fetches them together, since each fetch waits for the device."""
 
     def __init__(self, state: TrainingState, plan: Plan, listener: Listener) -> None:
         self.state, self.plan, self.listener = state, plan, listener
@@ -173,7 +173,7 @@ class _Log:
             self.fetch()
 
     def fetch(self) -> None:
-        """Write the pending steps; raise NonFiniteError at the first whose loss or gradient is not finite."""
+        """Record the pending steps. Raise NonFiniteError at the first with a non-finite loss or gradient."""
         if not self.pending:
             return
         parts = [
@@ -181,9 +181,9 @@ class _Log:
             for result in self.pending
             for part in (*result.losses, *result.velocity_errors, *result.times, result.gradient_norm[None])
         ]
-        read = torch.cat(parts).cpu().double().view(len(self.pending), -1)  # the one wait for the device
-        samples = read[:, :-1].unflatten(1, (3, -1)).contiguous()  # loss, velocity error and t of each: (S, 3, B)
-        # Of each step by itself, and added up in order: no record depends on which steps are fetched together.
+        read = torch.cat(parts).cpu().double().view(len(self.pending), -1)  # the only wait for the device
+        samples = read[:, :-1].unflatten(1, (3, -1)).contiguous()  # loss, velocity error and t: (S, 3, B)
+        # Computed for each step separately and in order, so records do not depend on which steps are fetched together.
         means, sums, counts = samples.numpy().mean(axis=2), *sums_by_time(samples[:, 1], samples[:, 2])
         steps = zip(self.pending, means.tolist(), read[:, -1].tolist(), sums.tolist(), counts.tolist(), strict=True)
         for result, (loss, error, _), norm, error_by_t, count_by_t in steps:

@@ -1,4 +1,4 @@
-"""The manifest of a checkpoint: which files it has, their sizes, checksums and tensors."""
+"""The manifest of a checkpoint: its files with their sizes, checksums and tensors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gentoolkit.safefiles import SafePath
 MANIFEST = "manifest.json"
 NUMBERS = "state.json"
 WEIGHTS = "weights.safetensors"
-#: The version of the files' format; it changes when an older toolkit could not read them correctly.
+#: Version of the file format. It changes when older versions of gentoolkit could not read the files correctly.
 FORMAT = 1
 
 
@@ -30,11 +30,11 @@ class _TensorEntry(_Strict):
 class _FileEntry(_Strict):
     size: int = Field(ge=0)
     sha256: str
-    tensors: dict[str, _TensorEntry] | None = None  # None: it holds none
+    tensors: dict[str, _TensorEntry] | None = None  # None for a file without tensors
 
 
 class Manifest(_Strict):
-    """A manifest as it is read."""
+    """The content of a manifest."""
 
     format: Literal[1]
     step: int = Field(ge=0)
@@ -42,11 +42,11 @@ class Manifest(_Strict):
 
 
 class Fault(Exception):  # noqa: N818 - never leaves the two modules
-    """Why a checkpoint can't be trusted."""
+    """Why a checkpoint is not valid."""
 
 
 def described(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return the dtype and shape of each tensor, as a manifest lists them."""
+    """Return the dtype and shape of each tensor, as listed in a manifest."""
     return {
         name: {"dtype": str(tensor.dtype).removeprefix("torch."), "shape": list(tensor.shape)}
         for name, tensor in sorted(tensors.items())
@@ -54,7 +54,7 @@ def described(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def read_manifest(folder: SafePath, step: int | None) -> Manifest:
-    """Return the manifest; raise Fault where it is wrong, or of another step than the folder's name says."""
+    """Return the manifest. Raise Fault if it is invalid, or if `step` is given and differs from the manifest's step."""
     try:
         value = (folder / MANIFEST).read_json()
         if isinstance(value, dict) and (found := value.get("format")) != FORMAT:
@@ -68,16 +68,16 @@ def read_manifest(folder: SafePath, step: int | None) -> Manifest:
     except ValueError as error:
         raise Fault(f"{MANIFEST}: {error}") from error
     if missing := {NUMBERS, WEIGHTS} - manifest.files.keys():
-        raise Fault(f"its manifest names no {', '.join(sorted(missing))}")
+        raise Fault(f"its manifest does not list {', '.join(sorted(missing))}")
     if wrong := [name for name in manifest.files if name != NUMBERS and not name.endswith(".safetensors")]:
-        raise Fault(f"its manifest names {wrong[0]!r}, which is no file of a checkpoint")
+        raise Fault(f"its manifest lists {wrong[0]!r}, which is not a checkpoint file")
     if step is not None and manifest.step != step:
-        raise Fault(f"its manifest is of step {manifest.step}")
+        raise Fault(f"its manifest belongs to step {manifest.step}")
     return manifest
 
 
 def verified_files(folder: SafePath, manifest: Manifest) -> Iterator[tuple[str, bytes]]:
-    """Yield each file's name and bytes, which were read once and are what the manifest says; else raise Fault."""
+    """Yield the name and content of each file. Raise Fault if the content does not match the manifest."""
     for name, expected in manifest.files.items():
         try:
             data = (folder / name).read(expected.size)

@@ -11,23 +11,23 @@ from torch.optim import Optimizer
 
 #: The quintic that each iteration applies to the singular values: a s + b s³ + c s⁵.
 A, B, C = 3.4445, -4.7750, 2.0315
-#: At most this many elements are orthogonalized at once, in equal shapes: bounds the memory of a large network.
+#: Maximum number of elements to orthogonalize at once, which limits the memory for large networks.
 TOGETHER = 2**25
 
 
 class Muon(Optimizer):
-    """Nesterov momentum whose matrices are replaced by nearly orthogonal ones.
+    """Nesterov momentum in which each update is replaced by a nearly orthogonal matrix.
 
-    torch's own computes in bf16 on every processor, 50 times slower than in float32 on one without instructions for it.
+    torch's Muon always computes in bf16, which on processors without bf16 instructions is 50 times slower than float32.
 
     Args:
-        matrices: 2-D parameters, each with the number of equal blocks of rows that are matrices by themselves: 3 for a
+        matrices: 2-D parameters, each with its number of equal row blocks that are separate matrices, e.g. 3 for a
             joint q, k and v weight.
-        lr: The learning rate; a matrix with more rows than columns takes sqrt(rows / columns) times that.
-        momentum: The share of the momentum that a step keeps, in [0, 1).
-        iterations: How often the singular values are mapped toward 1.
+        lr: The learning rate. For matrices with more rows than columns it is multiplied by sqrt(rows / columns).
+        momentum: Decay factor of the momentum, in [0, 1).
+        iterations: Number of Newton-Schulz iterations.
         weight_decay: Decoupled weight decay.
-        dtype: What the iterations are computed in: bfloat16 where the processor has instructions for it, else float32.
+        dtype: The dtype of the iterations. Use bfloat16 only if the processor has instructions for it.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Change the matrices that have a gradient."""
+        """Update the matrices that have a gradient."""
         (group,) = self.param_groups
         equal_shapes: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
         for matrix, count in zip(group["params"], self.blocks, strict=True):
@@ -66,10 +66,10 @@ class Muon(Optimizer):
 
 
 def orthogonalize(matrices: Tensor, iterations: int) -> Tensor:
-    """Return U S' Vᵀ for matrices U S Vᵀ, (K, m, n), with the singular values S' in [0.68, 1.14] after 5 iterations.
+    """Return U S' Vᵀ for matrices U S Vᵀ, (K, m, n), with singular values S' in [0.68, 1.14] after 5 iterations.
 
-    Newton-Schulz iterations with the quintic of Jordan et al. 2024: X <- (a I + b G + c G²) X with G = X Xᵀ, from X of
-    Frobenius norm 1. Singular values that are then below 0.01 stay smaller.
+    Newton-Schulz iterations with the quintic of Jordan et al. 2024: X <- (a I + b G + c G²) X with G = X Xᵀ, starting
+    from X scaled to Frobenius norm 1. Singular values below 0.01 after scaling stay smaller.
     """
     transposed = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if transposed else matrices
@@ -87,10 +87,10 @@ def _iterate(x: Tensor, iterations: int) -> Tensor:
 
 
 def _iterate_gram(x: Tensor, iterations: int) -> Tensor:
-    """Return the same by iterating on G, (m, m): X <- P X makes it P G P, and all of these commute.
+    """Equivalent to `_iterate`, but iterate on G, (m, m): X <- P X implies G <- P G P, and all these matrices commute.
 
-    It takes half the operations where n = 4 m. G has the squares of the singular values, so its rounding hides those
-    below the root of the dtype's: too many in bfloat16.
+    For n = 4 m it needs half as many operations. G contains the squares of the singular values, so rounding hides
+    singular values below the square root of the dtype's precision, which are too many in bfloat16.
     """
     gram, product = x @ x.mT, None
     for left in range(iterations)[::-1]:

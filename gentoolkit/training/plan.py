@@ -1,4 +1,4 @@
-"""What follows from the settings and the size of the data: steps, epochs, order, learning rates."""
+"""The plan of a training run: steps, epochs, data order and learning rates."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from gentoolkit.errors import UsageError, raise_together
 from gentoolkit.randomness import Permutation
 from gentoolkit.settings import TrainSettings
 
-#: Samples whose order is found at once: for one small batch numpy's calls would cost more than its arithmetic.
+#: Number of samples whose order is computed at once, since numpy's overhead per call is large for small batches.
 ORDER_BLOCK = 16_384
 
-#: Progress in [0, 1] -> the share of the peak learning rate.
+#: Progress in [0, 1] -> fraction of the peak learning rate.
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda progress: 1.0,
     "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),  # Loshchilov and Hutter 2017, arXiv:1608.03983
@@ -26,15 +26,15 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 @dataclass(frozen=True)
 class Plan:
-    """The schedule of a run; pure functions of the step, so there is nothing to save.
+    """The plan of a training run. All of it depends only on the step, so checkpoints need not contain it.
 
     Attributes:
         settings: The recipe's `train` section.
-        num_samples: Size of the training data.
+        num_samples: Number of training samples.
         seed: The run's seed.
 
     Raises:
-        UsageError: The data does not fill one batch, or the warm-up fills the whole run.
+        UsageError: The data has fewer samples than a batch, or the warm-up is as long as the run.
     """
 
     settings: TrainSettings
@@ -48,15 +48,16 @@ class Plan:
         if self.num_samples < self.settings.batch_size:
             raise UsageError(
                 f"train.batch_size {self.settings.batch_size} is more than the {self.num_samples} training samples; "
-                "make it smaller, or the dataset larger"
+                "lower it or use more data"
             )
 
     def _check_warmup(self) -> None:
         if self.settings.epochs and not self.steps_per_epoch:
-            return  # there is no length to compare with
+            return  # the number of steps is unknown
         if self.settings.warmup_steps >= self.total_steps:
             raise UsageError(
-                f"train.warmup_steps {self.settings.warmup_steps} leaves nothing of {self.total_steps} steps; lower it"
+                f"train.warmup_steps is {self.settings.warmup_steps}, but training has only {self.total_steps} steps; "
+                "lower it"
             )
 
     @property
@@ -66,32 +67,32 @@ class Plan:
 
     @property
     def total_steps(self) -> int:
-        """Return the number of optimizer steps of the run."""
+        """Return the number of optimizer steps in the run."""
         return self.settings.steps or (self.settings.epochs or 0) * self.steps_per_epoch
 
     @property
     def checkpoint_every(self) -> int:
-        """Return the steps between checkpoints."""
+        """Return the number of steps between checkpoints."""
         return self.settings.checkpoint_every or math.ceil(self.total_steps / 10)
 
     def indices(self, step: int) -> np.ndarray:
-        """Return the samples of a step, (batch_size,): the next ones of the epoch's keyed permutation."""
+        """Return the indices of a step's samples, (batch_size,): a slice of the epoch's permutation."""
         epoch, position = divmod(step, self.steps_per_epoch)
         size = self.settings.batch_size
         steps = max(1, ORDER_BLOCK // size)
         block, row = divmod(position, steps)
         order = _order(self.num_samples, self.seed, epoch, block, steps * size)
-        return order[row * size : (row + 1) * size].copy()  # a dataset may change what it is given
+        return order[row * size : (row + 1) * size].copy()  # copied, since a dataset may modify it
 
     def learning_rates(self, rate: float) -> dict[str, float]:
-        """Return the learning rates at `rate` times their peaks, by the names of their settings."""
+        """Return `rate` times the peak learning rates, by the name of their settings."""
         muon = {"matrix_learning_rate": rate * self.settings.matrix_learning_rate}
         return {"learning_rate": rate * self.settings.learning_rate} | (
             muon if self.settings.optimizer == "muon" else {}
         )
 
     def rate(self, step: int) -> float:
-        """Return the share of the peak learning rates that a step uses, in [0, 1]."""
+        """Return the fraction of the peak learning rates to use in a step, in [0, 1]."""
         warmup, total = self.settings.warmup_steps, self.total_steps
         if step < warmup:
             return (step + 1) / warmup
@@ -104,7 +105,7 @@ class Plan:
 
 @lru_cache(maxsize=2)
 def _order(num_samples: int, seed: int, epoch: int, block: int, size: int) -> np.ndarray:
-    """Return a block of the epoch's permutation, (size,); the last one of an epoch is shorter."""
+    """Return a block of the epoch's permutation, (size,). The last block may be shorter."""
     positions = np.arange(block * size, min((block + 1) * size, num_samples))
     return _permutation(num_samples, seed, epoch)(positions)
 

@@ -1,4 +1,4 @@
-"""What training relies on in every step: the batch is what the spec says, and the loss is one number per sample."""
+"""Checks of the batch and the loss record, cheap enough for every training step."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from gentoolkit.protocols import Batch, LossRecord
 
 
 def check_batch(batch: object, spec: DataSpec, count: int) -> None:
-    """Compare types, shapes, dtypes and the range of the labels with the spec; microseconds, so that every step can.
+    """Check that types, shapes, dtypes and the range of labels match the spec. Takes microseconds.
 
     Raises:
-        PluginError: Something differs.
+        PluginError: The batch does not match the spec.
     """
     if not isinstance(batch, Batch):
         raise PluginError(f"batch(...) returned a {type(batch).__name__}, expected a Batch", kind="dataset")
@@ -33,26 +33,26 @@ def check_batch(batch: object, spec: DataSpec, count: int) -> None:
         low, high = map(int, batch.condition.aminmax())
         if low < 0 or high >= spec.condition.num_classes:
             wrong = low if low < 0 else high
-            message = f"a label is {wrong}; expected 0 to {spec.condition.num_classes - 1}, as its spec says"
+            message = f"a label is {wrong}; expected 0 to {spec.condition.num_classes - 1}, according to its spec"
             raise PluginError(message, kind="dataset")
 
 
 def check_record(record: object, count: int) -> None:
-    """Check that an objective returned losses and times of `count` samples, and that the losses have a gradient.
+    """Check that an objective returned losses and times for `count` samples, and that the losses have a gradient.
 
     Raises:
-        PluginError: It did not.
+        PluginError: The record is invalid.
     """
     if not isinstance(record, LossRecord):
         raise PluginError(f"loss(...) returned a {type(record).__name__}, expected a LossRecord", kind="objective")
     for name in ("loss", "t", "velocity_error"):
         value = getattr(record, name)
         if value is not None or name != "velocity_error":
-            # Under autocast a loss may come in bf16.
+            # Under autocast, a loss may be in bf16.
             is_float = isinstance(value, Tensor) and value.is_floating_point()
             expect("objective", name, value, ((count,), value.dtype if is_float else torch.float32))
     if not record.loss.requires_grad:
-        message = "the loss has no gradient: it is detached from the backbone's output"
+        message = "the loss has no gradient; it must not be detached from the backbone's output"
         raise PluginError(message, kind="objective")
 
 
@@ -60,14 +60,14 @@ Expected = tuple[tuple[int, ...], torch.dtype] | None
 
 
 def expect(kind: str, name: str, got: object, expected: Expected) -> None:
-    """Compare what a component of a kind gives under a name with its shape and dtype, or None for nothing.
+    """Check the shape and dtype of a tensor from a component of the given kind, or that it is None.
 
     Raises:
-        PluginError: They differ.
+        PluginError: The tensor does not match.
     """
     if expected is None:
         if got is not None:
-            raise PluginError(f"{name} is given, but its spec says that there is none", kind=kind)
+            raise PluginError(f"{name} is not None, but according to its spec there is none", kind=kind)
         return
     shape, dtype = expected
     if not isinstance(got, Tensor):

@@ -1,4 +1,4 @@
-"""Everything that training changes, and so everything that a checkpoint holds."""
+"""The training state: everything that training changes and a checkpoint contains."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CURE = "lower train.learning_rate, set train.clip_norm, or use train.precision=f
 
 @dataclass
 class EpochTotals:
-    """Sums over the epoch under way, in float64: its loss, and its velocity error by time."""
+    """Sums over the current epoch, in float64: the loss, and the velocity error by time."""
 
     steps: Annotated[int, Field(ge=0)] = 0
     loss: float = 0.0
@@ -33,23 +33,23 @@ class EpochTotals:
     count_by_t: _Bins[int] = field(default_factory=lambda: [0] * NUM_TIME_BINS)
 
     def add(self, loss: float, error_by_t: list[float], count_by_t: list[int]) -> None:
-        """Take in one step: its mean loss, and the sums and counts of its velocity errors in each tenth of time."""
+        """Add one step: its mean loss, and the sums and counts of its velocity errors in ten equal bins of time."""
         self.steps += 1
         self.loss += loss
         self.error_by_t = [a + b for a, b in zip(self.error_by_t, error_by_t, strict=True)]
         self.count_by_t = [a + b for a, b in zip(self.count_by_t, count_by_t, strict=True)]
 
     def means(self) -> dict[str, Any]:
-        """Return the epoch's mean loss, and its mean velocity error in each tenth of time (None without a sample)."""
+        """Return the epoch's mean loss, and its mean velocity error per time bin (None for bins without samples)."""
         pairs = zip(self.error_by_t, self.count_by_t, strict=True)
         by_t = [total / n if n else None for total, n in pairs]
         return {"loss": self.loss / self.steps, "velocity_error_by_t": by_t}
 
 
 def sums_by_time(velocity_error: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the sums and the counts of the velocity errors in each tenth of time, (S, 10), of S steps, (S, B) float64.
+    """Return sums and counts of the velocity errors in ten equal bins of time, (S, 10), for S steps, (S, B) float64.
 
-    Each step is summed in the order of its samples, whatever other steps there are.
+    The sum of a step is computed in the order of its samples and does not depend on the other steps.
     """
     bins = (t * NUM_TIME_BINS).long().clamp(0, NUM_TIME_BINS - 1)
     bins += NUM_TIME_BINS * torch.arange(len(t))[:, None]
@@ -60,13 +60,13 @@ def sums_by_time(velocity_error: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class TrainingState:
-    """Weights, averaged weights, optimizers and the place in the run.
+    """Weights, averaged weights, optimizers and the current step.
 
     Attributes:
-        weights: The backbone, and the objective where it has parameters of its own.
-        ema: A copy of `weights` that holds the averages, or None.
-        step: Optimizer steps taken.
-        totals: Sums over the epoch under way.
+        weights: The backbone, and the objective if it is a module.
+        ema: A copy of `weights` with the exponential moving averages, or None.
+        step: Number of optimizer steps taken.
+        totals: Sums over the current epoch.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class TrainingState:
         trained = {name: p for name, p in self.weights.named_parameters() if p.requires_grad}
         self.parameters = list(trained.values())
         self.optimizers = Optimizers(backbone, trained, settings, matrix_dtype)
-        # Listed once: a walk through the modules in every step costs as much as the averaging itself.
+        # Collected once, since walking through the modules in every step costs as much as the averaging.
         self._averages: list[Tensor] = [] if self.ema is None else [*self.ema.parameters()]
         self._averaged: list[Tensor] = [*self.weights.parameters()]
         self._has_buffers = any(True for _ in self.weights.buffers())
@@ -97,7 +97,7 @@ class TrainingState:
         return self.weights["backbone"]
 
     def averaged(self) -> tuple[nn.Module, Objective]:
-        """Return the backbone and objective to sample from: with averaged weights, where there are any."""
+        """Return the backbone and objective to sample from, with averaged weights if there are any."""
         if self.ema is None:
             return self.backbone, self.objective
         averaged = dict(self.ema.items())
@@ -105,16 +105,16 @@ class TrainingState:
 
     @torch.no_grad()
     def update_ema(self) -> None:
-        """Move the averages: ema <- decay · ema + (1 - decay) · weights; buffers are copied."""
+        """Update the averages: ema <- decay · ema + (1 - decay) · weights. Buffers are copied."""
         if self.ema is None or self.settings.ema_decay is None:
             return
         torch._foreach_lerp_(self._averages, self._averaged, 1 - self.settings.ema_decay)
-        if self._has_buffers:  # a module may put another tensor in place of one, so these are looked up
+        if self._has_buffers:  # looked up each time, since a module may replace a buffer
             for average, value in zip(self.ema.buffers(), self.weights.buffers(), strict=True):
                 average.copy_(value)
 
     def checkpoint(self, extra: dict[str, Any]) -> Checkpoint:
-        """Return all of it as tensors and plain data; `extra` travels along."""
+        """Return the state as a checkpoint. `extra` is added to its numbers."""
         optimizer_tensors, optimizer_numbers = self.optimizers.state()
         tensors = {"weights": dict(self.weights.state_dict()), "optimizer": optimizer_tensors}
         if self.ema is not None:
@@ -123,9 +123,9 @@ class TrainingState:
         return Checkpoint(self.step, tensors, numbers)
 
     def require_finite(self) -> None:
-        """Raise NonFiniteError where a weight is infinite or a buffer not a number, so that none is ever saved.
+        """Raise NonFiniteError if a weight is not finite or a buffer contains NaN, so that neither is ever saved.
 
-        Buffers may be infinite: masks of attention are.
+        Buffers may be infinite, as attention masks are.
         """
         sound = {name: parameter.isfinite().all() for name, parameter in self.weights.named_parameters()}
         for name, buffer in self.weights.named_buffers():
@@ -137,21 +137,21 @@ class TrainingState:
                 raise NonFiniteError(f"after step {self.step}, {name} is not finite; {CURE}", kind=kind)
 
     def restore(self, checkpoint: Checkpoint, anew: Collection[str] = ()) -> None:
-        """Continue from what `checkpoint` gave.
+        """Restore the state from a checkpoint.
 
         Args:
-            checkpoint: Of this backbone and objective.
-            anew: "optimizer" to start that without what is saved of it, "ema" to start that as the weights where the
-                checkpoint has none.
+            checkpoint: A checkpoint of this backbone and objective.
+            anew: Parts to reset: "optimizer" to ignore its saved state, "ema" to start the averages from the weights if
+                the checkpoint has none.
 
         Raises:
-            UsageError: Its weights are not those of this backbone and objective.
-            NoCheckpointError: It lacks something, or its numbers can't be right.
+            UsageError: The weights do not match this backbone and objective.
+            NoCheckpointError: The checkpoint is incomplete or contains invalid values.
         """
         needed = {"weights", "optimizer"} | ({"ema"} if self.ema is not None else set())
         empty = {group for group in needed - {*anew} if not checkpoint.tensors.get(group)}
         if missing := empty - (set() if checkpoint.step else {"optimizer"}):
-            raise NoCheckpointError(f"the checkpoint at step {checkpoint.step} has no tensors of {listing(missing)}")
+            raise NoCheckpointError(f"the checkpoint at step {checkpoint.step} has no tensors for {listing(missing)}")
         load_weights(self.weights, checkpoint.tensors["weights"])
         if self.ema is not None:
             load_weights(self.ema, checkpoint.tensors.get("ema") or checkpoint.tensors["weights"])
@@ -164,7 +164,7 @@ class TrainingState:
 
 def _read_totals(value: Any) -> EpochTotals:
     if set(value) != {entry.name for entry in fields(EpochTotals)}:
-        raise ValueError(f"it has {listing(value)}")
+        raise ValueError(f"it has the wrong fields: {listing(value)}")
     totals: EpochTotals = TypeAdapter(EpochTotals).validate_python(value)
     return totals
 
@@ -173,16 +173,17 @@ def load_weights(module: nn.Module, tensors: dict[str, Tensor]) -> None:
     """Load a state dict.
 
     Raises:
-        UsageError: Names, shapes or types differ, a line for each: the code or the config is not what was trained.
+        UsageError: Names, shapes or dtypes differ, because the code or the config has changed since training. The
+            message lists the differences, one per line.
     """
     own, given = ({name: _look(tensor) for name, tensor in named.items()} for named in (module.state_dict(), tensors))
     differ = [
-        f"  {name}: {given.get(name, 'not there')} -> {own.get(name, 'not there')}"
+        f"  {name}: {given.get(name, 'missing')} -> {own.get(name, 'missing')}"
         for name in {**given, **own}
         if given.get(name) != own.get(name)
     ]
     if differ:
-        head = "the weights are not those of this network (checkpoint -> network):"
+        head = "the weights in the checkpoint do not match this network (checkpoint -> network):"
         raise UsageError("\n".join([head, *differ]))
     module.load_state_dict(tensors)
 

@@ -201,7 +201,7 @@ def test_rows_of_the_wrong_type_are_left_out_and_counted(call, run, verb):
         file.write("\n".join(ROWS) + "\n")
     code, err = call(verb)
     assert code == 0
-    assert f"{len(ROWS)} lines of" in err
+    assert f"skipped {len(ROWS)} unreadable lines in" in err
     assert call("resume")[0] == 0
 
 
@@ -212,7 +212,7 @@ def test_a_row_of_the_wrong_type_alone(call, run, row):
         assert call(verb)[0] == 0
     code, err = call("resume")
     assert code == 0
-    assert "the rows of steps 1 to 4 are missing; lines 1 cannot be read" in err
+    assert "the records of steps 1 to 4 are missing; unreadable lines: 1" in err
 
 
 def test_a_folder_with_a_superscript_number_is_no_checkpoint(call, run):
@@ -226,7 +226,7 @@ def test_a_copy_under_another_number_is_not_newer(call, run):
     shutil.copytree(run / "checkpoints" / "step-2", run / "checkpoints" / "step-999")
     code, err = call("sample", "--json")
     assert code == 0
-    assert "step-999 is damaged: its manifest is of step 2" in err
+    assert "step-999 is damaged: its manifest belongs to step 2" in err
     assert "using" in err
     assert "step-4" in err
 

@@ -122,14 +122,14 @@ def test_sample_writes_where_it_says(gentool, finished):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--out", "x.png"], "no .safetensors file"),
-        (["--out", "there.safetensors"], "there.png' exists; nothing is overwritten"),
-        (["--classes", "1,1"], "each once"),
-        (["--classes", "1,x"], "no list of labels"),
+        (["--out", "x.png"], "must end in .safetensors"),
+        (["--out", "there.safetensors"], "there.png' exists and is not overwritten"),
+        (["--classes", "1,1"], "each only once"),
+        (["--classes", "1,x"], "not a list of labels"),
         (["--classes", "4"], "no class 4"),
-        (["backbone.depth=2"], "can't be changed after the training"),
-        (["train.condition_dropout=0"], "can't be changed after the training"),
-        (["dataset.num_samples=32"], "can't be changed after the training"),
+        (["backbone.depth=2"], "cannot be changed after training"),
+        (["train.condition_dropout=0"], "cannot be changed after training"),
+        (["dataset.num_samples=32"], "cannot be changed after training"),
     ],
 )
 def test_samples_that_make_no_sense(gentool, finished, tmp_path, monkeypatch, arguments, words):
@@ -148,7 +148,7 @@ def test_a_checkpoint_outside_a_run_needs_out(gentool, finished, tmp_path):
     copy = shutil.copytree(path / "checkpoints" / "step-12", tmp_path / "a" / "b" / "step-12")
     code, _, err = gentool("sample", copy)
     assert code == 2
-    assert "say with --out" in err
+    assert "use --out" in err
     assert gentool("sample", copy, "--per-class", 1, "--out", tmp_path / "s.safetensors")[0] == 0
     assert (tmp_path / "s.png").exists()
 
@@ -169,7 +169,7 @@ def test_eval_repeats_the_figures_of_the_run(gentool, finished):
     assert "validation loss 1.2" in printed
     assert "linear path" in printed
     assert re.search(r"exact field 0\.\d{4} on the same samples", printed)
-    assert "A value below the floor is not better" in printed
+    assert "A value below the floor does not" in printed
     guided = gentool("eval", path, "sample.guidance=2.0")[1]
     assert re.search(
         r"metric +class +generated +floor +optimum *\nsliced_wasserstein +0( +\d+\.\d+ ± \d+\.\d+){2} +0", guided
@@ -465,7 +465,7 @@ def test_one_out_for_two_samplings_is_taken_once(gentool, finished, tmp_path):
     processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     errors = [process.communicate(timeout=HANGS)[1] for process in processes]
     assert sorted(process.returncode for process in processes) == [0, 2]
-    assert "s.safetensors' exists; nothing is overwritten" in "".join(errors)
+    assert "s.safetensors' exists and is not overwritten" in "".join(errors)
 
 
 def test_a_sampling_that_fails_gives_its_name_back(gentool, finished, tmp_path):
@@ -484,7 +484,7 @@ def test_lost_records_are_named_and_the_run_goes_on(gentool, finished, tmp_path)
     kept = [row for row in rows if json.loads(row).get("step") not in (3, 4, 5)]
     (run / "metrics.jsonl").write_text("".join([*kept[:2], "garbage\n", *kept[2:]]))
     code, _, err = gentool("resume", run, "--quiet")
-    words = "at step 12 recorded: the rows of steps 3 to 5 are missing; lines 3 cannot be read"
+    words = "at step 12: the records of steps 3 to 5 are missing; unreadable lines: 3"
     assert code == 0
     assert f"warning: metrics.jsonl is not what the checkpoint {words}" in err
     assert words in (run / "log.txt").read_text()

@@ -38,14 +38,14 @@ def test_reading_stops_when_enough_is_found():
 def test_data_without_classes_is_one_group():
     assert group_by_class(Labeled([0] * 5), 3)[ALL].tolist() == [0, 1, 2]
     assert group_by_class(Labeled([0] * 5), 6)[ALL].tolist() == [0, 1, 2, 3, 4]
-    with pytest.raises(UsageError, match=r"some\.setting needs 6 held-out samples, there are 5; lower it"):
+    with pytest.raises(UsageError, match=r"some\.setting needs 6 held-out samples, but there are 5; lower it"):
         group_by_class(Labeled([0] * 5), 6, setting="some.setting")
 
 
 def test_too_few_of_a_class_are_counted():
     data = Labeled([0, 1, 0, 1, 0, 2, 2, 2])
     with pytest.raises(
-        UsageError, match="needs 3 held-out samples of each class, there are 2 of class 1, 0 of class 7;"
+        UsageError, match="needs 3 held-out samples of each class, but there are 2 of class 1, 0 of class 7;"
     ):
         group_by_class(data, 3, classes=[0, 1, 2, 7], setting="some.setting")
     rows = group_by_class(data, 3, classes=[0, 1, 2, 7])
@@ -112,17 +112,17 @@ def test_data_without_labels_is_pooled():
 @pytest.mark.parametrize(
     ("labels", "per_class", "samples", "classes", "words"),
     [
-        ([0] * 9, 5, None, None, r"evaluate\.per_class needs 10 held-out samples, there are 9; lower it"),
-        ([0] * 9, 4, 5, None, r"evaluate\.samples needs 10 held-out samples, there are 9; lower it"),
-        ([0, 1, 2] * 3, 2, 5, range(3), r"evaluate\.samples needs 10 held-out samples, there are 9"),
+        ([0] * 9, 5, None, None, r"evaluate\.per_class needs 10 held-out samples, but there are 9; lower it"),
+        ([0] * 9, 4, 5, None, r"evaluate\.samples needs 10 held-out samples, but there are 9; lower it"),
+        ([0, 1, 2] * 3, 2, 5, range(3), r"evaluate\.samples needs 10 held-out samples, but there are 9"),
         (
             [0, 1] * 3,
             2,
             None,
             range(2),
-            r"evaluate\.per_class needs 4 .* of a class, there are 3 of class 0, 3 of class 1",
+            r"evaluate\.per_class needs 4 .* of a class, but there are 3 of class 0, 3 of class 1",
         ),
-        (list(range(50)), 2, 2, range(50), r"evaluate\.samples is 2, which leaves no two samples"),
+        (list(range(50)), 2, 2, range(50), r"evaluate\.samples is 2, which leaves fewer than two samples"),
     ],
 )
 def test_what_can_not_be_had_is_told(labels, per_class, samples, classes, words):

@@ -192,7 +192,7 @@ def test_few_samples_leave_parts_of_time_empty(data):
 
 def test_too_few_samples_are_refused():
     with pytest.raises(
-        GentoolError, match=r"evaluate\.validation_samples needs 9 held-out samples, there are 8; lower it"
+        GentoolError, match=r"evaluate\.validation_samples needs 9 held-out samples, but there are 8; lower it"
     ):
         validation_loss(Field(exact), GaussianClasses(8), 9, seed=0)
 
@@ -225,9 +225,9 @@ def test_a_smooth_excess_over_time_is_no_chance():
 
 def test_losses_on_different_paths_do_not_compare():
     one, other = ValidationLoss(np.ones(4), "linear"), ValidationLoss(np.ones(4), "circle")
-    with pytest.raises(GentoolError, match=r"path linear does not compare with .* path circle"):
+    with pytest.raises(GentoolError, match=r"path linear cannot be compared with .* path circle"):
         one.excess_over(other)
-    with pytest.raises(GentoolError, match=r"4 samples .* does not compare with one on 5 samples"):
+    with pytest.raises(GentoolError, match=r"4 samples .* cannot be compared with one on 5 samples"):
         one.excess_over(ValidationLoss(np.ones(5), "linear"))
 
 

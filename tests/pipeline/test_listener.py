@@ -142,7 +142,7 @@ def test_a_full_disk_ends_the_run_as_it_always_did(tmp_path, monkeypatch, step):
             return real(root, checkpoint, keep)
 
     monkeypatch.setattr(module, "save_checkpoint", save)
-    with pytest.raises(OutOfSpaceError, match=f"no checkpoint at step {step}, .*: the disk is full") as error:
+    with pytest.raises(OutOfSpaceError, match=f"checkpoint of step {step}: the disk is full") as error:
         gt.run(gt.load_recipe(SMOKE), tmp_path)
     assert error.value.exit_code == 5
     directory = RunDir(tmp_path / "smoke-1")

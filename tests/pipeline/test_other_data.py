@@ -105,7 +105,7 @@ def test_observers_hear_why_a_run_failed_and_that_it_is_closed(plugins, tmp_path
             r"dataset 'points/points' of points 1.0, trial batch: x1 is \(2, 3\) .*gentool check points",
         ),
         ("Points", {"batch": lambda self, i: Batch(torch.zeros(len(i), 2).double())}, r"float64, expected \(2, 2\)"),
-        ("Points", {"batch": lambda self, i: Batch(torch.zeros(len(i), 2), i)}, "condition is given, but its spec"),
+        ("Points", {"batch": lambda self, i: Batch(torch.zeros(len(i), 2), i)}, "condition is not None, but according to its spec"),
         ("Perceptron", {"forward": lambda self, x, t, c: x[:, :1]}, r"'points/perceptron' .*output is \(2, 1\)"),
         ("Perceptron", {"forward": lambda self, x, t, c: None}, "output is a NoneType, expected a tensor"),
     ],
@@ -142,9 +142,9 @@ def test_an_objective_that_gives_no_record_per_sample_is_named(plugins, tmp_path
 @pytest.mark.parametrize(
     ("mode", "override", "words"),
     [
-        ("vectors", "sample.per_class=201", "sample.per_class needs 201 held-out samples, there are 200"),
+        ("vectors", "sample.per_class=201", "sample.per_class needs 201 held-out samples, but there are 200"),
         ("labels", "evaluate.per_class=80", "evaluate.per_class needs 160 held-out samples of a class"),
-        ("none", "train.optimizer=muon", "names no matrices for optimizer=muon"),
+        ("none", "train.optimizer=muon", "names no matrices for train.optimizer=muon"),
     ],
 )
 def test_what_would_fail_after_the_training_is_told_before(plugins, tmp_path, mode, override, words):

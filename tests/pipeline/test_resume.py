@@ -175,13 +175,13 @@ def test_a_longer_run_that_died_before_its_first_checkpoint_goes_on(copy, monkey
 def test_a_checkpoint_without_a_recipe_is_none(copy, recipe):
     saved = newest_checkpoint(copy.directory.checkpoints)
     broken = replace(saved, numbers={**saved.numbers, "recipe": recipe})
-    with pytest.raises(NoCheckpointError, match="the checkpoint of step 12 holds no recipe: "):
+    with pytest.raises(NoCheckpointError, match="the checkpoint of step 12 does not contain a valid recipe: "):
         Changes.between(broken, copy.recipe)
 
 
 def test_a_run_cannot_end_before_where_it_is(copy):
     before = copy.directory.resolved.read_bytes()
-    with pytest.raises(UsageError, match="the run is at step 12 already, so it can't end at step 11"):
+    with pytest.raises(UsageError, match="the run is already at step 12, so it cannot end at step 11"):
         gt.resume(copy.path, ["train.steps=11"])
     assert copy.directory.resolved.read_bytes() == before
 
@@ -211,7 +211,7 @@ def test_weights_that_do_not_fit_are_named_one_by_one(trained, tmp_path):
         "backbone.head.weight: (4, 32) float32 -> (8, 32) float32",
         "backbone.patchify.weight: (32, 4) float32 -> (32, 8) float32",
     ]
-    with pytest.raises(UsageError, match=r"backbone.blocks.1.attention.qkv.weight: not there -> \(96, 32\) float32"):
+    with pytest.raises(UsageError, match=r"backbone.blocks.1.attention.qkv.weight: missing -> \(96, 32\) float32"):
         gt.run(smoke(*FAST, "backbone.depth=2"), tmp_path / "runs", init_from=trained.path)
     assert not (tmp_path / "runs").exists()
 

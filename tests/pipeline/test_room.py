@@ -54,7 +54,7 @@ def test_a_container_has_its_own_limit(tmp_path, monkeypatch, limit, expected):
         (["train.batch_size=10000000", "train.steps=1", "train.warmup_steps=0"], "train.batch_size 10000000: 9.54 GiB"),
         (["dataset.image_size=2048", "evaluate.per_class=40"], "evaluate.per_class 40: 7.50 GiB"),
         (["sample.per_class=10000000"], "sample.per_class 10000000: 9.54 GiB"),
-        (["dataset.image_size=2048"], r"what a step keeps for its gradients: \d\d\.\d\d GiB"),
+        (["dataset.image_size=2048"], r"activations kept for the backward pass: \d\d\.\d\d GiB"),
         (
             ["dataset.image_size=2048", "sample.precision=fp32"],
             r"sample.batch_size 64, one tensor inside the network: 8.00 GiB",
@@ -66,7 +66,7 @@ def test_what_cannot_fit_is_refused_before_it_is_allocated(four_gib, tmp_path, o
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(OutOfSpaceError, match=words) as caught:
         gt.run(smoke(*overrides), tmp_path / "runs")
-    assert "4.00 GiB are available on cpu" in str(caught.value)
+    assert "4.00 GiB available on cpu" in str(caught.value)
     assert caught.value.exit_code == 5
     assert not (tmp_path / "runs").exists()
     # In units of 1,024 bytes on Linux: the 2048 x 2048 patterns in float64 and a few batches of two, no more.
@@ -89,7 +89,7 @@ def test_a_third_party_s_network_is_refused_while_it_grows(four_gib, plugins, pa
 
     monkeypatch.setattr(parts.Perceptron, "__init__", deep)
     with pytest.raises(
-        OutOfSpaceError, match=r"^backbone 'points/perceptron' .*, building: not enough memory, 4.00 GiB"
+        OutOfSpaceError, match=r"^backbone 'points/perceptron' .*, building: not enough memory: 4.00 GiB"
     ):
         go(plugins, tmp_path / "runs")
     # With the gradient and two moments, 64 MiB a layer; the last one was counted, then refused.
@@ -107,7 +107,7 @@ def test_the_batch_is_measured_where_samples_are_small(plugins, parts, tmp_path,
 
     monkeypatch.setattr(parts.Perceptron, "forward", forward)
     monkeypatch.setattr(memory, "available_memory", lambda device: 60 * 2**20)
-    with pytest.raises(OutOfSpaceError, match=r"train.batch_size 16, what a step keeps for its gradients: 0.06 GiB"):
+    with pytest.raises(OutOfSpaceError, match=r"train.batch_size 16, activations kept for the backward pass: 0.06 GiB"):
         go(plugins, tmp_path / "runs", "none", "euler", 0.0, "train.precision=fp32")
     monkeypatch.setattr(memory, "available_memory", lambda device: 80 * 2**20)
     Work.prepare(gt.load_recipe(Path(__file__).parents[2] / "recipes" / "smoke.yaml"))

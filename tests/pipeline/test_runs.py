@@ -213,7 +213,9 @@ class StopAt:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_a_resumed_run_equals_an_uninterrupted_one(finished, tmp_path, monkeypatch, number, code):
     monkeypatch.setattr("gentoolkit.training.loop.FETCH_SECONDS", 0)  # so that progress shows every step
-    with pytest.raises(InterruptedRun, match=r"stopped at step 7 of 12, saved; .*gentool resume .*smoke-1") as stopped:
+    with pytest.raises(
+        InterruptedRun, match=r"stopped at step 7 of 12 and saved; .*gentool resume .*smoke-1"
+    ) as stopped:
         gt.run(smoke(), tmp_path, progress=StopAt(7, number))
     assert stopped.value.exit_code == code
     resumed = gt.resume(tmp_path / "smoke-1")
@@ -332,9 +334,9 @@ def test_an_evaluation_by_an_earlier_version_is_left_out_of_the_page(tmp_path):
         for record in run.records()
     ]
     run.directory.metrics.write_text("".join(json.dumps(record) + "\n" for record in records))
-    assert "Generated against real samples" not in run.report().read_text()
+    assert "Generated and real samples compared" not in run.report().read_text()
     gt.resume(run.path)
-    assert "Generated against real samples" in run.directory.report.read_text()
+    assert "Generated and real samples compared" in run.directory.report.read_text()
 
 
 def test_ctrl_c_after_the_training_says_how_to_go_on(finished, tmp_path, monkeypatch):
@@ -368,7 +370,7 @@ def test_two_signals_before_the_first_checkpoint_promise_nothing(tmp_path, monke
     monkeypatch.setattr("gentoolkit.training.loop.FETCH_SECONDS", 0)
     with pytest.raises(InterruptedRun, match=r"before the first checkpoint; nothing is saved.*gentool run .*resolved"):
         gt.run(smoke(), tmp_path, progress=Twice(3, None))
-    with pytest.raises(InterruptedRun, match=r"step-5 is saved, continue with: gentool resume .*smoke-2"):
+    with pytest.raises(InterruptedRun, match=r"step-5 is saved; continue with: gentool resume .*smoke-2"):
         gt.run(smoke(), tmp_path, progress=Twice(8, None))
 
 

@@ -66,7 +66,7 @@ FAULTS = {
         becomes(lambda cls, *arguments: "network"),
         "backbone .*building: it is a str, not a torch.nn.Module",
     ),
-    "backbone changes x_t": ("Perceptron", "forward", in_place(0), "backbone .*it changes x_t, which it is given, in"),
+    "backbone changes x_t": ("Perceptron", "forward", in_place(0), "backbone .*it modifies its input x_t in place"),
     "loss is no record": (
         FlowMatching,
         "loss",
@@ -80,7 +80,7 @@ FAULTS = {
         "objective .*the loss has no gradient: it is d",
     ),
     "loss of nothing": (FlowMatching, "loss", becomes(constant), "objective .*no gradient with respect to any"),
-    "loss changes the data": (FlowMatching, "loss", in_place_loss, "objective .*it changes x1, which it is given"),
+    "loss changes the data": (FlowMatching, "loss", in_place_loss, "objective .*it modifies its input x1 in place"),
     "no field": (
         FlowMatching,
         "field",
@@ -105,7 +105,7 @@ FAULTS = {
         becomes(lambda s, f, x, *a: x),
         "sampler .*never calls on_step",
     ),
-    "sampler changes x0": ("Noisy", "sample", in_place(1), "sampler .*it changes x0, which it is given, in place"),
+    "sampler changes x0": ("Noisy", "sample", in_place(1), "sampler .*it modifies its input x0 in place"),
     "steps that can't be set": (
         "Noisy",
         "with_num_steps",
@@ -116,10 +116,10 @@ FAULTS = {
         SlicedWasserstein,
         "compute",
         becomes(lambda self: None),
-        "metric .*gives a NoneType, expected a float",
+        "metric .*is a NoneType, expected a float",
     ),
     "metric raises": (SlicedWasserstein, "update", becomes(lambda *a: 1 / 0), "metric .*ZeroDivisionError"),
-    "metric changes samples": (SlicedWasserstein, "update", in_place(1), "metric .*it changes generated, which it is"),
+    "metric changes samples": (SlicedWasserstein, "update", in_place(1), "metric .*it modifies its input generated"),
 }
 
 

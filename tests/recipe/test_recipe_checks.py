@@ -39,10 +39,10 @@ def test_parts_are_checked_against_droppable_conditions_where_training_drops_the
 
 def test_a_check_or_a_spec_that_raises_is_no_crash():
     assert problems(backbone="backbone: {type: net, depth: 99}") == [
-        "r.yaml:5:11: backbone: check() of 'net' raised RuntimeError: check is broken; a fault of gentoolkit"
+        "r.yaml:5:11: backbone: check() of 'net' raised RuntimeError: check is broken; this is a bug in gentoolkit"
     ]
     assert problems(dataset="dataset: {type: blobs, size: 666}") == [
-        "r.yaml:4:10: dataset: spec() of 'blobs' raised RuntimeError: no such size; a fault of gentoolkit"
+        "r.yaml:4:10: dataset: spec() of 'blobs' raised RuntimeError: no such size; this is a bug in gentoolkit"
     ]
     (problem,) = problems(dataset="dataset: {type: blobs, size: 667}")
     assert "TypeError: it gives 'a spec'; expected a DataSpec" in problem
@@ -53,7 +53,7 @@ def test_a_metric_may_come_twice_only_with_another_config():
     assert len(parsed(text_of(metrics=two)).metrics) == 2
     same = "metrics: [{type: distance}, {type: distance, num_projections: 64}]"
     assert problems(metrics=same) == [
-        "r.yaml:8:29: metrics.1: the same as metrics.0; expected another config; or leave it out"
+        "r.yaml:8:29: metrics.1: duplicate of metrics.0; expected a different config; otherwise remove it"
     ]
 
 
@@ -69,7 +69,7 @@ def test_classes_must_exist():
 def test_data_without_classes_has_none_to_choose(condition):
     dataset = f"dataset: {{type: blobs, condition: {condition}}}"
     assert problems(dataset=dataset, sample="sample: {classes: [0]}") == [
-        "r.yaml:10:19: sample.classes: the data has no classes; expected null, or leave it out"
+        "r.yaml:10:19: sample.classes: the data has no classes; expected null, or remove it"
     ]
 
 
@@ -77,7 +77,7 @@ def test_guidance_needs_a_training_that_drops_conditions():
     guided = "sample: {guidance: 2}"
     assert problems(sample=guided) == [
         "r.yaml:10:20: sample.guidance: got 2.0, but training never drops the condition; "
-        "expected 1, or a train.condition_dropout above 0, such as 0.1"
+        "expected 1, or train.condition_dropout above 0, such as 0.1"
     ]
     assert parsed(text_of(sample=guided, train="train: {epochs: 5, condition_dropout: 0.1}")).sample.guidance == 2
     assert parsed(text_of(sample="sample: {guidance: 1}")).sample.guidance == 1
@@ -91,5 +91,5 @@ def test_unconditional_data_has_no_condition_to_drop_or_to_guide():
     )
     assert found == [
         "r.yaml:9:39: train.condition_dropout: got 0.5, but the data has no condition to drop; expected 0",
-        "r.yaml:10:20: sample.guidance: got 0.0, but the data has no condition; expected 1, no guidance",
+        "r.yaml:10:20: sample.guidance: got 0.0, but the data has no condition; expected 1 (no guidance)",
     ]

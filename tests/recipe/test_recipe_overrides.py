@@ -58,7 +58,7 @@ def test_only_the_first_equals_sign_separates():
         ("train..epochs=5", "not an override; expected path=value, such as train.epochs=5"),
         (
             "train.epochs=",
-            "train.epochs: no value; expected path=value, such as train.epochs=5; train.epochs=null for none",
+            "train.epochs: no value; expected path=value, such as train.epochs=5; to set null, write train.epochs=null",
         ),
         ("train.betas=[0.9", "train.betas: not valid YAML: expected ',' or ']', but got '<stream end>'"),
         ("train.epochs=!!int 5", "train.epochs: tag '!!int' is not allowed; "),

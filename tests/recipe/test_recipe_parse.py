@@ -60,8 +60,8 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file():
         sample="smaple: {}",
     )
     assert problems(text) == [
-        "r.yaml:1:10: version: got version 2; expected 1, the one that this gentoolkit reads",
-        "r.yaml:2:7: name: got the text 'My Run'; expected 1 to 200 of a-z, 0-9, '_' and '-', not '_' or '-' first",
+        "r.yaml:1:10: version: got version 2; expected 1, the only version that this gentoolkit supports",
+        "r.yaml:2:7: name: got the text 'My Run'; expected 1 to 200 of a-z, 0-9, '_' and '-', starting with a letter or digit",
         "r.yaml:3:7: seed: got 1.5; expected a whole number",
         "r.yaml:4:17: dataset.type: no dataset 'blob' is installed; expected one of 'blobs'; did you mean 'blobs'?",
         "r.yaml:5:11: backbone.type: missing; expected one of 'net'",
@@ -69,7 +69,7 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file():
         "with a type that is one of 'matching'",
         "r.yaml:7:35: sampler.num_steps: got 0; expected a number greater than or equal to 1",
         "r.yaml:8:10: metrics: got a mapping; expected a list of mappings, [] for none",
-        "r.yaml:9:8: train: give exactly one of 'epochs' and 'steps'",
+        "r.yaml:9:8: train: set exactly one of 'epochs' and 'steps'",
         "r.yaml:10:1: smaple: unknown field; expected one of 'backbone', 'dataset', 'device', 'evaluate', 'metrics', "
         "'name', 'objective', 'sample', 'sampler', 'seed', 'train', 'version'; did you mean 'sample'?",
     ]
@@ -157,9 +157,9 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "recipe.yaml").write_text(text_of())
     assert failure(tmp_path / "recpie.yaml") == f"{tmp_path}/recpie.yaml: no such file; did you mean 'recipe.yaml'?"
     assert failure(tmp_path / "no" / "file.yaml") == f"{tmp_path}/no/file.yaml: no such file"
-    assert failure(tmp_path) == f"{tmp_path}: is a directory; expected a recipe; in it: 'recipe.yaml'"
-    assert "can't be read" in failure(tmp_path / "recipe.yaml" / "x")
-    assert "can't be read" in failure("a\0b")
+    assert failure(tmp_path) == f"{tmp_path}: is a directory; expected a recipe file; it contains: 'recipe.yaml'"
+    assert "cannot be read" in failure(tmp_path / "recipe.yaml" / "x")
+    assert "cannot be read" in failure("a\0b")
 
 
 def test_a_file_that_is_not_utf8_is_told_with_the_byte(tmp_path):
@@ -175,7 +175,7 @@ def test_a_file_that_is_too_large(tmp_path):
     file.write_text("#" * MAX_SIZE)
     assert failure(file).startswith(f"{file}:1:1: the recipe is empty")
     file.write_text("#" * (MAX_SIZE + 1))
-    assert failure(file) == f"{file}: too large for a recipe; at most {MAX_SIZE} bytes are read"
+    assert failure(file) == f"{file}: too large for a recipe; the limit is {MAX_SIZE} bytes"
 
 
 def parse_or_refuse(text):

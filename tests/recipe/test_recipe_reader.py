@@ -93,7 +93,7 @@ def test_aliases_are_expanded_and_keep_the_place_of_the_value():
     root = read("a: &x {k: 1}\nb: *x\n&y c: *x\n*y : 2", "r.yaml", found := [])
     assert root.plain() == {"a": {"k": 1}, "b": {"k": 1}, "c": {"k": 1}}
     assert root.child("b").place == root.child("a").place
-    assert [str(fault) for fault in found] == ["r.yaml:4:1: c: duplicate key; the first is in line 3; remove one"]
+    assert [str(fault) for fault in found] == ["r.yaml:4:1: c: duplicate key; the first is on line 3; remove one"]
 
 
 @pytest.mark.parametrize("text", ["\r\na: 1\r\nb: .inf\r\n", "\na: 1\nb: .inf\n", "\ra: 1\rb: .inf\r"])
@@ -106,20 +106,20 @@ def test_a_byte_order_mark_moves_no_column():
 
 
 FAULTS = [
-    ("a: !!str 1", "1:4: a: tag '!!str' is not allowed; the fields say the types; remove the tag"),
+    ("a: !!str 1", "1:4: a: tag '!!str' is not allowed; types follow from the fields; remove the tag"),
     ("a: !!python/object:os.system {}", "1:4: a: tag '!!python/object:os.system' is not allowed; "),
     ("a: ! 1", "1:4: a: tag '!' is not allowed; "),
     ("a: !x [1]", "1:4: a: tag '!x' is not allowed; "),
-    ("a: 1\nb: 2\na: 3", "3:1: a: duplicate key; the first is in line 1; remove one"),
-    ("a: {b: 1, 'b': 2}", "1:11: a.b: duplicate key; the first is in line 1; "),
+    ("a: 1\nb: 2\na: 3", "3:1: a: duplicate key; the first is on line 1; remove one"),
+    ("a: {b: 1, 'b': 2}", "1:11: a.b: duplicate key; the first is on line 1; "),
     ("a: &x {k: 1}\nb:\n  <<: *x", "3:3: b.<<: merge keys are not allowed; write the fields out"),
     ("a:\n  1: 2", "2:3: a: key 1 is not text; put it in quotes"),
     ("a: {true: 2}", "1:5: a: key true is not text; "),
     ("? [1]\n: 2", "1:3: key a list is not text; "),
     ("? {a: 1}\n: 2", "1:3: key a mapping is not text; "),
-    ("a: 1\n---\nb: 1", "2:1: a second document begins here; expected one"),
-    ("a: 1\n...\n---\n", "3:1: a second document begins here; "),
-    ("%YAML 1.1\n---\na: 1", "1:1: YAML 1.1 is not read; expected 1.2, "),
+    ("a: 1\n---\nb: 1", "2:1: a second document starts here; expected only one"),
+    ("a: 1\n...\n---\n", "3:1: a second document starts here; "),
+    ("%YAML 1.1\n---\na: 1", "1:1: YAML 1.1 is not supported; expected 1.2 "),
     ("a: *b", "1:4: a: alias '*b' has no anchor '&b' that ends before it"),
     ("a: &b [*b]", "1:8: a.0: alias '*b' has no anchor"),
     ("a: [-.inf]", "1:5: a.0: -.inf is not a finite number"),
@@ -132,7 +132,7 @@ FAULTS = [
         "a: [1,\n 2",
         "2:3: not valid YAML: expected ',' or ']', but got '<stream end>' (while parsing a flow sequence of line 1",
     ),
-    ("a: \x00", "1:4: character '\\x00' is not allowed; write it as an escape, in double quotes"),
+    ("a: \x00", "1:4: character '\\x00' is not allowed; write it as an escape sequence in double quotes"),
     ("a: 1\nb: \ud800", "2:4: character '\\ud800' is not allowed; "),
     ("a: 1\n# \u2028b: 2", "2:3: character '\\u2028' is not allowed; "),
     ("a: 1\r\nb: \x00", "2:4: character '\\x00' is not allowed; "),
@@ -196,5 +196,5 @@ def test_a_billion_laughs_fail_fast():
 def test_size_is_bounded():
     assert faults_of("# " + "x" * (MAX_SIZE - 2)) == []
     assert faults_of("# " + "x" * (MAX_SIZE - 1)) == [
-        f"r.yaml:1:1: {MAX_SIZE + 1} characters; at most {MAX_SIZE} are read"
+        f"r.yaml:1:1: {MAX_SIZE + 1} characters; the limit is {MAX_SIZE}"
     ]

@@ -38,7 +38,7 @@ def backbone(fields):
         ("kernel: [3, x]", "5:45: backbone.kernel.1: got the text 'x'; expected a whole number"),
         ("shape: flt", "5:40: backbone.shape: got the text 'flt'; expected 'flat' or 'deep'; did you mean 'flat'?"),
         ("head: 3", "5:39: backbone.head: got 3; expected a mapping"),
-        ("head: {}", "5:39: backbone.head.width: missing; expected a value, as there is no default"),
+        ("head: {}", "5:39: backbone.head.width: missing; expected a value, since there is no default"),
         ("head: {width: a}", "5:47: backbone.head.width: got the text 'a'; expected a whole number"),
         (
             "head: {width: 1, dropuot: 1}",
@@ -64,13 +64,13 @@ def test_an_unknown_field_is_told_at_its_key_with_all_fields_and_the_nearest():
 
 def test_a_missing_field_is_told_at_its_section():
     assert problems(backbone="backbone: {type: net}") == [
-        "r.yaml:5:11: backbone.depth: missing; expected a value, as there is no default"
+        "r.yaml:5:11: backbone.depth: missing; expected a value, since there is no default"
     ]
 
 
 def test_a_validator_speaks_for_itself():
     assert problems(backbone="backbone: {type: net, depth: 13}") == ["r.yaml:5:11: backbone: depth 13 is unlucky"]
-    assert problems(train="train: {}") == ["r.yaml:9:8: train: give exactly one of 'epochs' and 'steps'"]
+    assert problems(train="train: {}") == ["r.yaml:9:8: train: set exactly one of 'epochs' and 'steps'"]
 
 
 def test_a_validator_that_raises_something_else_is_no_crash():
@@ -88,7 +88,7 @@ def test_settings_are_validated_alike():
     text = "train: {epochs: 5, optimizer: admw, betas: [0.9], learning_rate: -1}"
     assert problems(train=text, sample="sample: {per_clas: 1}", evaluate="evaluate: {per_class: 0}") == [
         "r.yaml:9:31: train.optimizer: got the text 'admw'; expected 'adamw' or 'muon'; did you mean 'adamw'?",
-        "r.yaml:9:44: train.betas.1: missing; expected a value, as there is no default",
+        "r.yaml:9:44: train.betas.1: missing; expected a value, since there is no default",
         "r.yaml:9:66: train.learning_rate: got -1; expected a number greater than 0",
         "r.yaml:10:10: sample.per_clas: unknown field; expected one of 'batch_size', 'classes', 'guidance', "
         "'per_class', 'precision', 'seed'; did you mean 'per_class'?",

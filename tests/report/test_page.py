@@ -149,7 +149,7 @@ def test_everything_is_on_the_page(tmp_path, picture):
         "title calm",
         "caption calm",
         "metric calm",
-        "measures calm Two equal distributions score 0, given enough samples.",
+        "measures calm The value for equal distributions is 0, given enough samples.",
         "A value below the floor does not mean better than real: a generator whose samples vary too little",
         "Differences smaller than that mean nothing. note calm",
         "best calm: what best is, calm",

@@ -80,7 +80,7 @@ def of_checkpoint(reference: Reference, out: Path, rng: random.Random, name: str
     require_clean(outcome, {4 if swapped else 0})
     require(f"step-{STEPS} is damaged: " in outcome.output, "the damage is not named", outcome)
     if not swapped:
-        require("warning: using " in outcome.output, "no warning names the older checkpoint", outcome)
+        require("; using " in outcome.output, "no warning names the older checkpoint", outcome)
         reference.require_weights(run, outcome)
         reference.require_rows(run, outcome)
     return "exit code 4" if swapped else "older checkpoint"

@@ -297,7 +297,7 @@ def test_weights_of_another_network_are_told():
     _, heard = go(state, plan)
     other, _ = start()
     other.weights["backbone"].body[0] = nn.Identity()
-    with pytest.raises(GentoolError, match="not those of this network"):
+    with pytest.raises(GentoolError, match="do not match this network"):
         other.restore(heard.checkpoints[9])
 
 
@@ -315,10 +315,10 @@ def number(name, value):
 
 TOTALS = vars(EpochTotals())
 WRONG_STATES = {
-    "no optimizer": (lambda saved: saved.tensors.pop("optimizer"), "no tensors of 'optimizer'"),
-    "an empty optimizer": (lambda saved: saved.tensors["optimizer"].clear(), "no tensors of 'optimizer'"),
-    "no average": (lambda saved: saved.tensors.pop("ema"), "no tensors of 'ema'"),
-    "half a state": (without("optimizer", "adamw.0.exp_avg"), "'adamw' is not complete"),
+    "no optimizer": (lambda saved: saved.tensors.pop("optimizer"), "no tensors for 'optimizer'"),
+    "an empty optimizer": (lambda saved: saved.tensors["optimizer"].clear(), "no tensors for 'optimizer'"),
+    "no average": (lambda saved: saved.tensors.pop("ema"), "no tensors for 'ema'"),
+    "half a state": (without("optimizer", "adamw.0.exp_avg"), "'adamw' is incomplete"),
     "another optimizer": (put("optimizer", "sgd.0.momentum", torch.zeros(1)), "'sgd.0.momentum', which these"),
     "another parameter": (put("optimizer", "adamw.99.exp_avg", torch.zeros(1)), "'adamw.99.exp_avg', which these"),
     "no parameter": (put("optimizer", "adamw.x.exp_avg", torch.zeros(1)), "'adamw.x.exp_avg', which these"),

@@ -94,7 +94,7 @@ def test_ten_checkpoints_by_default():
 
 
 def test_a_warm_up_that_fills_the_run_is_an_error():
-    with pytest.raises(UsageError, match=r"warmup_steps 12 leaves nothing of 12 steps"):
+    with pytest.raises(UsageError, match=r"warmup_steps is 12, but training has only 12 steps"):
         plan(epochs=1, warmup_steps=12)
 
 
