@@ -105,7 +105,11 @@ def test_observers_hear_why_a_run_failed_and_that_it_is_closed(plugins, tmp_path
             r"dataset 'points/points' of points 1.0, trial batch: x1 is \(2, 3\) .*gentool check points",
         ),
         ("Points", {"batch": lambda self, i: Batch(torch.zeros(len(i), 2).double())}, r"float64, expected \(2, 2\)"),
-        ("Points", {"batch": lambda self, i: Batch(torch.zeros(len(i), 2), i)}, "condition is not None, but according to its spec"),
+        (
+            "Points",
+            {"batch": lambda self, i: Batch(torch.zeros(len(i), 2), i)},
+            "condition is not None, but according to its spec",
+        ),
         ("Perceptron", {"forward": lambda self, x, t, c: x[:, :1]}, r"'points/perceptron' .*output is \(2, 1\)"),
         ("Perceptron", {"forward": lambda self, x, t, c: None}, "output is a NoneType, expected a tensor"),
     ],

@@ -61,7 +61,8 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file():
     )
     assert problems(text) == [
         "r.yaml:1:10: version: got version 2; expected 1, the only version that this gentoolkit supports",
-        "r.yaml:2:7: name: got the text 'My Run'; expected 1 to 200 of a-z, 0-9, '_' and '-', starting with a letter or digit",
+        "r.yaml:2:7: name: got the text 'My Run'; "
+        "expected 1 to 200 of a-z, 0-9, '_' and '-', starting with a letter or digit",
         "r.yaml:3:7: seed: got 1.5; expected a whole number",
         "r.yaml:4:17: dataset.type: no dataset 'blob' is installed; expected one of 'blobs'; did you mean 'blobs'?",
         "r.yaml:5:11: backbone.type: missing; expected one of 'net'",

@@ -195,6 +195,4 @@ def test_a_billion_laughs_fail_fast():
 
 def test_size_is_bounded():
     assert faults_of("# " + "x" * (MAX_SIZE - 2)) == []
-    assert faults_of("# " + "x" * (MAX_SIZE - 1)) == [
-        f"r.yaml:1:1: {MAX_SIZE + 1} characters; the limit is {MAX_SIZE}"
-    ]
+    assert faults_of("# " + "x" * (MAX_SIZE - 1)) == [f"r.yaml:1:1: {MAX_SIZE + 1} characters; the limit is {MAX_SIZE}"]
