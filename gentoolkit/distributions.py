@@ -58,7 +58,7 @@ def has_foreign_plugins() -> bool:
             names = [name for name in os.listdir(folder) if name.endswith((".dist-info", ".egg-info"))]  # noqa: PTH208
         except FileNotFoundError:
             continue
-        except OSError:  # an archive; only importlib.metadata can tell
+        except OSError:  # an archive, which only importlib.metadata can read
             return True
         if any(_has_plugins(f"{folder}/{name}") for name in names if canonical(name.split("-")[0]) != CORE):
             return True
