@@ -33,16 +33,16 @@ class Verbs(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError:
             if near := suggest(args[0], self.list_commands(ctx)):
-                ctx.fail(f"No such verb {args[0]!r}; {near}")
+                ctx.fail(f"No such command {args[0]!r}; {near}")
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the one-line help of each verb: first the built-in verbs, without imports, then those of plugins."""
-        with formatter.section("Verbs"):
+        with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
         added = {name: command for name, command in added_verbs(skip_slow=True).items() if not command.hidden}
         if added:
-            with formatter.section("Verbs of plugins"):
+            with formatter.section("Commands of plugins"):
                 formatter.write_dl([(name, command.get_short_help_str(limit=75)) for name, command in added.items()])
 
 

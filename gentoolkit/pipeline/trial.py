@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,6 +64,11 @@ class Trial:
                     value = getattr(batch, part)
                     if value is not None and not value.isfinite().all():
                         raise PluginError(f"{part} of the first {name} samples is not finite", kind="dataset")
+                low, high = self.spec.value_range or (-math.inf, math.inf)
+                if batch.x1.min() < low or batch.x1.max() > high:
+                    got = f"{batch.x1.min():.4g} to {batch.x1.max():.4g}"
+                    message = f"values of the first {name} samples are {got}; the spec declares {low:g} to {high:g}"
+                    raise PluginError(message, kind="dataset")
 
     def memory(self, precision: str) -> None:
         """Raise OutOfSpaceError if the samples are so large that even the trial does not fit into memory."""

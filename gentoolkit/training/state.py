@@ -20,7 +20,7 @@ from gentoolkit.training.optimizers import Optimizers
 NUM_TIME_BINS = 10
 _T = TypeVar("_T")
 _Bins = Annotated[list[_T], Field(min_length=NUM_TIME_BINS, max_length=NUM_TIME_BINS)]
-CURE = "lower train.learning_rate, set train.clip_norm, or use train.precision=fp32"
+CURE = "lower train.learning_rate, set train.clip_norm, or use train.precision=fp32; check that the data is finite"
 
 
 @dataclass

@@ -112,7 +112,7 @@ def test_progress_is_shown_on_a_terminal_but_not_beside_json(gentool, parts, mon
 
 
 @pytest.mark.parametrize(
-    ("verb", "end"), [("chek", "No such verb 'chek'; did you mean 'check'?\n"), ("zzz", "'zzz'.\n")]
+    ("verb", "end"), [("chek", "No such command 'chek'; did you mean 'check'?\n"), ("zzz", "'zzz'.\n")]
 )
 def test_a_misspelt_verb_is_answered_with_the_nearest(gentool, verb, end):
     code, out, err = gentool(verb)

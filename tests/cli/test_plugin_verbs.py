@@ -49,10 +49,10 @@ def install(tmp_path, monkeypatch):
 
 
 def test_help_lists_the_verbs_of_plugins_in_their_own_section(gentool, install):
-    assert "Verbs of plugins" not in gentool("--help")[1] or has_foreign_plugins()
+    assert "Commands of plugins" not in gentool("--help")[1] or has_foreign_plugins()
     install("polisher", POLISH)
     code, out, _ = gentool("--help")
-    ours, _, added = out.partition("\nVerbs of plugins:\n")
+    ours, _, added = out.partition("\nCommands of plugins:\n")
     assert code == 0
     assert all(f"\n  {verb} " in ours for verb in VERBS)
     assert "  polish  Make the samples shine.\n" in added

@@ -1,14 +1,19 @@
 """The trial before a training: each fault of a part is named before the run's directory is made."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from test_other_data import go
 from torch import nn
 
+import gentoolkit as gt
 from gentoolkit.errors import NonFiniteError, PluginError, UsageError
 from gentoolkit.protocols import Batch, LossRecord
+from gentoolkit.recipe import load_recipe
 from gentoolkit_flow_matching.objective import FlowMatching
 from gentoolkit_metrics.distances import SlicedWasserstein
+from gentoolkit_patterns.dataset import Patterns
 
 
 def relabeled(self, indices):
@@ -77,7 +82,7 @@ FAULTS = {
         FlowMatching,
         "loss",
         becomes(detached),
-        "objective .*the loss has no gradient: it is d",
+        "objective .*the loss has no gradient; it must",
     ),
     "loss of nothing": (FlowMatching, "loss", becomes(constant), "objective .*no gradient with respect to any"),
     "loss changes the data": (FlowMatching, "loss", in_place_loss, "objective .*it modifies its input x1 in place"),
@@ -91,13 +96,13 @@ FAULTS = {
         "Noisy",
         "sample",
         becomes(lambda *a: None),
-        "sampler .*returned a NoneType, expected a ten",
+        "sampler .*returned a NoneType; expected a ten",
     ),
     "sampler of another shape": (
         "Noisy",
         "sample",
         becomes(lambda s, f, x, *a: x[:1]),
-        r"sampler .*returned a \(1, 2\), expected a ten",
+        r"sampler .*returned a tensor of shape \(1, 2\); expected a ten",
     ),
     "sampler without a trajectory": (
         "Noisy",
@@ -242,3 +247,12 @@ def test_all_limits_of_the_data_are_told_at_once(plugins, tmp_path):
         "sample.per_class",
     ]
     assert not (tmp_path / "runs").exists()
+
+
+def test_values_outside_the_declared_range_name_the_dataset(tmp_path, monkeypatch):
+    whole = Patterns.batch
+    monkeypatch.setattr(Patterns, "batch", lambda self, indices: whole(self, indices).map(lambda part: 2 * part))
+    recipe = load_recipe(Path(__file__).parents[2] / "recipes" / "smoke.yaml")
+    with pytest.raises(PluginError, match=r"dataset 'patterns' .*the first train samples are .*declares -1 to 1"):
+        gt.run(recipe, tmp_path)
+    assert list(tmp_path.iterdir()) == []
