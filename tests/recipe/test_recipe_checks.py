@@ -45,7 +45,7 @@ def test_a_check_or_a_spec_that_raises_is_no_crash():
         "r.yaml:4:10: dataset: spec() of 'blobs' raised RuntimeError: no such size; this is a bug in gentoolkit"
     ]
     (problem,) = problems(dataset="dataset: {type: blobs, size: 667}")
-    assert "TypeError: it gives 'a spec'; expected a DataSpec" in problem
+    assert "TypeError: it returned 'a spec'; expected a DataSpec" in problem
 
 
 def test_a_metric_may_come_twice_only_with_another_config():

@@ -68,7 +68,7 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file():
         "r.yaml:6:12: objective: got the text 'matching'; expected a mapping such as {type: matching}, "
         "with a type that is one of 'matching'",
         "r.yaml:7:35: sampler.num_steps: got 0; expected a number greater than or equal to 1",
-        "r.yaml:8:10: metrics: got a mapping; expected a list of mappings, [] for none",
+        "r.yaml:8:10: metrics: got a mapping; expected a list of mappings, or [] for no metrics",
         "r.yaml:9:8: train: set exactly one of 'epochs' and 'steps'",
         "r.yaml:10:1: smaple: unknown field; expected one of 'backbone', 'dataset', 'device', 'evaluate', 'metrics', "
         "'name', 'objective', 'sample', 'sampler', 'seed', 'train', 'version'; did you mean 'sample'?",
