@@ -293,7 +293,7 @@ def note(evaluation: Mapping[str, Any]) -> str:
         "proportions of the held-out data."
     )
     if left_out:
-        few = ", ".join(f"{label} ({count})" for label, count in left_out.items())
+        few = ", ".join(f"class {label} ({count})" for label, count in left_out.items())
         text += f" Classes with fewer than {2 * per_class} held-out samples are only in the pooled value: {few}."
     return text
 

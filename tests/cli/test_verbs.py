@@ -344,7 +344,7 @@ def test_a_damaged_newest_checkpoint_is_told(gentool, finished, tmp_path):
     code, out, err = gentool("eval", run, "--json")
     assert code == 0
     assert json.loads(out)["step"] == 10
-    assert re.match(r"warning: using .*step-10: step-12 is damaged: .*\n$", err)
+    assert re.match(r"warning: step-12 is damaged: .*; using .*step-10 instead\n$", err)
 
 
 def test_no_valid_checkpoint_exits_with_4(gentool, tmp_path):
@@ -486,7 +486,7 @@ def test_lost_records_are_named_and_the_run_goes_on(gentool, finished, tmp_path)
     code, _, err = gentool("resume", run, "--quiet")
     words = "at step 12: the records of steps 3 to 5 are missing; unreadable lines: 3"
     assert code == 0
-    assert f"warning: metrics.jsonl is not what the checkpoint {words}" in err
+    assert f"warning: metrics.jsonl does not match the checkpoint {words}" in err
     assert words in (run / "log.txt").read_text()
     assert gentool("resume", run, "--quiet")[0] == 0
     rows = RunDir(run).records()

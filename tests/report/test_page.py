@@ -151,7 +151,7 @@ def test_everything_is_on_the_page(tmp_path, picture):
         "metric calm",
         "measures calm The value for equal distributions is 0, given enough samples.",
         "A value below the floor does not mean better than real: a generator whose samples vary too little",
-        "Differences smaller than that mean nothing. note calm",
+        "Smaller differences are not significant. note calm",
         "best calm: what best is, calm",
         "class generated best calm floor",
         "class calm 0.0254 ± 0.0010 0.0203 ± 0.0010 0.01390",
