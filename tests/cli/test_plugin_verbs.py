@@ -164,6 +164,8 @@ FOREVER = 600
 def started(folder, patience, *arguments):
     """Start `gentool` in a process of its own, with another patience and the plugins of a folder."""
     program = (
+        # A shell starts what it puts in the background with Ctrl-C ignored, and a child inherits that.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         f"import sys; from gentoolkit import waiting; waiting.PATIENCE = {patience}; "
         f"sys.argv = ['gentool', *{arguments!r}]; from gentoolkit.cli import main; main()"
     )
