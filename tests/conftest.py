@@ -1,12 +1,17 @@
 """Settings for all tests: one thread each, as several run side by side; no test reaches the network."""
 
 import os
+import signal
+import threading
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
 torch.set_num_threads(1)
+# A shell starts what it puts in the background with Ctrl-C ignored, and tests of Ctrl-C would wait for ever.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["OMP_NUM_THREADS"] = "1"  # and so do the processes that tests start
 # Shared machines stall now and then: a deadline, or a limit on how long inputs take to draw, would test the machine.
 settings.register_profile("shared", deadline=None, derandomize=False, suppress_health_check=[HealthCheck.too_slow])
