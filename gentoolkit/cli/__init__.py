@@ -80,7 +80,7 @@ def main() -> None:
     from gentoolkit.cli.failures import exit_code_of, keep_streams
 
     # How many times a waiting thread spins before it sleeps (GNU OpenMP's default is 300,000). With the default, a step
-    # of a small network takes up to 20 times as long when other programs keep the cores busy.
+    # of a small network can take several times as long when other programs keep the cores busy.
     os.environ.setdefault("GOMP_SPINCOUNT", "30000")
     keep_streams()
     raise SystemExit(exit_code_of(cli))
