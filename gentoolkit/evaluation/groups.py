@@ -16,7 +16,7 @@ from gentoolkit.randomness import Permutation
 ALL = "all"
 
 #: Number of held-out samples whose labels are counted to estimate the proportions of the classes.
-COUNTED = 2048
+COUNTED = 1024
 
 Rows = NDArray[np.int64]
 
