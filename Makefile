@@ -3,7 +3,6 @@
 # make torture  kill runs at 200 random moments and at every write, and damage every file of a run, in about half an hour
 # make bench  set up with the peers, then every comparison of speed, in under an hour; build/bench.json has the figures
 # make bench-quick  a guard against slower code: the ratios that matter most, in under three minutes, without the peers
-# make trials what each setting of recipes/dit_flow.yaml is worth, in about 40 minutes; build/trials.json has the figures
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +10,7 @@ STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.bench-installed
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: setup run test torture lint bench bench-quick trials clean
+.PHONY: setup run test torture lint bench bench-quick clean
 
 setup: $(STAMP)
 
@@ -46,11 +45,6 @@ bench: $(BENCH_STAMP)
 
 bench-quick: setup
 	$(BIN)/python -m benchmarks --quick
-
-# The experiments lie beside the environment, not in it: they are no plugins for use.
-trials: setup
-	$(PIP_INSTALL) --no-deps --upgrade --target build/experiments benchmarks/experiments
-	PYTHONPATH=build/experiments $(BIN)/python -m benchmarks.trials --json build/trials.json
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from gentoolkit.devices import has_bf16
 from gentoolkit.pipeline import Model
 from gentoolkit.recipe import Recipe, load_recipe
+from gentoolkit.registry import build
 from gentoolkit.training import Plan, TrainingState
 from gentoolkit.training.loop import training_step
 
@@ -33,7 +34,7 @@ def precisions() -> tuple[str, ...]:
 def training_data() -> TensorDataset:
     """Return all of the reference's training samples, (2000, 4, 32, 32), and labels (2000,), as tensors."""
     recipe = reference()
-    dataset = recipe.dataset.entry.build(recipe.dataset.config, "train", recipe.seed)
+    dataset = build(recipe.dataset, split="train", seed=recipe.seed)
     batch = dataset.batch(np.arange(len(dataset)))
     return TensorDataset(batch.x1, batch.condition)
 

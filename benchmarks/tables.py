@@ -2,7 +2,7 @@
 
 python -m benchmarks.tables
 
-`make bench`, `benchmarks.time_to_quality`, `benchmarks.trials` and `benchmarks.profile` write these figures with
+`make bench`, `benchmarks.time_to_quality` and `benchmarks.profile` write these figures with
 `--json benchmarks/results/NAME.json`. A test holds that the READMEs show what the files say.
 """
 
@@ -15,8 +15,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import profile, trials
-from benchmarks.time_to_quality import PLAIN_STEPS, Outcome
+from benchmarks import profile
+from benchmarks.time_to_quality import PLAIN_STEPS
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -71,17 +71,12 @@ def quality() -> str:
     return f"{markdown(head, rows)}\nThe plain script's steps, taken before and after each run: {taken}.\n"
 
 
-def tried() -> str:
-    """Return the trials."""
-    return trials.table({name: Outcome(**figures) for name, figures in read("trials").items()})
-
-
 def profiles() -> str:
     """Return where the time goes."""
     return profile.table(read("profile")) + "\n"
 
 
-TABLES = {"bench": bench, "speed": speed, "quality": quality, "trials": tried, "profile": profiles}
+TABLES = {"bench": bench, "speed": speed, "quality": quality, "profile": profiles}
 
 
 def filled(page: str) -> str:

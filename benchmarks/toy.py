@@ -19,7 +19,7 @@ from gentoolkit.registry import Entry
 
 BATCH_SIZE = 256
 RECIPE = f"""
-version: 1
+version: 2
 name: toy
 dataset: {{type: benchmarks/eight_gaussians}}
 backbone: {{type: benchmarks/perceptron}}
@@ -89,13 +89,13 @@ COMPONENTS = (
         "eight_gaussians",
         EightGaussiansConfig,
         f"{__name__}:EightGaussians",
-        tiny=EightGaussiansConfig(num_samples=16),
+        tiny={"num_samples": 16},
     ),
     Component(
         "perceptron",
         PerceptronConfig,
         f"{__name__}:Perceptron",
-        tiny=PerceptronConfig(width=8, depth=1),
+        tiny={"width": 8, "depth": 1},
         tiny_spec=DataSpec(shape=(2,)),
     ),
 )

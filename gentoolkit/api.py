@@ -12,31 +12,45 @@ settings::
 
     @hookimpl
     def gentoolkit_components():
-        yield Component("heun", HeunConfig, f"{__name__}.heun:Heun", tiny=HeunConfig(num_steps=2))
+        yield Component("heun", HeunConfig, f"{__name__}.heun:Heun", tiny={"num_steps": 2})
 
 and its entry point in `pyproject.toml`::
 
-    [project.entry-points."gentoolkit.plugins.v1"]
+    [project.entry-points."gentoolkit.plugins.v2"]
     my-package = "my_package"
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from gentoolkit.configs import (
+    BackboneConfig,
+    Config,
+    DatasetConfig,
+    MetricConfig,
+    Need,
+    ObjectiveConfig,
+    PathConfig,
+    Problem,
+    SamplerConfig,
+    TimesConfig,
+    WeightingConfig,
+    slot,
+)
 from gentoolkit.errors import GentoolError, PluginError, UsageError, listing
-from gentoolkit.settings import Strict
+from gentoolkit.kinds import KINDS
+from gentoolkit.spec import DataSpec, Labels, Vectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import click
-    from torch import Tensor
 
 __all__ = [
     "API_VERSION",
@@ -45,156 +59,26 @@ __all__ = [
     "DataSpec",
     "DatasetConfig",
     "GentoolError",
-    "KINDS",
     "Labels",
     "MetricConfig",
+    "Need",
     "ObjectiveConfig",
+    "PathConfig",
     "PluginError",
     "Problem",
     "SamplerConfig",
+    "TimesConfig",
     "UsageError",
     "Vectors",
+    "WeightingConfig",
     "hookimpl",
+    "slot",
 ]
 
-API_VERSION = 1
-#: The five kinds of component, in the order in which a recipe lists them.
-KINDS = ("dataset", "backbone", "objective", "sampler", "metric")
+API_VERSION = 2
 
 hookimpl = pluggy.HookimplMarker("gentoolkit")
 hookspec = pluggy.HookspecMarker("gentoolkit")
-
-
-@dataclass(frozen=True)
-class Labels:
-    """A class label, int64 in [0, num_classes).
-
-    Attributes:
-        num_classes: Number of classes.
-        droppable: Whether training drops labels. The backbone must then accept the null label `num_classes` too.
-    """
-
-    num_classes: int
-    droppable: bool = False
-
-    def null_like(self, condition: Tensor) -> Tensor:
-        """Return the null label for each entry of `condition`, (B,)."""
-        return condition * 0 + self.num_classes
-
-
-@dataclass(frozen=True)
-class Vectors:
-    """A float32 vector with `dim` entries. If `droppable`, the zero vector is the null condition."""
-
-    dim: int
-    droppable: bool = False
-
-    def null_like(self, condition: Tensor) -> Tensor:
-        """Return the zero vector for each row of `condition`, (B, D)."""
-        return condition * 0
-
-
-@dataclass(frozen=True)
-class DataSpec:
-    """Description of a dataset's samples, available without importing torch.
-
-    Attributes:
-        shape: Shape of one sample, e.g. (C, H, W).
-        condition: `Labels`, `Vectors`, or None for unconditional data.
-        value_range: Smallest and largest possible value, or None if values are unbounded.
-        paired: Whether each batch includes its own x0.
-        gaussian: Whether the samples of each class are approximately N(mean, std² I). The evaluation then compares the
-            model with the best field for a Gaussian model of each class. A dataset with a known posterior
-            (`gentoolkit.protocols.KnownPosterior`) does not need this: the model is compared with the exact field.
-        colormap: Matplotlib colormap in which pictures of samples (C, H, W) show channel 0. None for images: three
-            channels are shown in color, one in gray; for other numbers of channels, channel 0 is shown in viridis.
-    """
-
-    shape: tuple[int, ...]
-    condition: Labels | Vectors | None = None
-    value_range: tuple[float, float] | None = None
-    paired: bool = False
-    gaussian: bool = False
-    colormap: str | None = None
-
-    def with_droppable_condition(self) -> DataSpec:
-        """Return the spec for training that drops conditions; unconditional data is unchanged."""
-        return replace(self, condition=self.condition and replace(self.condition, droppable=True))
-
-
-class Problem(NamedTuple):
-    """A reason why a config does not fit the data.
-
-    Attributes:
-        field: The field that is at fault, or None for the whole config.
-        message: What is wrong and how to fix it.
-    """
-
-    field: str | None
-    message: str
-
-
-class Config(Strict):
-    """Base class of all component configs. Derive from one of the five classes below, which set the kind."""
-
-    kind: ClassVar[str] = ""
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Reject fields that a recipe could not set or that hide an attribute of a base class.
-
-        Raises:
-            PluginError: A field is named `type` or like an attribute of a base class, such as `check`.
-        """
-        super().__pydantic_init_subclass__(**kwargs)
-        bases = [base for base in cls.__mro__[1:] if issubclass(base, Config)]
-        if taken := [name for name in cls.model_fields if name == "type" or any(hasattr(b, name) for b in bases)]:
-            raise PluginError(f"{cls.__name__}: {listing(taken)} can't be used as a field name; rename the field")
-
-    def check(self, spec: DataSpec) -> Iterator[Problem]:
-        """Yield a `Problem` for each reason why this config can't work with the data; by default, none."""
-        yield from ()
-
-
-class DatasetConfig(Config):
-    """Config of a dataset, built by `factory(config, split, seed)`; split is "train" or "held_out"."""
-
-    kind = "dataset"
-
-    def spec(self) -> DataSpec:
-        """Return the description of the samples, without importing torch."""
-        raise NotImplementedError(f"{type(self).__name__} must define spec() -> DataSpec")
-
-
-class BackboneConfig(Config):
-    """Config of a backbone, built by `factory(config, spec)`."""
-
-    kind = "backbone"
-
-
-class ObjectiveConfig(Config):
-    """Config of an objective, built by `factory(config)`."""
-
-    kind = "objective"
-
-
-class SamplerConfig(Config):
-    """Config of a sampler, built by `factory(config)`."""
-
-    kind = "sampler"
-
-
-class MetricConfig(Config):
-    """Config of a metric, built by `factory(config)`."""
-
-    kind = "metric"
-
-
-#: Traits that a component of each kind can declare; contracts adapt to them.
-TRAITS: Mapping[str, frozenset[str]] = {
-    "objective": frozenset({"coupled"}),
-    "sampler": frozenset({"adaptive", "stochastic"}),
-}
 
 
 @dataclass(frozen=True)
@@ -209,7 +93,8 @@ class Component:
             the package can be renamed. The factory raises `UsageError` for problems that the user can fix, such as a
             missing folder or an extra that is not installed. The user then sees only the message, so it should include
             the fix.
-        tiny: The smallest useful config; contracts and smoke tests build the component from it.
+        tiny: The smallest useful config as recipe data, without `type`; contracts and smoke tests build the component
+            from it.
         tiny_spec: Data that `tiny` fits; required for backbones.
         traits: "adaptive" and "stochastic" for samplers; "coupled" for objectives that pair x0 with x1 within a batch,
             for example by optimal transport.
@@ -222,7 +107,7 @@ class Component:
     name: str
     config: type[Config]
     factory: str
-    tiny: Config
+    tiny: Mapping[str, Any] = field(default_factory=dict)
     tiny_spec: DataSpec | None = None
     traits: frozenset[str] = frozenset()
     expected_failures: Mapping[str, str] = field(default_factory=dict)
@@ -236,15 +121,16 @@ class Component:
         need(isinstance(self.config, type) and issubclass(self.config, Config), "config must be a config class")
         need(self.config.kind in KINDS, f"config must derive from the config class of a kind: {', '.join(KINDS)}")
         need(bool(re.fullmatch(r"[\w.]+:[\w.]+", self.factory)), f"factory {self.factory!r} is not 'module:attribute'")
-        need(isinstance(self.tiny, self.config), f"tiny must be a {self.config.__name__}")
-        need(self.kind != "backbone" or self.tiny_spec is not None, "a backbone requires tiny_spec")
-        known = TRAITS.get(self.kind, frozenset())
+        need(isinstance(self.tiny, Mapping), 'tiny must be a mapping such as {"num_steps": 2}')
+        kind = KINDS[self.kind]
+        need(not kind.needs_spec or self.tiny_spec is not None, f"a {kind.name} requires tiny_spec")
+        known = kind.traits
         unknown = listing(self.traits - known)
         need(self.traits <= known, f"unknown traits {unknown}; possible traits of a {self.kind}: {listing(known)}")
 
     @property
     def kind(self) -> str:
-        """Return "dataset", "backbone", "objective", "sampler" or "metric"."""
+        """Return the name of the kind, e.g. "sampler"."""
         return self.config.kind
 
 

@@ -8,8 +8,8 @@ Source: Lipman et al. 2023, arXiv:2210.02747, Sec. 4; Albergo et al. 2023, arXiv
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,60 +20,48 @@ def expand(t: Tensor, like: Tensor) -> Tensor:
     return t.reshape(-1, *(1,) * (like.ndim - 1))
 
 
-class Coefficients(Protocol):
-    """Path coefficients and their derivatives, with alpha(0) = sigma(1) = 0 and alpha(1) = sigma(0) = 1."""
-
-    def alpha(self, t: Tensor) -> Tensor: ...  # noqa: D102
-    def sigma(self, t: Tensor) -> Tensor: ...  # noqa: D102
-    def d_alpha(self, t: Tensor) -> Tensor: ...  # noqa: D102
-    def d_sigma(self, t: Tensor) -> Tensor: ...  # noqa: D102
-
-
-@dataclass(frozen=True)
-class Linear:
-    """The linear path: alpha = t, sigma = 1 - t (Liu et al. 2023, arXiv:2209.03003, Eq. 1)."""
-
-    def alpha(self, t: Tensor) -> Tensor:
-        """Return t."""
-        return t
-
-    def sigma(self, t: Tensor) -> Tensor:
-        """Return 1 - t."""
-        return 1 - t
-
-    def d_alpha(self, t: Tensor) -> Tensor:
-        """Return 1."""
-        return t * 0 + 1
-
-    def d_sigma(self, t: Tensor) -> Tensor:
-        """Return -1."""
-        return t * 0 - 1
-
-
-@dataclass(frozen=True)
 class Path:
-    """A path with its conversions. All tensors are (B, *S); t is (B,).
+    """Base class of paths: four coefficients, from which all conversions follow. All tensors are (B, *S); t is (B,).
 
     With x_t = alpha x1 + sigma x0 and v = alpha' x1 + sigma' x0, the determinant alpha sigma' - sigma alpha'
-    (-1 on the linear path) inverts the pair.
+    (-1 on the linear path) inverts the pair. A path has alpha(0) = sigma(1) = 0, alpha(1) = sigma(0) = 1, and alpha /
+    sigma increases, so that the determinant is negative.
     """
 
-    coefficients: Coefficients = Linear()
+    def alpha(self, t: Tensor) -> Tensor:
+        """Return the coefficient of x1, of the shape of t."""
+        raise NotImplementedError
+
+    def sigma(self, t: Tensor) -> Tensor:
+        """Return the coefficient of x0, of the shape of t."""
+        raise NotImplementedError
+
+    def d_alpha(self, t: Tensor) -> Tensor:
+        """Return the derivative of alpha with respect to t."""
+        raise NotImplementedError
+
+    def d_sigma(self, t: Tensor) -> Tensor:
+        """Return the derivative of sigma with respect to t."""
+        raise NotImplementedError
 
     @property
     def name(self) -> str:
-        """Return the lower-case class name of the coefficients, with their parameters if they are a dataclass.
+        """Return the lower-case class name, with the public attributes that the path was built with.
 
         Paths with different names are different, so velocity errors on them are not comparable.
         """
-        c = self.coefficients
-        names: list[str] = [field.name for field in fields(c)] if is_dataclass(c) else []
-        values = ", ".join(f"{name}={getattr(c, name)!r}" for name in names)
-        return type(c).__name__.lower() + (f"({values})" if values else "")
+        values = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if name[0] != "_")
+        return type(self).__name__.lower() + (f"({values})" if values else "")
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
     def _at(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        c, t = self.coefficients, expand(t, like)
-        return c.alpha(t), c.sigma(t), c.d_alpha(t), c.d_sigma(t)
+        t = expand(t, like)
+        return self.alpha(t), self.sigma(t), self.d_alpha(t), self.d_sigma(t)
 
     def interpolate(self, x0: Tensor, x1: Tensor, t: Tensor) -> Tensor:
         """Return x_t = alpha x1 + sigma x0."""
@@ -110,7 +98,27 @@ class Path:
         return d_alpha * (x_t - sigma * x0) / alpha + d_sigma * x0
 
 
-LINEAR = Path()
+class Linear(Path):
+    """The linear path: alpha = t, sigma = 1 - t (Liu et al. 2023, arXiv:2209.03003, Eq. 1)."""
+
+    def alpha(self, t: Tensor) -> Tensor:
+        """Return t."""
+        return t
+
+    def sigma(self, t: Tensor) -> Tensor:
+        """Return 1 - t."""
+        return 1 - t
+
+    def d_alpha(self, t: Tensor) -> Tensor:
+        """Return 1."""
+        return t * 0 + 1
+
+    def d_sigma(self, t: Tensor) -> Tensor:
+        """Return -1."""
+        return t * 0 - 1
+
+
+LINEAR = Linear()
 
 #: `(x, t, condition) -> dx/dt`
 Velocity = Callable[["Tensor", "Tensor", "Tensor | None"], "Tensor"]

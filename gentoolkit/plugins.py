@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from gentoolkit.api import API_VERSION, Component, DatasetConfig, DataSpec, Hooks
+from gentoolkit.api import API_VERSION, Component, Hooks
 from gentoolkit.distributions import CORE, GROUPS, identity, with_plugins
 from gentoolkit.errors import PluginError, joined, last_line, listing, place_in, suggest
 from gentoolkit.registry import Entry, Registry, qualified
@@ -106,7 +106,7 @@ def load_plugins(entry_points: Iterable[EntryPoint] | None = None, *, skip_slow:
     A slow import is reported on stderr, and Ctrl-C then skips that plugin; see `gentoolkit.waiting`.
 
     Args:
-        entry_points: The entry points to load; by default those in the group `gentoolkit.plugins.v1` of all installed
+        entry_points: The entry points to load; by default those in the group `gentoolkit.plugins.v2` of all installed
             distributions. Entry points in other versions of the group are reported but not imported.
         skip_slow: Skip slow plugins automatically.
     """
@@ -152,9 +152,9 @@ def _ordered(points: Iterable[EntryPoint]) -> list[tuple[EntryPoint, str, str]]:
 
 def _load(point: EntryPoint, distribution: str, version: str) -> Plugin:
     if point.group != GROUP:
+        cure = "run pip install again" if distribution == CORE else f"install a version of {distribution} that uses it"
         raise PluginError(
-            f"the plugin uses the API {point.group!r}, but this version of gentoolkit supports {GROUP!r}; "
-            f"install a version of {distribution} that uses it"
+            f"the plugin uses the API {point.group!r}, but this version of gentoolkit supports {GROUP!r}; {cure}"
         )
     module = point.load()
     manager = _manager()
@@ -201,8 +201,6 @@ def _components(manager: pluggy.PluginManager) -> Iterator[Component]:
         for component in listed:
             if not isinstance(component, Component):
                 raise PluginError(f"gentoolkit_components yields {component!r}; expected a gentoolkit.api.Component")
-            if isinstance(component.tiny, DatasetConfig) and not isinstance(spec := component.tiny.spec(), DataSpec):
-                raise PluginError(f"component {component.name!r}: tiny.spec() returns {spec!r}; expected a DataSpec")
             yield component
 
 

@@ -1,4 +1,4 @@
-"""The interfaces of the five kinds of component, and the records that pass between them.
+"""The interfaces of the kinds of component, and the records that pass between them.
 
 Notation:
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-    from gentoolkit.paths import Field
+    from gentoolkit.paths import Field, Path
     from gentoolkit.randomness import BatchGenerator
 
 #: `(x_t, t, condition) -> output`: a backbone, or any callable with its signature.
@@ -168,6 +168,27 @@ class Objective(Protocol):
 
     def output_for(self, velocity: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
         """Return the backbone output that `field` would turn into `velocity`, (B, *S): the inverse of `field`."""
+        ...
+
+
+@runtime_checkable
+class Times(Protocol):
+    """A distribution of training times, built by `factory(config)`."""
+
+    def quantile(self, u: Tensor, path: Path) -> Tensor:
+        """Return the inverse of the cumulative distribution function at u, (B,) in [0, 1): times (B,) in [0, 1].
+
+        A time depends only on its own u, so that any distribution can be stratified.
+        """
+        ...
+
+
+@runtime_checkable
+class Weighting(Protocol):
+    """A weight of the loss, built by `factory(config)`."""
+
+    def weight(self, t: Tensor, path: Path) -> Tensor:
+        """Return the weights, (B,) at least 0, at times t, (B,)."""
         ...
 
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module, metadata
 from operator import attrgetter
 from typing import Any
 
-from gentoolkit.api import Component, Config
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
+
+from gentoolkit.api import Component
+from gentoolkit.configs import Config, completed, slots_of
 from gentoolkit.distributions import CORE, canonical
 from gentoolkit.errors import PluginError, UnknownComponentError, joined, listing, suggest
+from gentoolkit.kinds import KINDS
+
+#: Number of levels of slots in slots; more mean that a default contains itself.
+MAX_DEPTH = 16
 
 
 def qualified(distribution: str, component: str) -> str:
@@ -38,7 +47,7 @@ class Entry:
 
     @property
     def kind(self) -> str:
-        """Return "dataset", "backbone", "objective", "sampler" or "metric"."""
+        """Return the name of the kind, e.g. "sampler"."""
         return self.component.kind
 
     @property
@@ -56,8 +65,12 @@ class Entry:
         """Return the top-level package of the factory."""
         return self.component.factory.partition(":")[0].partition(".")[0]
 
-    def build(self, *args: Any) -> Any:
+    def build(self, *args: Any, **inner: Any) -> Any:
         """Import the factory and call it. Exceptions of the call, such as UsageError, are propagated.
+
+        Args:
+            *args: The config, and the arguments of the kind.
+            **inner: The components in the config's slots.
 
         Raises:
             PluginError: The factory can't be imported or called, or it returns None.
@@ -72,11 +85,42 @@ class Entry:
             ) from fault
         if not callable(function):
             raise PluginError(f"{self.title}: factory {factory!r} is a {type(function).__name__}, not a callable")
-        made = function(*args)
+        made = function(*args, **inner)
         if made is None:
             raise PluginError(f"{self.title}: factory {factory!r} returned None instead of a {self.kind}")
         self.built.add(type(made))
         return made
+
+
+def entry_of(config: Config) -> Entry:
+    """Return the registry's entry of a config from a recipe.
+
+    Raises:
+        PluginError: The config was not made by a registry.
+    """
+    if config._entry is None:
+        raise PluginError(f"{type(config).__name__} was not made by a registry, so its component is not known")
+    return config._entry
+
+
+def build(config: Config, **given: Any) -> Any:
+    """Build the component of a config from a recipe, and first those in its slots.
+
+    Args:
+        config: The config.
+        **given: The arguments of the kinds: `spec`, `split`, `seed`.
+    """
+
+    def built(value: Any) -> Any:
+        if isinstance(value, Config):
+            return build(value, **given)
+        if isinstance(value, tuple | list):
+            return tuple(map(built, value))
+        return {key: built(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+    entry = entry_of(config)
+    inner = {name: built(getattr(config, name)) for name in slots_of(type(config))}
+    return entry.build(config, *(given[name] for name in KINDS[entry.kind].arguments), **inner)
 
 
 class Registry:
@@ -85,6 +129,18 @@ class Registry:
     def __init__(self) -> None:
         self._entries: dict[tuple[str, str], Entry] = {}
         self._broken: dict[str, list[str]] = {}
+
+    def resolve(self, kind: str, data: object) -> Config:
+        """Return the config that recipe data describes, with those in its slots.
+
+        Args:
+            kind: The kind of the component.
+            data: Its name, or a mapping with `type` and the fields that differ from their defaults.
+
+        Raises:
+            pydantic.ValidationError: The data is invalid.
+        """
+        return _Resolver(self).resolve(kind, data)
 
     def add(self, *entries: Entry) -> None:
         """Add entries: all of them, or none if this raises.
@@ -126,6 +182,13 @@ class Registry:
         """Return the names of a kind, sorted."""
         return tuple(entry.name for entry in self.entries(kind))
 
+    def example(self, kind: str) -> str:
+        """Return what a slot for a kind may contain, for messages."""
+        names = self.names(kind)
+        return (
+            f"a mapping such as {{type: {names[0] if names else '...'}}}, with a type that is one of {listing(names)}"
+        )
+
     def _explain(self, kind: str, name: str) -> str:
         names = self.names(kind)
         same = [choice for choice in names if choice.rpartition("/")[2] == name.rpartition("/")[2]]
@@ -144,6 +207,41 @@ class Registry:
         if re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", distribution) and not _is_installed(distribution):
             return [f"{distribution!r} is not installed: pip install {distribution}"]
         return []
+
+
+@dataclass(frozen=True)
+class _Resolver:
+    """Resolves slots at some depth; see `gentoolkit.configs.Resolver`."""
+
+    registry: Registry
+    depth: int = 0
+
+    def resolve(self, kind: str, data: object) -> Config:
+        if self.depth > MAX_DEPTH:
+            message = f"slots are nested more than {MAX_DEPTH} deep; does the default of a slot contain itself?"
+            raise PydanticCustomError("too_deep", message)
+        fields = {"type": data} if isinstance(data, str) else data
+        if not isinstance(fields, dict):
+            raise PydanticCustomError("no_component", "{expected}", {"expected": self.registry.example(kind)})
+        name = fields.get("type")
+        if not isinstance(name, str):
+            expected = f"one of {listing(self.registry.names(kind))}"
+            raise PydanticCustomError("no_type", "{expected}", {"expected": expected})
+        try:
+            entry = self.registry.get(kind, name)
+        except UnknownComponentError as error:
+            raise PydanticCustomError("unknown_component", "{message}", {"message": str(error)}) from None
+        given = completed(entry.config, {key: value for key, value in fields.items() if key != "type"})
+        text = json.dumps(given)
+        try:
+            config = entry.config.model_validate_json(text, context=replace(self, depth=self.depth + 1))
+        except ValidationError:
+            raise
+        except Exception as error:  # a plugin's validator may raise anything
+            message = f"{entry.config.__name__} raised {type(error).__name__}: {error}"
+            raise PydanticCustomError("raised", "{message}", {"message": message}) from error
+        config._entry = entry
+        return config
 
 
 def _is_installed(distribution: str) -> bool:

@@ -11,6 +11,7 @@ VERBS = {
     "report": "Redraw a run's pictures and rebuild its report page.",
     "validate": "Check a recipe without training.",
     "plugins": "List the installed plugins and their components.",
+    "describe": "Print the fields of a component and what they mean.",
     "check": "Test a package's components against their contracts.",
     "schema": "Print the JSON schema of recipes, for editor completion.",
     "ls": "List runs.",

@@ -17,7 +17,7 @@ def install(tmp_path, monkeypatch):
     """Make a distribution; nothing else is installed, and no module is there to be imported."""
     monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "missing")])
 
-    def make(name, group="gentoolkit.plugins.v1"):
+    def make(name, group="gentoolkit.plugins.v2"):
         info = tmp_path / f"{name}-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import gentoolkit as gt
-from gentoolkit.api import KINDS
+from gentoolkit.kinds import KINDS
 from gentoolkit.plugins import load_plugins
 from gentoolkit.testing import check
 
@@ -60,7 +60,7 @@ def test_the_smallest_plugin_keeps_its_contracts_and_its_recipe_is_valid(site, p
     assert {outcome.status for outcome in check("my-parts", plugins)} == {"passed"}
     command = next(line for line in blocks("sh", page)[0].splitlines() if line.startswith("gentool run"))
     _, _, recipe, override = shlex.split(command)
-    assert gt.load_recipe(ROOT / recipe, [override], plugins.registry).sampler.type == "my-parts/heun"
+    assert gt.load_recipe(ROOT / recipe, [override], plugins.registry).resolved()["sampler"]["type"] == "my-parts/heun"
 
 
 def test_a_component_of_each_kind_keeps_all_its_contracts(site):

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gentoolkit.paths import LINEAR, Field, Linear, Path, expand, gaussian_velocity, gaussian_velocity_error
+from gentoolkit.paths import LINEAR, Field, Linear, expand, gaussian_velocity, gaussian_velocity_error
 from testing_parts.objectives import Circle
 
-PATHS = pytest.mark.parametrize("path", [LINEAR, Path(Circle())], ids=["linear", "circle"])
+PATHS = pytest.mark.parametrize("path", [LINEAR, Circle()], ids=["linear", "circle"])
 
 
 def drawn(seed=0, count=5):
@@ -92,9 +92,6 @@ def test_a_path_is_named_by_its_coefficients_and_their_parameters():
     class Bent(Linear):
         power: float = 2.0
 
-    class Odd:
-        pass
-
-    assert Path().name == "linear"
-    assert (Path(Bent()).name, Path(Bent(3.0)).name) == ("bent(power=2.0)", "bent(power=3.0)")
-    assert Path(Odd()).name == "odd"
+    assert (LINEAR.name, Circle().name) == ("linear", "circle")
+    assert (Bent().name, Bent(3.0).name) == ("bent(power=2.0)", "bent(power=3.0)")
+    assert Circle() == Circle() != LINEAR

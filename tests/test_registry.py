@@ -28,7 +28,7 @@ def nothing(config):
 
 
 def entry(name="heun", factory=f"{__name__}:Heun", distribution="gentoolkit"):
-    component = Component(name, HeunConfig, factory, tiny=HeunConfig())
+    component = Component(name, HeunConfig, factory)
     return Entry(qualified(distribution, name), component, canonical(distribution), "1.0")
 
 

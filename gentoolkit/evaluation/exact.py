@@ -72,7 +72,7 @@ def exact_field(data: KnownPosterior, path: Path = LINEAR) -> Field:
 
     def velocity(x: Tensor, t: Tensor, condition: Tensor | None) -> Tensor:
         x_t, times = x.cpu().double(), t.cpu().double().clamp(max=LAST_TIME)
-        alpha, sigma = path.coefficients.alpha(times), path.coefficients.sigma(times)
+        alpha, sigma = path.alpha(times), path.sigma(times)
         x1 = data.denoised(x_t, alpha, sigma, None if condition is None else condition.cpu())
         return path.velocity_from_denoised(x1, x_t, times).to(x)
 

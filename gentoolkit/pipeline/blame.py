@@ -9,9 +9,10 @@ from functools import wraps
 from types import FrameType
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
+from gentoolkit.configs import Config
 from gentoolkit.errors import GentoolError, OutOfSpaceError, PluginError, is_out_of_space, last_line, place_in
-from gentoolkit.recipe import Part, Recipe
-from gentoolkit.registry import Entry
+from gentoolkit.recipe import Recipe
+from gentoolkit.registry import Entry, entry_of
 
 Arguments = ParamSpec("Arguments")
 Returned = TypeVar("Returned")
@@ -28,7 +29,7 @@ Built = TypeVar("Built", bound=HasRecipe)
 
 
 @contextmanager
-def blame(recipe: Recipe, stage: str | Callable[[], str], part: Part | None = None) -> Iterator[None]:
+def blame(recipe: Recipe, stage: str | Callable[[], str], part: Config | None = None) -> Iterator[None]:
     """Convert exceptions raised by a component into errors that name the component, its package and the stage.
 
     The component at fault is the one whose code is innermost in the traceback. SystemExit is converted too. A
@@ -48,13 +49,14 @@ def blame(recipe: Recipe, stage: str | Callable[[], str], part: Part | None = No
     except KeyboardInterrupt:
         raise
     except GentoolError as error:
-        entry = part.entry if part and error.kind == part.entry.kind else _of_kind(recipe, error.kind)
+        own = entry_of(part) if part else None
+        entry = own if own and error.kind == own.kind else _of_kind(recipe, error.kind)
         if entry is None:
             raise
         cure = f"; to find out more, run: gentool check {entry.distribution}" if isinstance(error, PluginError) else ""
         raise type(error)(f"{entry.title}, {_text_of(stage)}: {error}{cure}") from error
     except BaseException as error:
-        entry = culprit(recipe, error) or (part.entry if part else None)
+        entry = culprit(recipe, error) or (entry_of(part) if part else None)
         if entry is None:
             raise
         kind = OutOfSpaceError if is_out_of_space(error) else PluginError
@@ -89,8 +91,7 @@ def _of_kind(recipe: Recipe, kind: str | None) -> Entry | None:
 
 
 def _entries(recipe: Recipe) -> list[Entry]:
-    parts = (recipe.dataset, recipe.backbone, recipe.objective, recipe.sampler, *recipe.metrics)
-    return [part.entry for part in parts]
+    return [entry_of(config) for _, config in recipe.components()]
 
 
 def culprit(recipe: Recipe, error: BaseException) -> Entry | None:

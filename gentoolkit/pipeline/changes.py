@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gentoolkit.configs import Config
 from gentoolkit.errors import NoCheckpointError, UsageError, last_line
 from gentoolkit.recipe import Recipe, dump_recipe
+from gentoolkit.recipe.faults import Path
 from gentoolkit.recipe.reader import read
+from gentoolkit.registry import entry_of
 from gentoolkit.settings import TrainSettings
 from gentoolkit.training import Checkpoint, Plan
 
@@ -25,14 +28,17 @@ LENGTH = ("train.steps", "train.epochs")
 
 def used_plugins(recipe: Recipe) -> dict[str, str]:
     """Return distribution -> version for every component in the recipe."""
-    parts = (recipe.dataset, recipe.backbone, recipe.objective, recipe.sampler, *recipe.metrics)
-    return {part.entry.distribution: part.entry.version for part in parts}
+    return _versions(recipe.components())
 
 
 def trained_plugins(recipe: Recipe) -> dict[str, str]:
     """Return distribution -> version for the components that affect the trained weights. Checkpoints record this."""
-    parts = (recipe.dataset, recipe.backbone, recipe.objective)
-    return {part.entry.distribution: part.entry.version for part in parts}
+    return _versions((path, config) for path, config in recipe.components() if path[0] not in CHANGEABLE)
+
+
+def _versions(components: Iterable[tuple[Path, Config]]) -> dict[str, str]:
+    entries = (entry_of(config) for _, config in components)
+    return {entry.distribution: entry.version for entry in entries}
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,12 +12,14 @@ import torch
 from torch import Tensor
 
 from gentoolkit import evaluation
-from gentoolkit.api import Config, Labels
+from gentoolkit.api import Labels
+from gentoolkit.configs import Config
 from gentoolkit.devices import choose_precision
 from gentoolkit.evaluation import Groups, Reference
 from gentoolkit.evaluation.metrics import finite
 from gentoolkit.paths import Field
 from gentoolkit.protocols import Dataset, Metric
+from gentoolkit.registry import build, entry_of
 from gentoolkit.sampling import Samples, sample_rows, source_noise
 
 if TYPE_CHECKING:
@@ -49,7 +52,7 @@ def evaluate_model(model: Model, drawn: Samples | None = None) -> dict[str, Any]
         "validation": _validation(model, reference),
         "reference": compared and {"name": compared.name, "explanation": compared.explanation},
         "metrics": [
-            {**result.to_dict(), "explanation": explanation(part.config)}
+            {**result.to_dict(), "explanation": explanation(part)}
             for result, part in zip(results, model.recipe.metrics, strict=True)
         ],
         "samples": sum(map(len, groups.pooled)),
@@ -122,13 +125,10 @@ def _validation(model: Model, reference: Reference | None) -> dict[str, Any]:
 
 
 def _metrics(model: Model) -> Mapping[str, Callable[[], Metric]]:
-    def builder(entry: Any, config: Any) -> Callable[[], Metric]:
-        return lambda: entry.build(config)
-
-    parts = model.recipe.metrics
-    names = [part.type for part in parts]
+    metrics = model.recipe.metrics
+    names = [entry_of(metric).name for metric in metrics]
     unique = [name if names.count(name) == 1 else f"{name} {i + 1}" for i, name in enumerate(names)]
-    return {name: builder(part.entry, part.config) for name, part in zip(unique, parts, strict=True)}
+    return {name: partial(build, metric) for name, metric in zip(unique, metrics, strict=True)}
 
 
 def explanation(config: Config) -> str:

@@ -22,6 +22,7 @@ from gentoolkit.pipeline.memory import room_for_weights
 from gentoolkit.protocols import Dataset, Objective, Sampler
 from gentoolkit.randomness import forked
 from gentoolkit.recipe import Recipe
+from gentoolkit.registry import build
 from gentoolkit.sampling import Samples, generate, guided, sample_rows, source_noise
 from gentoolkit.training import Checkpoint, load_weights
 
@@ -65,14 +66,14 @@ class Model:
             keep_freed_memory()
         with blame(recipe, "building"):
             with forked(recipe.seed, "backbone initialization"), room_for_weights(device, copies):
-                backbone = recipe.backbone.entry.build(recipe.backbone.config, recipe.spec)
+                backbone = build(recipe.backbone, spec=recipe.spec)
             if not isinstance(backbone, nn.Module):
                 raise PluginError(f"it is a {type(backbone).__name__}, not a torch.nn.Module", kind="backbone")
             with forked(recipe.seed, "objective initialization"):
-                objective = recipe.objective.entry.build(recipe.objective.config)
+                objective = build(recipe.objective)
             if isinstance(objective, nn.Module):
                 objective = objective.to(device)
-            sampler = recipe.sampler.entry.build(recipe.sampler.config)
+            sampler = build(recipe.sampler)
             return cls(recipe, device, backbone.to(device), objective, sampler)
 
     def load(self, checkpoint: Checkpoint) -> Model:
@@ -103,7 +104,7 @@ class Model:
     def dataset(self, split: str) -> Dataset:
         """Return a split of the data, "train" or "held_out"."""
         with blame(self.recipe, "building"):
-            built: Dataset = self.recipe.dataset.entry.build(self.recipe.dataset.config, split, self.recipe.seed)
+            built: Dataset = build(self.recipe.dataset, split=split, seed=self.recipe.seed)
         return built
 
     def field(self) -> Field:

@@ -14,6 +14,7 @@ from typing import IO, Any
 import safetensors.torch
 
 from gentoolkit.api import Labels
+from gentoolkit.configs import to_data
 from gentoolkit.errors import GentoolError, UsageError, listing, writing_failed
 from gentoolkit.evaluation import ALL, group_by_class
 from gentoolkit.pipeline.blame import blame
@@ -119,7 +120,7 @@ def save_samples(model: Model, samples: Samples, file: SafePath) -> dict[str, Pa
         "recipe": recipe.name,
         "step": str(model.step),
         "seed": str(samples.seed),
-        "sampler": json.dumps(recipe.sampler.to_dict()),
+        "sampler": json.dumps(to_data(recipe.sampler)),
         "guidance": str(recipe.sample.guidance),
     }
     try:

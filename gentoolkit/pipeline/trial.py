@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gentoolkit.configs import Config
 from gentoolkit.devices import autocast, choose_precision
 from gentoolkit.errors import PluginError
 from gentoolkit.paths import Field
@@ -23,7 +24,7 @@ from gentoolkit.pipeline.outputs import draw_samples
 from gentoolkit.pipeline.threads import Operations
 from gentoolkit.protocols import Batch, Dataset, LossRecord, Metric, TrainingContext
 from gentoolkit.randomness import BatchGenerator, forked
-from gentoolkit.recipe import Part
+from gentoolkit.registry import build
 from gentoolkit.safefiles import SafePath
 from gentoolkit.sampling import Samples, generate, source_noise
 from gentoolkit.training import check_batch, check_record, expect
@@ -171,7 +172,7 @@ class Trial:
             except Enough:
                 return Samples(x0, condition)
 
-    def metric(self, part: Part) -> None:
+    def metric(self, part: Config) -> None:
         """Compare held-out samples with each other: a few, or as many as in the evaluation if the metric needs more."""
         held_out = self.splits["held_out"]
         most = min(self.recipe.evaluate.per_class, len(held_out) // 2)
@@ -187,8 +188,8 @@ class Trial:
                 else:
                     break
 
-    def _compare(self, part: Part, held_out: Dataset, count: int) -> None:
-        metric: Metric = part.entry.build(part.config)
+    def _compare(self, part: Config, held_out: Dataset, count: int) -> None:
+        metric: Metric = build(part)
         real, other = held_out.batch(np.arange(2 * count)).x1.chunk(2)
         with self.unchanged(part, real=real, generated=other):
             metric.update(real, other)
@@ -201,13 +202,13 @@ class Trial:
         return torch.full((len(batch),), 0.5, device=self.model.device)
 
     @contextmanager
-    def unchanged(self, part: Part, **given: Tensor | None) -> Iterator[None]:
+    def unchanged(self, part: Config, **given: Tensor | None) -> Iterator[None]:
         """Raise PluginError if a component modifies one of its input tensors in the block."""
         before = {name: tensor.clone() for name, tensor in given.items() if tensor is not None}
         yield
         for name, tensor in given.items():
             if tensor is not None and not torch.equal(tensor, before[name]):
-                raise PluginError(f"it modifies its input {name} in place", kind=part.entry.kind)
+                raise PluginError(f"it modifies its input {name} in place", kind=part.kind)
 
 
 class Enough(BaseException):

@@ -3,59 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from gentoolkit.api import DataSpec, Labels
-from gentoolkit.recipe.faults import Fault, Path, dotted
-from gentoolkit.recipe.model import Part, data_spec
+from gentoolkit.configs import Config
+from gentoolkit.recipe.faults import Fault, Path
+from gentoolkit.recipe.model import components_of, data_spec
 from gentoolkit.recipe.reader import Node
 from gentoolkit.recipe.validation import follow
+from gentoolkit.registry import entry_of
 from gentoolkit.settings import SampleSettings, TrainSettings
+from gentoolkit.spec import DataSpec, Labels
 
 
-def check_fit(
-    root: Node, parts: Mapping[Path, Part], train: TrainSettings | None, sample: SampleSettings | None
-) -> list[Fault]:
-    """Return the inconsistencies between sections. Sections that are invalid themselves are skipped.
+def check_fit(root: Node, sections: Mapping[str, Any]) -> list[Fault]:
+    """Return the inconsistencies between sections.
 
     Args:
         root: The recipe's tree, for positions.
-        parts: The valid components by path, e.g. ("backbone",) or ("metrics", "0").
-        train: The `train` section, or None if it is invalid.
-        sample: The `sample` section, or None if it is invalid.
+        sections: The valid sections by name. The others are not checked.
     """
-    faults = list(_equal_metrics(root, parts))
-    if dataset := parts.get(("dataset",)):
+    faults = list(_equal_metrics(root, sections.get("metrics", ())))
+    train, sample = sections.get("train"), sections.get("sample")
+    if dataset := sections.get("dataset"):
         try:
             spec = data_spec(dataset, train)
         except Exception as error:  # a plugin's code may raise anything
             return [*faults, _fault(root, ("dataset",), _raised(dataset, "spec", error))]
-        for path, part in parts.items():
-            faults += _check_part(root, path, part, spec)
+        for path, config in components_of(sections):
+            faults += _check_component(root, path, config, spec)
         faults += _check_conditions(root, spec, train, sample)
     return faults
 
 
-def _equal_metrics(root: Node, parts: Mapping[Path, Part]) -> Iterator[Fault]:
-    first: list[tuple[Path, Part]] = []
-    for path, part in parts.items():
-        same = [known for known, other in first if (other.type, other.config) == (part.type, part.config)]
-        if same:
-            yield _fault(root, path, f"duplicate of {dotted(same[0])}", "a different config; otherwise remove it")
-        elif path[0] == "metrics":
-            first.append((path, part))
+def _equal_metrics(root: Node, metrics: Sequence[Config]) -> Iterator[Fault]:
+    for index, metric in enumerate(metrics):
+        if metric in metrics[:index]:
+            same = f"metrics.{metrics.index(metric)}"
+            expected = "a different config; otherwise remove it"
+            yield _fault(root, ("metrics", str(index)), f"duplicate of {same}", expected)
 
 
-def _check_part(root: Node, path: Path, part: Part, spec: DataSpec) -> list[Fault]:
+def _check_component(root: Node, path: Path, config: Config, spec: DataSpec) -> list[Fault]:
     try:
-        problems = [(problem.field, problem.message) for problem in part.config.check(spec)]
+        problems = [(problem.field, problem.message) for problem in config.check(spec)]
     except Exception as error:  # a plugin's code may raise anything
-        return [_fault(root, path, _raised(part, "check", error))]
+        return [_fault(root, path, _raised(config, "check", error))]
     return [_fault(root, (*path, *(field.split(".") if field else ())), message) for field, message in problems]
 
 
-def _raised(part: Part, method: str, error: Exception) -> str:
-    entry = part.entry
-    return f"{method}() of {part.type!r} raised {type(error).__name__}: {error}; this is a bug in {entry.distribution}"
+def _raised(config: Config, method: str, error: Exception) -> str:
+    entry = entry_of(config)
+    return f"{method}() of {entry.name!r} raised {type(error).__name__}: {error}; this is a bug in {entry.distribution}"
 
 
 def _check_conditions(

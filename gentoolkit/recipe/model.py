@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 import yaml
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
 
-from gentoolkit.api import Config, DatasetConfig, DataSpec
-from gentoolkit.recipe.faults import shown
+from gentoolkit.configs import (
+    BackboneConfig,
+    Config,
+    DatasetConfig,
+    MetricConfig,
+    ObjectiveConfig,
+    SamplerConfig,
+    configs_in,
+)
+from gentoolkit.recipe.faults import Path, shown
 from gentoolkit.recipe.reader import scalar
-from gentoolkit.registry import Entry
 from gentoolkit.settings import EvaluateSettings, SampleSettings, Seed, Strict, TrainSettings
+from gentoolkit.spec import DataSpec
 
-#: The sections that contain exactly one component.
-PARTS = ("dataset", "backbone", "objective", "sampler")
-VERSION = 1
+VERSION = 2
 #: File systems allow names of 255 bytes; the run's number is appended.
 NAME = r"[a-z0-9][a-z0-9_-]{0,199}"
 
 
-class Header(Strict):
-    """A gentoolkit recipe: the parts of a model and how it is trained, sampled and evaluated."""
+class Recipe(Strict):
+    """A gentoolkit recipe: the parts of a model and how it is trained, sampled and evaluated.
+
+    Parsed from a file by `load_recipe`. Two recipes are equal if they are equal with all defaults filled in.
+    """
+
+    model_config = ConfigDict(validate_default=True)
 
     version: int = Field(json_schema_extra={"const": VERSION})
     """Version of the recipe format."""
@@ -33,14 +44,32 @@ class Header(Strict):
     """Seed of all random numbers."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Device to compute on. `auto` prefers CUDA, then MPS, then the CPU."""
+    dataset: DatasetConfig
+    """The data to train on and to compare samples with."""
+    backbone: BackboneConfig
+    """The network."""
+    objective: ObjectiveConfig
+    """What the network learns."""
+    sampler: SamplerConfig
+    """How samples are drawn from the trained network."""
+    metrics: tuple[MetricConfig, ...] = ()
+    """The metrics that compare generated with real samples."""
+    train: TrainSettings
+    """How the network is trained."""
+    sample: SampleSettings = SampleSettings()
+    """Which samples are drawn."""
+    evaluate: EvaluateSettings = EvaluateSettings()
+    """How the trained model is evaluated."""
+    # The source as written, without overrides.
+    _text: str = PrivateAttr(default="")
 
     @field_validator("version")
     @classmethod
     def _readable(cls, version: int) -> int:
+        if version == 1:
+            raise ValueError(f"got version 1; expected {VERSION}; change the recipe as follows: {SINCE_VERSION_1}")
         if version != VERSION:
-            raise ValueError(
-                f"got version {version}; expected {VERSION}, the only version that this gentoolkit supports"
-            )
+            raise ValueError(f"got version {version}; expected {VERSION}, the version that this gentoolkit supports")
         return version
 
     @field_validator("name")
@@ -52,63 +81,53 @@ class Header(Strict):
             )
         return name
 
+    @field_validator("*")
+    @classmethod
+    def _keep(cls, value: Any, info: ValidationInfo) -> Any:
+        """Record the valid sections in the context, so that they can be checked although others are invalid."""
+        if info.context is not None:
+            info.context.sections[info.field_name] = value
+        return value
 
-@dataclass(frozen=True)
-class Part:
-    """A component named in a recipe, with its config."""
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Recipe) and self.resolved() == other.resolved()
 
-    entry: Entry
-    config: Config
+    __hash__ = None  # type: ignore[assignment]
 
     @property
-    def type(self) -> str:
-        """Return the component's name as written in the recipe."""
-        return self.entry.name
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the section as plain data with all defaults."""
-        return {"type": self.type, **self.config.model_dump(mode="json")}
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A validated recipe. `text` is its source as written, without overrides."""
-
-    version: int
-    name: str
-    seed: int
-    device: Literal["auto", "cpu", "cuda", "mps"]
-    dataset: Part
-    backbone: Part
-    objective: Part
-    sampler: Part
-    metrics: tuple[Part, ...]
-    train: TrainSettings
-    sample: SampleSettings
-    evaluate: EvaluateSettings
-    text: str = field(default="", compare=False, repr=False)
+    def text(self) -> str:
+        """Return the source as written, without overrides."""
+        return self._text
 
     @property
     def spec(self) -> DataSpec:
         """Return the spec of the data. Its condition is droppable if training drops conditions."""
         return data_spec(self.dataset, self.train)
 
+    def components(self) -> Iterator[tuple[Path, Config]]:
+        """Yield the config of every component, also of those in slots, with its path, e.g. ("metrics", "0")."""
+        yield from components_of(dict(self))
+
     def resolved(self) -> dict[str, Any]:
         """Return the recipe as plain JSON data with all defaults. See `dump_recipe` for YAML."""
-        return {
-            "version": self.version,
-            "name": self.name,
-            "seed": self.seed,
-            "device": self.device,
-            **{kind: getattr(self, kind).to_dict() for kind in PARTS},
-            "metrics": [part.to_dict() for part in self.metrics],
-            **{name: getattr(self, name).model_dump(mode="json") for name in ("train", "sample", "evaluate")},
-        }
+        return self.model_dump(mode="json")
 
 
-def data_spec(dataset: Part, train: TrainSettings | None) -> DataSpec:
+SINCE_VERSION_1 = (
+    "objective.times=stratified is now objective.stratified=true, and objective.weight_power=p is now "
+    "objective.weighting={type: power, power: p}"
+)
+
+
+def components_of(sections: Mapping[str, object]) -> Iterator[tuple[Path, Config]]:
+    """Yield the config of every component in sections of a recipe, also of those in slots, with its path."""
+    for name, section in sections.items():
+        yield from configs_in(section, (name,))
+
+
+def data_spec(dataset: DatasetConfig, train: TrainSettings | None) -> DataSpec:
     """Return a dataset's spec, with a droppable condition if training drops conditions."""
-    spec = cast(DatasetConfig, dataset.config).spec()
+    spec = dataset.spec()
     if not isinstance(spec, DataSpec):
         raise TypeError(f"it returned {spec!r}; expected a DataSpec")
     return spec.with_droppable_condition() if train and train.condition_dropout > 0 else spec

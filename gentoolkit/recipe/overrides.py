@@ -26,7 +26,11 @@ def parse_overrides(texts: Sequence[str], faults: list[Fault]) -> list[Override]
 
 
 def apply(root: Node, override: Override, faults: list[Fault]) -> Node:
-    """Return the tree with the override applied. It may add fields to mappings, but not items to lists."""
+    """Return the tree with the override applied. It may add fields to mappings, but not items to lists.
+
+    A text below which a field is set is the name of a component: `sampler: euler` becomes `{type: euler, ...}`. A new
+    `type` replaces the whole component, since the fields belong to the old one.
+    """
     return _put(root, override.path, (), override.node, faults)
 
 
@@ -62,11 +66,15 @@ def _put(node: Node, path: Path, above: Path, new: Node, faults: list[Fault]) ->
     if not path:
         return new
     key, rest = path[0], path[1:]
+    if isinstance(node.value, str) and above:
+        node = Node(new.place, {"type": node}, {"type": node.place})
     if isinstance(node.value, dict):
         old = node.value.get(key) or Node(new.place, {})
         place = node.keys.get(key, new.place) if rest else new.place
-        children = {**node.value, key: _put(old, rest, (*above, key), new, faults)}
-        return replace(node, value=children, keys={**node.keys, key: place})
+        changed = _put(old, rest, (*above, key), new, faults)
+        if key == "type" and not rest and key in node.value and old.value != changed.value:
+            return Node(node.place, {key: changed}, {key: place})
+        return replace(node, value={**node.value, key: changed}, keys={**node.keys, key: place})
     if item := node.child(key):
         items = list(node.children)
         items[int(key)] = _put(item, rest, (*above, key), new, faults)

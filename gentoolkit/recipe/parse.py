@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from gentoolkit.errors import RecipeError, joined, listing, suggest
 from gentoolkit.plugins import load_plugins
-from gentoolkit.recipe.faults import Fault, Place, recipe_error
+from gentoolkit.recipe.checks import check_fit
+from gentoolkit.recipe.faults import Fault, Place, recipe_error, shown
 from gentoolkit.recipe.model import Recipe
 from gentoolkit.recipe.overrides import apply, parse_overrides
-from gentoolkit.recipe.reader import MAX_SIZE, line_and_column, read
-from gentoolkit.recipe.sections import OUTLINE, recipe_from
+from gentoolkit.recipe.reader import MAX_SIZE, Node, line_and_column, read
+from gentoolkit.recipe.validation import validated
 from gentoolkit.registry import Registry
+
+OUTLINE = f"a mapping with {', '.join(Recipe.model_fields)}"
 
 
 def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Registry | None = None) -> Recipe:
@@ -48,10 +50,21 @@ def parse_recipe(
     if root:
         for override in parsed:
             root = apply(root, override, invalid)
-        recipe = recipe_from(root, registry, invalid)
+        recipe = _recipe_from(root, registry, invalid)
     if recipe is None or unreadable or invalid:
         raise recipe_error(unreadable, invalid)
-    return replace(recipe, text=text)
+    recipe._text = text
+    return recipe
+
+
+def _recipe_from(root: Node, registry: Registry, faults: list[Fault]) -> Recipe | None:
+    """Return the recipe, or None after adding all errors to `faults`."""
+    if not isinstance(root.value, dict):
+        faults.append(Fault(root.place, (), f"got {shown(root.value)}", OUTLINE))
+        return None
+    recipe, sections = validated(Recipe, root, registry, faults)
+    faults += check_fit(root, sections)
+    return recipe
 
 
 def _text(path: Path) -> str:

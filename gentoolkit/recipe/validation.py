@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar, get_args
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from gentoolkit.errors import suggest
+from gentoolkit.configs import Config, completed, is_base, models_in
+from gentoolkit.errors import last_line, suggest
 from gentoolkit.recipe.faults import Fault, Path, Place, one_of, shown
 from gentoolkit.recipe.reader import Node, scalar
+from gentoolkit.registry import Registry
 
+Sections = dict[str, Any]
 Model = TypeVar("Model", bound=BaseModel)
 
 #: Rewordings of what follows "Input should " in pydantic's messages.
@@ -27,47 +31,125 @@ _PLAIN_WORDS = {
 }
 
 
-def validated(model: type[Model], node: Node, path: Path, faults: list[Fault]) -> Model | None:
-    """Return the model with the node's values, or None after adding the errors to `faults`.
+def validated(model: type[Model], node: Node, registry: Registry, faults: list[Fault]) -> tuple[Model | None, Sections]:
+    """Return the model with the node's values, or None after adding the errors to `faults`; and its valid sections.
 
     The values are validated as JSON. This lets a recipe set any field that can be written as JSON (paths, enumerations,
     dates), and turns sequences into tuples where the field is a tuple.
     """
+    context = _Context(registry)
     try:
-        return model.model_validate_json(json.dumps(node.plain()))
+        return model.model_validate_json(json.dumps(completed(model, node.plain())), context=context), context.sections
     except ValidationError as error:
-        faults.extend(_translate(details, model, node, path) for details in error.errors(include_url=False))
-    except Exception as error:  # a plugin's validator may raise anything
-        faults.append(Fault(node.place, path, f"{model.__name__} raised {type(error).__name__}: {error}"))
-    return None
+        translator = _Translator(model, node, registry)
+        faults.extend(map(translator.fault, error.errors(include_url=False)))
+    except Exception as error:  # a validator of a plugin's settings may raise anything
+        faults.append(Fault(node.place, (), f"{last_line(error)}"))
+    return None, context.sections
 
 
-def _translate(details: Any, model: type[BaseModel], node: Node, path: Path) -> Fault:
-    location, kind = details["loc"], details["type"]
-    last, inner = (str(location[-1]) if location else ""), location[:-1]
-    if kind == "missing":
-        node, path = follow(node, path, inner)
-        return Fault(node.place, (*path, last), "missing", "a value, since there is no default")
-    if kind == "extra_forbidden":
-        node, path = follow(node, path, inner)
-        fields = _fields(model, inner)
-        return unknown_field(node.keys.get(last, node.place), (*path, last), fields)
-    node, path = follow(node, path, location)
-    message = details["msg"]
-    if kind in ("value_error", "assertion_error"):
-        message = str(details["ctx"]["error"])
-        return Fault(node.place, path, " ".join(message.split()))
-    got = f"got {shown(node.value)}"
-    _, should, expected = message.partition(" should ")
-    if not should:
-        return Fault(node.place, path, got, hint=message)
-    hint = _choice(node.value, details) or _number_in_quotes(node.value, expected)
-    return Fault(node.place, path, got, _in_plain_words(expected), hint)
+@dataclass(frozen=True)
+class _Context:
+    """Resolves slots, and collects the valid sections of a recipe."""
+
+    registry: Registry
+    sections: Sections = field(default_factory=dict)
+
+    def resolve(self, kind: str, data: object) -> Config:
+        return self.registry.resolve(kind, data)
+
+
+@dataclass(frozen=True)
+class _Translator:
+    """Rewords pydantic's errors and adds their positions."""
+
+    model: type[BaseModel]
+    root: Node
+    registry: Registry
+
+    def fault(self, details: Any) -> Fault:
+        location, kind = details["loc"], details["type"]
+        last, inner = (str(location[-1]) if location else ""), location[:-1]
+        if kind == "missing":
+            node, path = follow(self.root, (), inner)
+            return Fault(node.place, (*path, last), "missing", self.expected(location))
+        if kind == "extra_forbidden":
+            node, path = follow(self.root, (), inner)
+            return unknown_field(node.keys.get(last, node.place), (*path, last), self.fields(inner))
+        node, path = follow(self.root, (), location)
+        if kind in OWN_ERRORS:
+            return _own(kind, details["msg"], node, path)
+        message = details["msg"]
+        if kind in ("value_error", "assertion_error"):
+            message = str(details["ctx"]["error"])
+            return Fault(node.place, path, " ".join(message.split()))
+        got = f"got {shown(node.value)}"
+        _, should, expected = message.partition(" should ")
+        if not should:
+            return Fault(node.place, path, got, hint=message)
+        hint = _choice(node.value, details) or _number_in_quotes(node.value, expected)
+        return Fault(node.place, path, got, _in_plain_words(expected), hint)
+
+    def expected(self, location: Sequence[object]) -> str:
+        """Return what is expected where a field is missing."""
+        owner = self.owner(location[:-1])
+        field = owner.model_fields.get(str(location[-1])) if owner else None
+        for inner in models_in(field.annotation if field else None):
+            if is_base(inner):
+                return self.registry.example(inner.kind)
+            return "a mapping"
+        return "a value, since there is no default"
+
+    def fields(self, location: Sequence[object]) -> list[str]:
+        """Return the fields of the model at a location, or [] if several models are possible there."""
+        owner = self.owner(location)
+        return list(owner.model_fields) if owner else []
+
+    def owner(self, location: Sequence[object]) -> type[BaseModel] | None:
+        """Return the model at a location, or None if several are possible. A slot has the model of its component."""
+        model, node, default = self.model, self.root, None
+        for key in map(str, location):
+            inside = node.child(key)
+            if key in model.model_fields:
+                inner = list(models_in(model.model_fields[key].annotation))
+                if len(inner) != 1:
+                    return None
+                model, default = inner[0], model.model_fields[key].default
+            elif inside is None:
+                continue  # the name of a branch of a union
+            node = inside or Node(node.place, None)
+            if is_base(model) and (name := _type_in(node.plain()) or _type_in(default)):
+                model = self.registry.get(model.kind, name).config
+        return model
+
+
+def _type_in(data: object) -> str | None:
+    """Return the type of a component given as recipe data, or None."""
+    name = data.get("type") if isinstance(data, dict) else data
+    return name if isinstance(name, str) else None
+
+
+#: Types of the errors that `Registry.resolve` raises.
+OWN_ERRORS = ("no_component", "no_type", "unknown_component", "raised", "too_deep")
+
+
+def _own(kind: str, message: str, node: Node, path: Path) -> Fault:
+    """Return the fault for an error that a slot raises."""
+    if kind == "no_component":
+        return Fault(node.place, path, f"got {shown(node.value)}", message)
+    named = node.child("type") if isinstance(node.value, dict) else None
+    if kind == "no_type":
+        wrong = f"got {shown(named.value)}" if named else "missing"
+        return Fault((named or node).place, (*path, "type"), wrong, message)
+    if kind == "unknown_component" and named:
+        return Fault(named.place, (*path, "type"), message)
+    return Fault(node.place, path, message)
 
 
 def unknown_field(place: Place, path: Path, fields: Sequence[str]) -> Fault:
     """Return the fault of an unknown key."""
-    return Fault(place, path, "unknown field", one_of(fields), suggest(path[-1], fields))
+    hint = suggest(path[-1], fields) if fields else "it has no fields"
+    return Fault(place, path, "unknown field", one_of(fields) if fields else "", hint)
 
 
 def follow(node: Node, path: Path, location: Sequence[object]) -> tuple[Node, Path]:
@@ -79,24 +161,6 @@ def follow(node: Node, path: Path, location: Sequence[object]) -> tuple[Node, Pa
         if child := node.child(key):
             node, path = child, (*path, key)
     return node, path
-
-
-def _fields(model: type[BaseModel], location: Sequence[object]) -> list[str]:
-    """Return the fields of the model at a location inside `model`, or [] if several models are possible there."""
-    for key in location:
-        if isinstance(key, str) and key in model.model_fields:
-            inner = list(_models(model.model_fields[key].annotation))
-            if len(inner) != 1:
-                return []
-            model = inner[0]
-    return list(model.model_fields)
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models(argument)
 
 
 def _in_plain_words(expected: str) -> str:

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from gentoolkit import protocols
-from gentoolkit.testing import backbone, dataset, metric, objective, sampler
+from gentoolkit.configs import to_data
+from gentoolkit.kinds import KINDS
 from gentoolkit.testing.contracts import CONTRACTS, Case, contract, require
 from gentoolkit.testing.measures import IMPORT_PLUGIN, global_randomness_kept, in_fresh_interpreter
 from gentoolkit.testing.outcomes import BUILDS
 
-_PROTOCOLS: dict[str, Any] = {
-    "dataset": protocols.Dataset,
-    "backbone": protocols.Backbone,
-    "objective": protocols.Objective,
-    "sampler": protocols.Sampler,
-    "metric": protocols.Metric,
-}
-#: For each kind, the function that returns what must be equal for two equal components.
-_OBSERVE: dict[str, Callable[[Case, Any], dict[str, Tensor]]] = {
-    "dataset": dataset.observe,
-    "backbone": backbone.observe,
-    "objective": objective.observe,
-    "sampler": sampler.observe,
-    "metric": metric.observe,
-}
+
+def _imported(name: str) -> Any:
+    """Return the object "module:attribute"."""
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 @contract("any.expected_failures")
@@ -52,11 +42,10 @@ def config_round_trip(case: Case) -> None:
 
     Power: any field of the tiny config that changes.
     """
-    text = case.config.model_dump_json()
-    back = type(case.config).model_validate_json(text)
-    require(back == case.config, f"{case.config!r} becomes {back!r} after conversion to the JSON {text}")
-    plain = json.loads(text)
-    again = json.loads(back.model_dump_json())
+    plain = to_data(case.config)
+    back = case.components.resolve(case.kind, json.loads(json.dumps(plain)))
+    require(back == case.config, f"{case.config!r} becomes {back!r} after conversion to the JSON {plain}")
+    again = to_data(back)
     require(again == plain, f"the JSON {plain} becomes {again} when it is read and written again")
 
 
@@ -64,13 +53,17 @@ def config_round_trip(case: Case) -> None:
 def factory(case: Case) -> None:
     """The factory can be imported and called, and returns an object with the interface of its kind.
 
-    The interfaces are defined in `gentoolkit.protocols`.
+    `gentoolkit.kinds` names the interfaces.
 
     Power: any missing attribute. Wrong method signatures are found by the other contracts, which call the methods.
     """
     kind = case.entry.kind
-    protocol, built = _PROTOCOLS[kind], case.build()
-    names = {name for name in [*dir(protocol), *protocol.__annotations__] if name[0] != "_" or name == "__len__"}
+    protocol, built = _imported(KINDS[kind].protocol), case.build()
+    names = {
+        name
+        for name in [*dir(protocol), *getattr(protocol, "__annotations__", {})]
+        if name[0] != "_" or name == "__len__"
+    }
     missing = sorted(name for name in names if not hasattr(built, name))
     require(not missing, f"{type(built).__name__} is missing {', '.join(missing)}, which every {kind} must have")
     is_module = kind != "backbone" or isinstance(built, nn.Module)
@@ -88,7 +81,8 @@ def build(case: Case) -> None:
     """
     with global_randomness_kept():
         parts = [case.build(), case.build()]
-    first, second = (_OBSERVE[case.entry.kind](case, part) for part in parts)
+    observe = _imported(f"gentoolkit.testing.{KINDS[case.kind].contracts[0]}:observe")
+    first, second = (observe(case, part) for part in parts)
     require(first.keys() == second.keys(), f"two builds differ in their parts: {sorted(first.keys() ^ second.keys())}")
     different = [name for name in first if not torch.equal(first[name], second[name])]
     require(not different, f"two builds with seed {case.seed} differ in {', '.join(different)}")

@@ -6,16 +6,19 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gentoolkit.api import Config, DatasetConfig, DataSpec, Labels, Vectors
+from gentoolkit.api import DatasetConfig, DataSpec, Labels, Vectors
+from gentoolkit.configs import Config
+from gentoolkit.kinds import KINDS
+from gentoolkit.plugins import load_plugins
 from gentoolkit.randomness import forked, numpy_generator
-from gentoolkit.registry import Entry
+from gentoolkit.registry import Entry, Registry, build
 from gentoolkit.testing.outcomes import BUILDS
 
 #: Data for objectives, samplers and metrics that do not declare `tiny_spec`.
@@ -76,10 +79,17 @@ class Subject(Protocol):
 
 @dataclass(frozen=True)
 class Case:
-    """A component, and the seed for all random numbers in its contracts."""
+    """A component to check.
+
+    Attributes:
+        entry: The component.
+        seed: Seed for all random numbers in its contracts.
+        registry: The components for its slots. Default: those of the installed plugins.
+    """
 
     entry: Entry
     seed: int = 0
+    registry: Registry | None = None
 
     @property
     def name(self) -> str:
@@ -101,10 +111,18 @@ class Case:
         """The expected failures that the component declares."""
         return self.entry.component.expected_failures
 
-    @property
+    @cached_property
+    def components(self) -> Registry:
+        """The component, and those for its slots."""
+        others = (_installed() if self.registry is None else self.registry).entries()
+        components = Registry()
+        components.add(self.entry, *(other for other in others if (other.kind, other.name) != (self.kind, self.name)))
+        return components
+
+    @cached_property
     def config(self) -> Config:
         """The component's tiny config."""
-        return self.entry.component.tiny
+        return self.components.resolve(self.kind, {"type": self.entry.name, **self.entry.component.tiny})
 
     @property
     def spec(self) -> DataSpec:
@@ -125,10 +143,8 @@ class Case:
             seed: Added to the case's seed, to obtain another initialization.
         """
         seed += self.seed
-        arguments = {"dataset": (split, seed), "backbone": (spec or self.spec,)}.get(self.entry.kind, ())
-        has_weights = self.entry.kind in ("backbone", "objective")
-        with forked(seed, "contract") if has_weights else nullcontext():
-            return self.entry.build(self.config, *arguments)
+        with forked(seed, "contract") if KINDS[self.kind].has_weights else nullcontext():
+            return build(self.config, split=split, seed=seed, spec=spec or self.spec)
 
     @cached_property
     def can_be_built(self) -> bool:
@@ -157,6 +173,11 @@ class Case:
                 return self.normal(count, dim, draw=10 * first + 3)
             case None:
                 return None
+
+
+@cache
+def _installed() -> Registry:
+    return load_plugins().registry
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def one_point(case: Case) -> None:
     records = {}
     for step in (0.0, 0.5, -0.5):
         records[step], backbone = loss_at(case, objective, batch, torch.tensor([step, 0, 0, 0]).repeat(ROWS, 1), data)
-    clear = backbone.path.coefficients.sigma(records[0.0].t) > 0.05
+    clear = backbone.path.sigma(records[0.0].t) > 0.05
     loss, error = ({step: pick(r)[clear] for step, r in records.items()} for pick in (_loss_of, _error_of))
     worst = error[0.0].max().item() ** 0.5
     require(worst <= 1e-3, f"the error of the velocity that leads to the only x1 is {worst:.1e}; expected 0")

@@ -88,7 +88,7 @@ def time_direction(case: Case) -> None:
 
 def _noise_scores(x1: Tensor, x_t: Tensor, t: Tensor, path: Path) -> tuple[dict[str, float], int]:
     """Return the largest z-scores of (x_t - alpha x1) / sigma against a standard normal, and the number of scores."""
-    alpha, sigma = (f(t.double()) for f in (path.coefficients.alpha, path.coefficients.sigma))
+    alpha, sigma = (f(t.double()) for f in (path.alpha, path.sigma))
     clear = sigma > 1e-3
     noise = ((x_t - expand(alpha, x_t) * x1) / expand(sigma, x_t))[clear].flatten(1)
     data = ((x1.double() - MEAN) / STD)[clear].flatten(1)

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib import import_module
 
+from gentoolkit.kinds import KINDS
 from gentoolkit.plugins import Plugins, load_plugins
-from gentoolkit.registry import Entry
-from gentoolkit.testing import (
-    backbone,
-    common,
-    dataset,
-    dataset_splits,
-    dependence,
-    hooks,
-    metric,
-    objective,
-    objective_statistics,
-    sampler,
-    sampler_traits,
-)
+from gentoolkit.registry import Entry, Registry
+from gentoolkit.testing import hooks
 from gentoolkit.testing.contracts import CONTRACTS, Case, Contract, Subject, contracts_of
 from gentoolkit.testing.outcomes import Outcome
 from gentoolkit.testing.running import run
@@ -26,11 +16,9 @@ from gentoolkit.testing.worker import need_plugins
 
 __all__ = ["CONTRACTS", "check_entry", "contract_tests", "contracts_of", "run", "subjects_of"]
 
-#: The modules that define contracts; importing a module registers its contracts.
-MODULES = (
-    *(backbone, common, dataset, dataset_splits, dependence, hooks, metric),
-    *(objective, objective_statistics, sampler, sampler_traits),
-)
+# Importing a module registers its contracts.
+for _module in ("common", *(name for kind in KINDS.values() for name in kind.contracts)):
+    import_module(f"gentoolkit.testing.{_module}")
 
 
 def subjects_of(distribution: str, plugins: Plugins) -> tuple[Subject, ...]:
@@ -40,14 +28,21 @@ def subjects_of(distribution: str, plugins: Plugins) -> tuple[Subject, ...]:
         UsageError: See `need_plugins`.
     """
     name = need_plugins(distribution, plugins)
-    components = (Case(entry) for entry in plugins.registry.entries() if entry.distribution == name)
+    components = (
+        Case(entry, registry=plugins.registry) for entry in plugins.registry.entries() if entry.distribution == name
+    )
     own = (hooks.HooksCase(plugin) for plugin in plugins.loaded if plugin.distribution == name)
     return (*components, *(case for case in own if case.traits))
 
 
-def check_entry(entry: Entry) -> Iterator[Outcome]:
-    """Run all contracts that apply to a component, one after the other, in this process."""
-    case = Case(entry)
+def check_entry(entry: Entry, registry: Registry | None = None) -> Iterator[Outcome]:
+    """Run all contracts that apply to a component, one after the other, in this process.
+
+    Args:
+        entry: The component.
+        registry: The components for its slots. Default: those of the installed plugins.
+    """
+    case = Case(entry, registry=registry)
     for contract in contracts_of(case):
         yield run(contract, case)
 

@@ -65,6 +65,6 @@ def gentoolkit_components() -> Iterator[Component]:
         "dit",
         DiTConfig,
         f"{__name__}.network:DiT",
-        tiny=DiTConfig(hidden_size=16, depth=2, num_heads=2),
+        tiny={"hidden_size": 16, "depth": 2, "num_heads": 2},
         tiny_spec=DataSpec((2, 4, 6), Labels(3, droppable=True), (-1.0, 1.0)),
     )

@@ -19,4 +19,4 @@ class EulerConfig(SamplerConfig):
 @hookimpl
 def gentoolkit_components() -> Iterator[Component]:
     """Declare the sampler."""
-    yield Component("euler", EulerConfig, f"{__name__}.sampler:Euler", tiny=EulerConfig(num_steps=4))
+    yield Component("euler", EulerConfig, f"{__name__}.sampler:Euler", tiny={"num_steps": 4})

@@ -1,22 +1,21 @@
-"""Flow matching on the linear path: E |f(x_t, t) - (x1 - x0)|², x_t = x0 + t (x1 - x0)."""
+"""Flow matching: E w(t) |f(x_t, t) - v|², x_t = alpha x1 + sigma x0, v = alpha' x1 + sigma' x0."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
 from gentoolkit.api import UsageError
-from gentoolkit.paths import LINEAR, Field
-from gentoolkit.protocols import BackboneFunction, Batch, LossRecord, TokenBackbone, TrainingContext
-from gentoolkit.randomness import BatchGenerator
+from gentoolkit.paths import Field, Path
+from gentoolkit.protocols import BackboneFunction, Batch, LossRecord, Times, TokenBackbone, TrainingContext, Weighting
 
 from . import FlowMatchingConfig
 
 
 class FlowMatching:
-    """The backbone predicts the velocity v = x1 - x0 (Lipman et al. 2023, arXiv:2210.02747, Eq. 23)."""
+    """The backbone predicts the velocity of the path (Lipman et al. 2023, arXiv:2210.02747, Eq. 9)."""
 
-    def __init__(self, config: FlowMatchingConfig) -> None:
-        self.config = config
+    def __init__(self, config: FlowMatchingConfig, path: Path, times: Times, weighting: Weighting) -> None:
+        self.config, self.path, self.times, self.weighting = config, path, times, weighting
 
     def loss(self, backbone: BackboneFunction, batch: Batch, context: TrainingContext) -> LossRecord:
         """Return each sample's weighted mean squared velocity error; x0 ~ N(0, I) unless the batch includes x0.
@@ -25,9 +24,9 @@ class FlowMatching:
             UsageError: The config requires subsets of tokens, but the backbone does not support them or has too few.
         """
         draw, x1 = context.generator, batch.x1
-        t = self.times(draw)
+        t = self.times.quantile(draw.stratified() if self.config.stratified else draw.uniform(), self.path)
         x0 = draw.normal(*x1.shape[1:]) if batch.x0 is None else batch.x0
-        x_t, v = LINEAR.interpolate(x0, x1, t), x1 - x0
+        x_t, v = self.path.interpolate(x0, x1, t), self.path.velocity(x0, x1, t)
         if self.config.tokens is None:
             output = backbone(x_t, t, batch.condition)
         elif isinstance(backbone, TokenBackbone):
@@ -39,12 +38,8 @@ class FlowMatching:
                 f"objective.tokens={self.config.tokens} requires a backbone that can compute subsets of tokens, but "
                 f"{type(backbone).__name__} can't (it has no method `patches`); remove objective.tokens"
             )
-        error, p = (output.to(v.dtype) - v).square().flatten(1).mean(1), self.config.weight_power
-        return LossRecord((p + 1) * (1 - t) ** p * error, t, error.detach())
-
-    def times(self, draw: BatchGenerator) -> Tensor:
-        """Return a time for each sample, (B,), uniform in [0, 1)."""
-        return draw.stratified() if self.config.times == "stratified" else draw.uniform()
+        error = (output.to(v.dtype) - v).square().flatten(1).mean(1)
+        return LossRecord(self.weighting.weight(t, self.path) * error, t, error.detach())
 
     def token_count(self, context: TrainingContext, available: int) -> int:
         """Return the number of each sample's `available` tokens to train on in this step."""
@@ -59,7 +54,7 @@ class FlowMatching:
 
     def field(self, backbone: BackboneFunction) -> Field:
         """Return the backbone as a velocity field."""
-        return Field(lambda x, t, condition: backbone(x, t, condition).to(x.dtype), LINEAR)
+        return Field(lambda x, t, condition: backbone(x, t, condition).to(x.dtype), self.path)
 
     def output_for(self, velocity: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
         """Return the velocity itself, which is what the backbone predicts."""

@@ -33,17 +33,7 @@ def gentoolkit_components() -> Iterator[Component]:
         "sliced_wasserstein",
         SlicedWassersteinConfig,
         f"{__name__}.distances:SlicedWasserstein",
-        tiny=SlicedWassersteinConfig(num_projections=8),
+        tiny={"num_projections": 8},
     )
-    yield Component(
-        "class_mean_rmse",
-        ClassMeanRmseConfig,
-        f"{__name__}.moments:ClassMeanRmse",
-        tiny=ClassMeanRmseConfig(),
-    )
-    yield Component(
-        "residual_std_ratio",
-        ResidualStdRatioConfig,
-        f"{__name__}.moments:ResidualStdRatio",
-        tiny=ResidualStdRatioConfig(),
-    )
+    yield Component("class_mean_rmse", ClassMeanRmseConfig, f"{__name__}.moments:ClassMeanRmse")
+    yield Component("residual_std_ratio", ResidualStdRatioConfig, f"{__name__}.moments:ResidualStdRatio")

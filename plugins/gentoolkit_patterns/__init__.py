@@ -45,5 +45,5 @@ def gentoolkit_components() -> Iterator[Component]:
         "patterns",
         PatternsConfig,
         f"{__name__}.dataset:Patterns",
-        tiny=PatternsConfig(num_samples=16, image_size=8, channels=1),
+        tiny={"num_samples": 16, "image_size": 8, "channels": 1},
     )

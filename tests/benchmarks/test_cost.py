@@ -31,7 +31,7 @@ def test_a_size_of_which_all_is_known():
 def test_the_recipe_has_the_size():
     size = Size(depth=2, width=64, tokens=144, batch=8)
     recipe = recipe_of(size)
-    backbone = recipe.backbone.config
+    backbone = recipe.backbone
     _, height, width = recipe.spec.shape
     assert (backbone.depth, backbone.hidden_size, recipe.train.batch_size) == (2, 64, 8)
     assert height * width // backbone.patch_size**2 == 144

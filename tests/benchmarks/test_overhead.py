@@ -18,7 +18,7 @@ def model(*overrides):
     "overrides",
     [
         ["train.ema_decay=0.9", "train.weight_decay=0.1", "train.clip_norm=0.01"],
-        ["train.clip_norm=null", "objective.times=stratified", "train.precision=bf16"],
+        ["train.clip_norm=null", "objective.stratified=true", "train.precision=bf16"],
     ],
 )
 def test_both_loops_find_the_same_weights_from_the_same_draws(tmp_path, overrides):

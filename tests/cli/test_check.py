@@ -15,7 +15,7 @@ from testing_parts.configs import StepsConfig
 
 @hookimpl
 def gentoolkit_components():
-    yield Component("no_order", StepsConfig, "testing_parts.broken_samplers:NoOrder", StepsConfig())
+    yield Component("no_order", StepsConfig, "testing_parts.broken_samplers:NoOrder")
 """
 HOOKS = """
 import click

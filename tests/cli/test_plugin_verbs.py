@@ -109,7 +109,7 @@ def build(config):
 
 @hookimpl
 def gentoolkit_components():
-    yield Component("ode", Config, f"{__name__}:build", tiny=Config())
+    yield Component("ode", Config, f"{__name__}:build")
 """
 
 
@@ -136,7 +136,7 @@ class Exits:
 
 @hookimpl
 def gentoolkit_components():
-    yield Component("exits", Config, f"{__name__}:Exits", tiny=Config())
+    yield Component("exits", Config, f"{__name__}:Exits")
 """
 
 

@@ -12,7 +12,7 @@ from gentoolkit.evaluation import (
     validation_loss,
 )
 from gentoolkit.evaluation.exact import FIT_SAMPLES
-from gentoolkit.paths import LINEAR, Path, gaussian_velocity, gaussian_velocity_error
+from gentoolkit.paths import LINEAR, gaussian_velocity, gaussian_velocity_error
 from gentoolkit.protocols import Batch
 from gentoolkit.randomness import normal_rows
 from gentoolkit.sampling import generate, source_noise
@@ -75,7 +75,7 @@ def test_without_labels_there_is_one_class():
 
 
 def test_another_path_is_followed():
-    field = GaussianClasses(MEANS, (0.0, 0.0, 0.0)).field(Path(Circle()))
+    field = GaussianClasses(MEANS, (0.0, 0.0, 0.0)).field(Circle())
     x, t, labels = source_noise(3, np.arange(6), SHAPE), torch.linspace(0, 0.9, 6), torch.arange(6) % 3
     # A class that is one point: the denoised sample is that point, whatever x_t.
     torch.testing.assert_close(field.denoised(x, t, labels), MEANS[labels], rtol=0, atol=1e-4)
@@ -142,7 +142,7 @@ class Known(Sorted):
         return mean + a * variance / (a**2 * variance + s**2) * (x_t - a * mean)
 
 
-@pytest.mark.parametrize("path", [LINEAR, Path(Circle())], ids=["linear", "circle"])
+@pytest.mark.parametrize("path", [LINEAR, Circle()], ids=["linear", "circle"])
 def test_data_that_knows_its_posterior_has_the_exact_field_of_any_path(path):
     reference = reference_field(Known(2), 3, gaussian=False, seed=0, path=path)
     assert reference.name == "exact field"

@@ -7,7 +7,7 @@ import torch
 
 from gentoolkit.errors import GentoolError
 from gentoolkit.evaluation import TIME_BINS, ValidationLoss, validation_loss
-from gentoolkit.paths import Field, Path, gaussian_velocity, gaussian_velocity_error
+from gentoolkit.paths import Field, gaussian_velocity, gaussian_velocity_error
 from gentoolkit.protocols import Batch
 from gentoolkit.randomness import normal_rows
 from testing_parts.objectives import Circle
@@ -164,7 +164,7 @@ def test_another_path_is_followed(data):
         def batch(self, indices):
             return Batch(MEANS[3].expand(len(indices), DIMS))
 
-    path = Path(Circle())
+    path = Circle()
     field = Field(lambda x, t, c: path.velocity_from_denoised(MEANS[3], x, t), path)
     # All is known but float32 rounding of x_t (some 2**-22), divided by sigma >= cos(pi/2 39/40) = 0.04, and squared.
     assert validation_loss(field, OnePoint(20), 20, seed=1).loss < 1e-9
@@ -233,7 +233,7 @@ def test_losses_on_different_paths_do_not_compare():
 
 def test_the_path_of_the_field_is_recorded(data):
     assert validation_loss(Field(exact), data, 4, seed=0).path == "linear"
-    assert validation_loss(Field(exact, Path(Circle())), data, 4, seed=0).path == "circle"
+    assert validation_loss(Field(exact, Circle()), data, 4, seed=0).path == "circle"
 
 
 def test_a_gaussian_model_bounds_the_optimum_of_other_data():

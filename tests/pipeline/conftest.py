@@ -15,7 +15,7 @@ def plugins(tmp_path, monkeypatch):
     info = tmp_path / "site" / "points-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: points\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[gentoolkit.plugins.v1]\npoints = point_parts\n")
+    (info / "entry_points.txt").write_text("[gentoolkit.plugins.v2]\npoints = point_parts\n")
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.syspath_prepend(Path(__file__).parent)
     yield load_plugins()

@@ -109,12 +109,10 @@ class Restless:
 @hookimpl
 def gentoolkit_components():
     spec = DataSpec((2,), Labels(2, droppable=True))
-    yield Component("points", PointsConfig, f"{__name__}:Points", tiny=PointsConfig())
-    yield Component("perceptron", PerceptronConfig, f"{__name__}:Perceptron", tiny=PerceptronConfig(), tiny_spec=spec)
-    yield Component("noisy", NoisyConfig, f"{__name__}:Noisy", tiny=NoisyConfig(), traits=frozenset({"stochastic"}))
-    yield Component(
-        "restless", RestlessConfig, f"{__name__}:Restless", tiny=RestlessConfig(), traits=frozenset({"adaptive"})
-    )
+    yield Component("points", PointsConfig, f"{__name__}:Points")
+    yield Component("perceptron", PerceptronConfig, f"{__name__}:Perceptron", tiny_spec=spec)
+    yield Component("noisy", NoisyConfig, f"{__name__}:Noisy", traits=frozenset({"stochastic"}))
+    yield Component("restless", RestlessConfig, f"{__name__}:Restless", traits=frozenset({"adaptive"}))
 
 
 @hookimpl

@@ -11,7 +11,7 @@ from gentoolkit.protocols import Batch, LossRecord
 from gentoolkit_flow_matching.objective import FlowMatching
 
 RECIPE = """
-version: 1
+version: 2
 name: step  # no name makes a run look like a checkpoint
 dataset: {{type: points/points, mode: {mode}}}
 backbone: {{type: points/perceptron}}

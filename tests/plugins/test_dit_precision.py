@@ -12,13 +12,13 @@ from gentoolkit.training import Plan, TrainingState
 from gentoolkit.training.loop import training_step
 
 RECIPE = """
-version: 1
+version: 2
 name: small
 seed: {seed}
 device: cpu
 dataset: {{type: patterns, num_samples: 256, image_size: 8, channels: 2}}
 backbone: {{type: dit, hidden_size: 64, depth: 2, num_heads: 2, time_scale: 1000.0, position: sincos}}
-objective: {{type: flow_matching, times: stratified}}
+objective: {{type: flow_matching, stratified: true}}
 sampler: {{type: euler}}
 train: {{steps: 40, batch_size: 32, optimizer: muon, matrix_learning_rate: 0.04, learning_rate: 6e-3, warmup_steps: 10}}
 """

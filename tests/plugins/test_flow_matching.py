@@ -1,20 +1,22 @@
 """Flow matching, equation by equation."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
+from building import built
 from gentoolkit.errors import UsageError
 from gentoolkit.paths import LINEAR
 from gentoolkit.protocols import Batch, TrainingContext
 from gentoolkit.randomness import BatchGenerator
 from gentoolkit.testing import Case, contracts_of, run
-from gentoolkit_flow_matching import FlowMatchingConfig, gentoolkit_components
-from gentoolkit_flow_matching.objective import FlowMatching
+from gentoolkit_flow_matching import gentoolkit_components
 from testing_parts.catalogue import entry
 
-UNIFORM = FlowMatching(FlowMatchingConfig())
+flow_matching = partial(built, "objective", "flow_matching")
+UNIFORM = flow_matching()
 
 
 def context(total, step=0):
@@ -56,7 +58,7 @@ def test_noise_is_standard_normal_and_times_are_uniform():
 
 
 def test_stratified_times_fill_every_part_of_the_interval():
-    objective = FlowMatching(FlowMatchingConfig(times="stratified"))
+    objective = flow_matching(stratified=True)
     t = objective.loss(lambda x, t, c: x, Batch(torch.zeros(32, 1)), context(32)).t
     assert sorted((t * 32).floor().int().tolist()) == list(range(32))
 
@@ -86,7 +88,7 @@ class Tokenwise(torch.nn.Module):
 def test_a_subset_of_tokens_is_held_to_its_own_targets():
     x1 = torch.randn(5, 3, 4, generator=torch.Generator().manual_seed(0))
     backbone = Tokenwise()
-    record = FlowMatching(FlowMatchingConfig(tokens=2)).loss(backbone, Batch(x1), context(5))
+    record = flow_matching(tokens=2).loss(backbone, Batch(x1), context(5))
     t = record.t[:, None, None]
     x0 = (backbone.x_t - t * x1) / (1 - t)
     wanted = (x1 - x0).flatten(1).take_along_dim(backbone.tokens, 1)
@@ -97,12 +99,12 @@ def test_a_subset_of_tokens_is_held_to_its_own_targets():
 def test_subsets_of_all_tokens_give_the_whole_loss():
     x1 = torch.randn(5, 3, 4, generator=torch.Generator().manual_seed(0))
     whole = UNIFORM.loss(lambda x, t, c: x * 0, Batch(x1), context(5))
-    every = FlowMatching(FlowMatchingConfig(tokens=12)).loss(Tokenwise(), Batch(x1), context(5))
+    every = flow_matching(tokens=12).loss(Tokenwise(), Batch(x1), context(5))
     torch.testing.assert_close(every.loss, whole.loss)
 
 
 def test_several_numbers_of_tokens_divide_the_run():
-    objective, backbone, x1 = FlowMatching(FlowMatchingConfig(tokens=(1, 2, 4))), Tokenwise(), torch.zeros(2, 5)
+    objective, backbone, x1 = flow_matching(tokens=(1, 2, 4)), Tokenwise(), torch.zeros(2, 5)
     counts = []
     for step in range(7):
         objective.loss(backbone, Batch(x1), TrainingContext(BatchGenerator(0, "test", step, 2), step, 7))
@@ -111,20 +113,20 @@ def test_several_numbers_of_tokens_divide_the_run():
 
 
 def test_more_tokens_than_there_are_is_told_in_the_first_step():
-    objective = FlowMatching(FlowMatchingConfig(tokens=(1, 6)))
+    objective = flow_matching(tokens=(1, 6))
     with pytest.raises(UsageError, match=r"objective\.tokens includes 6, but a sample has 5 tokens; use at most 5"):
         objective.loss(Tokenwise(), Batch(torch.zeros(2, 5)), context(2))
 
 
 def test_a_backbone_without_tokens_is_told():
-    objective = FlowMatching(FlowMatchingConfig(tokens=2))
+    objective = flow_matching(tokens=2)
     with pytest.raises(UsageError, match=r"objective\.tokens=2 requires a backbone that can .* Identity"):
         objective.loss(torch.nn.Identity(), Batch(torch.zeros(2, 3)), context(2))
 
 
 @pytest.mark.parametrize("power", [1.0, 2.0])
 def test_weights_have_mean_one_and_leave_the_reported_error_alone(power):
-    objective = FlowMatching(FlowMatchingConfig(times="stratified", weight_power=power))
+    objective = flow_matching(stratified=True, weighting={"type": "power", "power": power})
     x1 = torch.zeros(1000, 1)
     weighted = objective.loss(lambda x, t, c: x * 0, Batch(x1), context(1000))
     assert torch.allclose(weighted.loss, (power + 1) * (1 - weighted.t) ** power * weighted.velocity_error)
@@ -140,14 +142,16 @@ def test_power_two_is_the_error_of_the_denoised_sample():
         seen.update(x_t=x_t)
         return x_t * 0.3
 
-    record = FlowMatching(FlowMatchingConfig(weight_power=2.0)).loss(backbone, Batch(x1), context(6))
+    record = flow_matching(weighting={"type": "power", "power": 2.0}).loss(backbone, Batch(x1), context(6))
     denoised = LINEAR.denoised_from_velocity(seen["x_t"] * 0.3, seen["x_t"], record.t)
     torch.testing.assert_close(record.loss, 3 * (denoised - x1).square().mean(1), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("fields", [{"weight_power": 1.0}, {"times": "stratified"}], ids=str)
+@pytest.mark.parametrize(
+    "fields", [{"weighting": "power"}, {"stratified": True}, {"path": "cosine"}, {"times": "logit_normal"}], ids=str
+)
 def test_other_settings_keep_the_contracts_of_objectives(fields):
     (component,) = gentoolkit_components()
-    case = Case(entry(replace(component, tiny=FlowMatchingConfig(**fields))))
+    case = Case(entry(replace(component, tiny=fields)))
     outcomes = [run(contract, case) for contract in contracts_of(case.entry)]
     assert [o.message for o in outcomes if o.status not in ("passed", "skipped")] == []

@@ -19,7 +19,7 @@ from gentoolkit.api import (
 )
 from gentoolkit.errors import RecipeError
 from gentoolkit.recipe import Recipe, parse_recipe
-from gentoolkit.registry import Entry, Registry, qualified
+from gentoolkit.registry import Entry, Registry, entry_of, qualified
 from gentoolkit.settings import Strict
 
 
@@ -104,12 +104,12 @@ class OtherConfig(SamplerConfig):
 def registry():
     made = Registry()
     for component, distribution in (
-        (Component("blobs", BlobsConfig, "nowhere:Blobs", tiny=BlobsConfig()), "gentoolkit"),
-        (Component("net", NetConfig, "nowhere:Net", NetConfig(depth=1), DataSpec((1, 2, 2))), "gentoolkit"),
-        (Component("matching", MatchingConfig, "nowhere:Matching", tiny=MatchingConfig()), "gentoolkit"),
-        (Component("steps", StepsConfig, "nowhere:Steps", tiny=StepsConfig()), "gentoolkit"),
-        (Component("other", OtherConfig, "nowhere:Other", tiny=OtherConfig()), "my-dist"),
-        (Component("distance", DistanceConfig, "nowhere:Distance", tiny=DistanceConfig()), "gentoolkit"),
+        (Component("blobs", BlobsConfig, "nowhere:Blobs"), "gentoolkit"),
+        (Component("net", NetConfig, "nowhere:Net", {"depth": 1}, DataSpec((1, 2, 2))), "gentoolkit"),
+        (Component("matching", MatchingConfig, "nowhere:Matching"), "gentoolkit"),
+        (Component("steps", StepsConfig, "nowhere:Steps"), "gentoolkit"),
+        (Component("other", OtherConfig, "nowhere:Other"), "my-dist"),
+        (Component("distance", DistanceConfig, "nowhere:Distance"), "gentoolkit"),
     ):
         made.add(Entry(qualified(distribution, component.name), component, distribution, "1.0"))
     return made
@@ -119,7 +119,7 @@ REGISTRY = registry()
 
 #: The lines that the tests replace; each stands at a known place.
 LINES = {
-    "version": "version: 1",
+    "version": "version: 2",
     "name": "name: small",
     "seed": "seed: 42",
     "dataset": "dataset: {type: blobs}",
@@ -136,6 +136,10 @@ def text_of(**changes):
     """Return a valid recipe, a line for each key of LINES, with some lines replaced, added or (None) left out."""
     lines = {**LINES, **changes}
     return "\n".join(line for line in lines.values() if line is not None) + "\n"
+
+
+def type_of(config):
+    return entry_of(config).name
 
 
 def parsed(text, *overrides):

@@ -1,5 +1,5 @@
 import pytest
-from fake_parts import parsed, problems_or_none, text_of
+from fake_parts import parsed, problems_or_none, text_of, type_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,38 +14,38 @@ def problems(*overrides, **lines):
 
 def test_an_override_replaces_a_value_and_is_typed():
     recipe = parsed(text_of(), "train.epochs=7", "backbone.depth= 3", "name=other", "backbone.rate=1e-3")
-    assert (recipe.train.epochs, recipe.backbone.config.depth, recipe.name) == (7, 3, "other")
-    assert recipe.backbone.config.rate == 1e-3
+    assert (recipe.train.epochs, recipe.backbone.depth, recipe.name) == (7, 3, "other")
+    assert recipe.backbone.rate == 1e-3
     assert recipe.text == text_of()
 
 
 def test_an_override_may_add_a_field_and_a_section():
     recipe = parsed(text_of(sample=None), "sample.per_class=3", "evaluate.per_class=2", "sampler.num_steps=4")
     assert (recipe.sample.per_class, recipe.evaluate.per_class) == (3, 2)
-    assert recipe.sampler.config.num_steps == 4
+    assert recipe.sampler.num_steps == 4
 
 
 def test_an_override_reaches_into_a_list():
     lines = {"metrics": "metrics: [{type: distance}, {type: distance, num_projections: 1}]"}
     recipe = parsed(text_of(**lines), "metrics.1.num_projections=9")
-    assert [part.config.num_projections for part in recipe.metrics] == [64, 9]
+    assert [part.num_projections for part in recipe.metrics] == [64, 9]
 
 
 def test_an_override_may_be_a_mapping_a_list_or_null():
     recipe = parsed(
         text_of(), "sampler={type: my-dist/other, num_steps: 3}", "train.clip_norm=null", "train.betas=[0.8, 0.9]"
     )
-    assert (recipe.sampler.type, recipe.sampler.config.num_steps) == ("my-dist/other", 3)
+    assert (type_of(recipe.sampler), recipe.sampler.num_steps) == ("my-dist/other", 3)
     assert (recipe.train.clip_norm, recipe.train.betas) == (None, (0.8, 0.9))
 
 
 def test_of_two_overrides_the_later_counts():
     assert parsed(text_of(), "train.epochs=7", "train.epochs=8").train.epochs == 8
-    assert parsed(text_of(), "sampler.num_steps=9", "sampler={type: steps}").sampler.config.num_steps == 20
+    assert parsed(text_of(), "sampler.num_steps=9", "sampler={type: steps}").sampler.num_steps == 20
 
 
 def test_only_the_first_equals_sign_separates():
-    assert parsed(text_of(), "sampler={type: my-dist/other, name: a=b}").sampler.config.name == "a=b"
+    assert parsed(text_of(), "sampler={type: my-dist/other, name: a=b}").sampler.name == "a=b"
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,8 @@ def test_only_the_first_equals_sign_separates():
         ("sampler={type: steps, type: steps}", "sampler.type: duplicate key; "),
         ("train.epoch=5", "train.epoch: unknown field; expected one of "),
         ("trian.epochs=5", "trian: unknown field; expected one of "),
-        ("name.first=x", "name.first: name is the text 'small', not a mapping"),
+        ("name.first=x", "name: got a mapping; expected text"),
+        ("seed.first=x", "seed.first: seed is 42, not a mapping"),
         ("metrics.1.type=distance", "metrics.1: no such item; expected an index from 0 to 0"),
         ("metrics.-1.type=distance", "metrics.-1: no such item; "),
         ("metrics.00.type=distance", "metrics.00: no such item; "),

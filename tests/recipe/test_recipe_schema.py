@@ -67,14 +67,14 @@ def test_what_validates_satisfies_the_schema():
 @pytest.mark.parametrize(
     ("changes", "place"),
     [
-        ({"version": 2}, "$.version"),
+        ({"version": 1}, "$.version"),
         ({"name": "My Run"}, "$.name"),
         ({"seed": -1}, "$.seed"),
         ({"device": "gpu"}, "$.device"),
         ({"sampler": {"type": "eular"}}, "$.sampler.type"),
         ({"sampler": {"type": "net"}}, "$.sampler.type"),
         ({"sampler": {"num_steps": 3}}, "$.sampler"),
-        ({"sampler": "steps"}, "$.sampler"),
+        ({"sampler": "step"}, "$.sampler"),
         ({"sampler": {"type": "steps", "num_steps": 0}}, "$.sampler.num_steps"),
         ({"sampler": {"type": "steps", "name": "x"}}, "$.sampler"),
         ({"sampler": {"type": "my-dist/other", "name": 1}}, "$.sampler.name"),
@@ -101,7 +101,9 @@ def test_fields_are_described():
     assert SCHEMA["$defs"]["backbone:net"]["description"] == "A network."
     assert SCHEMA["$defs"]["backbone:net"]["properties"]["depth"]["description"] == "How many blocks."
     described = SCHEMA["properties"].values()
-    settings = [SCHEMA["$defs"][name]["properties"].values() for name in ("train", "sample", "evaluate")]
+    settings = [
+        SCHEMA["$defs"][name]["properties"].values() for name in ("TrainSettings", "SampleSettings", "EvaluateSettings")
+    ]
     assert all(part.get("description") or part.get("$ref") for part in described)
     assert all(part["description"] for parts in settings for part in parts)
 
@@ -112,7 +114,7 @@ class OddConfig(SamplerConfig):
 
 
 def test_a_config_that_json_schema_cannot_describe_does_no_harm():
-    component = Component("odd", OddConfig, "nowhere:Odd", tiny=OddConfig())
+    component = Component("odd", OddConfig, "nowhere:Odd")
     registry = Registry()
     registry.add(*REGISTRY.entries(), Entry("odd-dist/odd", component, "odd-dist", "1.0"))
     schema = recipe_schema(registry)

@@ -102,7 +102,7 @@ def test_what_could_not_be_read_is_told_once():
 
 def test_whatever_json_can_say_a_recipe_can_set():
     text = "backbone: {type: net, depth: 2, shape: deep, kernel: [1, 2], tags: [a], layers: [{width: 1}], rate: 1}"
-    config = parsed(text_of(backbone=text)).backbone.config
+    config = parsed(text_of(backbone=text)).backbone
     assert (config.shape.value, config.kernel, config.tags) == ("deep", (1, 2), ("a",))
     assert config.layers[0].width == 1
     assert type(config.rate) is float

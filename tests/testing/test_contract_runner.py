@@ -72,7 +72,7 @@ from testing_parts.configs import StepsConfig
 @hookimpl
 def gentoolkit_components():
     for name in NAMES:
-        yield Component(name.lower(), StepsConfig, f"deadly:{name}", StepsConfig(), expected_failures=EXPECTED)
+        yield Component(name.lower(), StepsConfig, f"deadly:{name}", expected_failures=EXPECTED)
 """
 PLUGIN = """
 from gentoolkit.api import Component, hookimpl
@@ -80,12 +80,12 @@ from testing_parts.configs import StepsConfig, ToleranceConfig
 
 @hookimpl
 def gentoolkit_components():
-    yield Component("careless", StepsConfig, "testing_parts.broken_samplers:NoOrder", StepsConfig())
+    yield Component("careless", StepsConfig, "testing_parts.broken_samplers:NoOrder")
     yield Component(
         "pair",
         ToleranceConfig,
         "testing_parts.samplers:HeunEuler",
-        ToleranceConfig(),
+        {},
         traits=frozenset({"adaptive"}),
         expected_failures={"sampler.batch_independence": "one step size for the whole batch"},
     )
@@ -191,7 +191,7 @@ def install(folder, monkeypatch, source, **modules):
     info = folder / "parts-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: parts\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[gentoolkit.plugins.v1]\nparts = parts_plugin\n")
+    (info / "entry_points.txt").write_text("[gentoolkit.plugins.v2]\nparts = parts_plugin\n")
     monkeypatch.syspath_prepend(folder)
 
 
@@ -268,8 +268,8 @@ class Greedy:
 
 
 def test_a_dataset_is_never_asked_for_more_samples_than_documented():
-    config = BlobsConfig(num_samples=3 * MOST_SAMPLES)
-    made = entry(Component("greedy", BlobsConfig, f"{__name__}:Greedy", config))
+    tiny = {"num_samples": 3 * MOST_SAMPLES}
+    made = entry(Component("greedy", BlobsConfig, f"{__name__}:Greedy", tiny))
     for name in ("spec", "access_order", "splits"):
         run(CONTRACTS[f"dataset.{name}"], Case(made))
     assert Greedy.most == MOST_SAMPLES
@@ -286,7 +286,7 @@ class Matrix(Velocity):
 
 
 def test_an_objective_is_never_handed_more_samples_than_documented():
-    made = entry(Component("matrix", PlainConfig, f"{__name__}:Matrix", PlainConfig()))
+    made = entry(Component("matrix", PlainConfig, f"{__name__}:Matrix"))
     assert {outcome.status for outcome in check_entry(made)} <= {"passed", "skipped"}
     assert 0 < Matrix.most <= MOST_SAMPLES
 
@@ -303,7 +303,7 @@ class Wide(EulerMaruyama):
 
 def test_a_sampler_is_never_handed_more_samples_than_documented():
     traits = frozenset({"stochastic"})
-    made = Component("wide", StepsConfig, f"{__name__}:Wide", StepsConfig(), traits=traits)
+    made = Component("wide", StepsConfig, f"{__name__}:Wide", traits=traits)
     assert run(CONTRACTS["sampler.terminal_moments"], Case(entry(made))).status == "passed"
     assert Wide.most == MOST_SAMPLES
 
@@ -322,7 +322,7 @@ def test_a_quarantined_distribution_is_answered_with_its_fault(ask):
 
 
 def test_a_factory_that_can_not_be_imported_is_named_with_its_fault():
-    missing = Component("ghost", StepsConfig, "testing_parts.ghosts:Ghost", StepsConfig())
+    missing = Component("ghost", StepsConfig, "testing_parts.ghosts:Ghost")
     result = run(CONTRACTS["any.factory"], Case(entry(missing)))
     assert "sampler 'parts/ghost' of parts 1.0: factory 'testing_parts.ghosts:Ghost'" in result.message
 
@@ -350,7 +350,7 @@ class Refusing:
     ],
 )
 def test_what_can_not_be_built_is_told_once_and_its_other_contracts_are_not_run(factory, fault):
-    outcomes = list(check_entry(entry(Component("ghost", StepsConfig, factory, StepsConfig()))))
+    outcomes = list(check_entry(entry(Component("ghost", StepsConfig, factory))))
     (failed,) = [outcome for outcome in outcomes if outcome.status == "failed"]
     assert failed.contract == "any.factory"
     assert re.search(fault, failed.message)
@@ -365,7 +365,7 @@ def installed(tmp_path):
     info = tmp_path / "parts-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: parts\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[gentoolkit.plugins.v1]\nparts = parts_plugin\n")
+    (info / "entry_points.txt").write_text("[gentoolkit.plugins.v2]\nparts = parts_plugin\n")
     path = os.pathsep.join([str(tmp_path), *sys.path])
     return {**os.environ, "PYTHONPATH": path, "PYTEST_ADDOPTS": "", "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 

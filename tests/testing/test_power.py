@@ -10,7 +10,16 @@ from gentoolkit.testing import CONTRACTS, Case, run
 from gentoolkit.testing.measures import FALSE_ALARM, standard_scores, z_bound
 from gentoolkit.testing.placed import statistics
 from testing_parts.catalogue import broken_sampler, coupled, entry, graded, objective, sampler
-from testing_parts.configs import BlobsConfig, MeanConfig, MlpConfig, PlainConfig, StepsConfig
+from testing_parts.configs import (
+    BlobsConfig,
+    ClockConfig,
+    CurveConfig,
+    MeanConfig,
+    MlpConfig,
+    PlainConfig,
+    StepsConfig,
+    WeightConfig,
+)
 
 STATISTICAL = ["objective.gradient", "objective.closed_form", "objective.time_direction", "objective.coverage"]
 each_seed = pytest.mark.parametrize("seed", range(1, 5))
@@ -68,14 +77,15 @@ class Graded(NamedTuple):
 
     contract: str
     factory: str
-    config: Config
+    config: type[Config]
     found: float
     missed: float
     spec: DataSpec | None = None
     traits: tuple[str, ...] = ()
 
 
-NET, LOSS, STEPS, MEAN, BLOBS = MlpConfig(), PlainConfig(), StepsConfig(), MeanConfig(), BlobsConfig()
+NET, LOSS, STEPS, MEAN, BLOBS = MlpConfig, PlainConfig, StepsConfig, MeanConfig, BlobsConfig
+CURVE, CLOCK, WEIGHT = CurveConfig, ClockConfig, WeightConfig
 FOUR = DataSpec((4,), Labels(3))
 ONE = DataSpec((1,))
 VECTORS = DataSpec((3,), Vectors(3))
@@ -102,6 +112,12 @@ GRADED = [
     Graded("objective.coverage", "objectives:FaintElement", LOSS, 1e-7, 1e-3, FOUR),
     Graded("objective.field", "objectives:ClampedField", LOSS, 1e-9, 1e-13),
     Graded("objective.field", "objectives:GapInField", LOSS, 1 / 255, 1 / 1000),
+    Graded("path.ends", "schedules_of_time:EndsEarly", CURVE, 2e-6, 1e-8),
+    Graded("path.derivatives", "schedules_of_time:WrongSlope", CURVE, 2e-6, 1e-7),
+    Graded("times.quantile", "schedules_of_time:BeyondOne", CLOCK, 1e-3, 1e-5),
+    Graded("times.coverage", "schedules_of_time:Steps", CLOCK, 1 / 2000, 0.0),
+    Graded("weighting.weight", "schedules_of_time:Negative", WEIGHT, 1 / 200, 1 / 300),
+    Graded("weighting.coverage", "schedules_of_time:Late", WEIGHT, 1 / 15, 1 / 20),
     Graded("sampler.constant_field", "broken_samplers:GradedSteps", STEPS, 1e-13, 1e-16),
     Graded("sampler.order", "broken_samplers:GradedOrder", STEPS, 0.2, 0.1),
     Graded("sampler.times", "broken_samplers:GradedTimes", STEPS, 2e-12, 1e-13),

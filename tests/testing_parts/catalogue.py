@@ -7,47 +7,50 @@ from gentoolkit.api import Component, DataSpec, Labels, Vectors
 from gentoolkit.registry import Entry
 from testing_parts.configs import (
     BlobsConfig,
+    ClockConfig,
+    CurveConfig,
     MeanConfig,
     MlpConfig,
     PlainConfig,
     RoundedConfig,
     StepsConfig,
     ToleranceConfig,
+    WeightConfig,
 )
 from testing_parts.eager_config import EagerConfig
 
 IMAGES = DataSpec((1, 2, 2), Labels(3))
 
 
-def component(factory, config, spec=None, traits=(), **failures):
+def component(factory, config, spec=None, traits=(), tiny=None, **failures):
     name = factory.replace(".", "-").replace(":", "-").lower()
     failures = {key.replace("__", "."): reason for key, reason in failures.items()}
-    return Component(name, type(config), f"testing_parts.{factory}", config, spec, frozenset(traits), failures)
+    return Component(name, config, f"testing_parts.{factory}", tiny or {}, spec, frozenset(traits), failures)
 
 
 def graded(factory, config, amount, spec=None, traits=()):
-    return component(factory, config.model_copy(update={"amount": amount}), spec, traits)
+    return component(factory, config, spec, traits, {"amount": amount})
 
 
 def entry(component):
     return Entry(f"parts/{component.name}", component, "parts", "1.0")
 
 
-def sampler(name, *traits, config=None, module="samplers", **failures):
-    return component(f"{module}:{name}", config or StepsConfig(), traits=traits, **failures)
+def sampler(name, *traits, config=StepsConfig, module="samplers", tiny=None, **failures):
+    return component(f"{module}:{name}", config, None, traits, tiny, **failures)
 
 
-def broken_sampler(name, *traits, config=None):
-    return sampler(name, *traits, config=config, module="broken_samplers")
+def broken_sampler(name, *traits, config=StepsConfig, tiny=None):
+    return sampler(name, *traits, config=config, module="broken_samplers", tiny=tiny)
 
 
 def adaptive(name, module="samplers"):
     joint = "one step size for the whole batch"
-    return sampler(name, "adaptive", config=ToleranceConfig(), module=module, sampler__batch_independence=joint)
+    return sampler(name, "adaptive", config=ToleranceConfig, module=module, sampler__batch_independence=joint)
 
 
 def backbone(name, spec=IMAGES):
-    return component(f"backbones:{name}", MlpConfig(), spec)
+    return component(f"backbones:{name}", MlpConfig, spec)
 
 
 def coupled(name, spec=None, amount=0.0):
@@ -55,15 +58,27 @@ def coupled(name, spec=None, amount=0.0):
 
 
 def objective(name, spec=None, *traits, amount=0.0):
-    return component(f"objectives:{name}", PlainConfig(amount=amount), spec, traits)
+    return component(f"objectives:{name}", PlainConfig, spec, traits, {"amount": amount})
+
+
+def path(name, amount=0.0):
+    return component(f"schedules_of_time:{name}", CurveConfig, tiny={"amount": amount})
+
+
+def times(name, amount=0.0):
+    return component(f"schedules_of_time:{name}", ClockConfig, tiny={"amount": amount})
+
+
+def weighting(name, amount=0.0):
+    return component(f"schedules_of_time:{name}", WeightConfig, tiny={"amount": amount})
 
 
 def dataset(name):
-    return component(f"datasets:{name}", BlobsConfig())
+    return component(f"datasets:{name}", BlobsConfig)
 
 
 def metric(name):
-    return component(f"metrics:{name}", MeanConfig())
+    return component(f"metrics:{name}", MeanConfig)
 
 
 GOOD = [
@@ -87,6 +102,12 @@ GOOD = [
     dataset("Twins"),
     metric("MeanDistance"),
     metric("DeviationRatio"),
+    path("Straight"),
+    path("Curved"),
+    times("Even"),
+    times("Squared"),
+    weighting("One"),
+    weighting("SignalToNoise"),
 ]
 
 
@@ -97,13 +118,13 @@ class Saboteur(NamedTuple):
 
 
 SABOTEURS = [
-    Saboteur("any.config_round_trip", sampler("Euler", config=RoundedConfig()), "0.2"),
+    Saboteur("any.config_round_trip", sampler("Euler", config=RoundedConfig), "0.2"),
     Saboteur("any.factory", broken_sampler("Unfinished"), "is missing with_num_steps"),
     Saboteur("any.factory", broken_sampler("Missing"), "has no attribute 'Missing'"),
     Saboteur("any.factory", backbone("NoModule"), "must be a torch.nn.Module"),
     Saboteur("any.build", broken_sampler("NumpySeeded"), "global generator of numpy was used"),
     Saboteur("any.build", broken_sampler("Unlike"), "differ in samples"),
-    Saboteur("any.no_torch", sampler("Euler", config=EagerConfig()), "eager_config imports torch"),
+    Saboteur("any.no_torch", sampler("Euler", config=EagerConfig), "eager_config imports torch"),
     Saboteur("any.expected_failures", sampler("Euler", sampler__ordre="?"), "['sampler.ordre'] are not contracts"),
     Saboteur("any.expected_failures", sampler("Euler", sampler__order=" "), "['sampler.order'] have no reason"),
     Saboteur("backbone.shape", backbone("Squeezing"), "batch size 1: the output is (1, 2, 2)"),
@@ -178,6 +199,23 @@ SABOTEURS = [
     Saboteur("objective.randomness", objective("NumpyTimes"), "global generator of numpy was used"),
     Saboteur("objective.randomness", objective("FixedDraws"), "the losses for different generators are equal"),
     Saboteur("objective.parameters", objective("DetachedWeight"), "not finite for slope"),
+    Saboteur("path.coefficients", path("Scalar"), "d_alpha of t ((257, 1, 1), torch.float32) is ((), torch.float32)"),
+    Saboteur("path.coefficients", path("Single"), "alpha of t ((257, 1, 1), torch.float64) is"),
+    Saboteur("path.coefficients", path("BatchScaled"), "alpha changes by"),
+    Saboteur("path.ends", path("EndsEarly", 0.01), "sigma at t = 0 and 1 is [1.0, 0.01"),
+    Saboteur("path.ends", path("Backwards"), "alpha at t = 0 and 1 is [1.0, 0.0]"),
+    Saboteur("path.derivatives", path("WrongSlope", 0.01), "but the derivative of alpha is 1.08594"),
+    Saboteur("path.derivatives", path("Backwards"), "but the derivative of alpha is -1"),
+    Saboteur("path.monotone", path("Power"), "alpha sigma' - sigma alpha' is -0 at t = 0"),
+    Saboteur("times.quantile", times("BeyondOne", 0.5), "expected 0 to 1"),
+    Saboteur("times.quantile", times("Falling"), "quantile(0) = 1, but quantile(0.0002441) = 0.999756"),
+    Saboteur("times.rows", times("Sorted"), "the times change with the order of u"),
+    Saboteur("times.rows", times("Jittered"), "global generator of torch was used"),
+    Saboteur("times.coverage", times("Steps", 0.125), "has more than 1/4096 of the probability"),
+    Saboteur("weighting.weight", weighting("Negative", 0.5), "the weight at t = [0.00390625] is [-0.49609375]"),
+    Saboteur("weighting.weight", weighting("Flat"), "the weights for t ((255,), torch.float32) are ((1,)"),
+    Saboteur("weighting.rows", weighting("Normalized"), "with the other times of a batch"),
+    Saboteur("weighting.coverage", weighting("Late", 0.2), "sixteenths [0, 1, 2] of the times"),
     Saboteur("sampler.constant_field", broken_sampler("ShortSteps"), "dx/dt = c"),
     Saboteur("sampler.constant_field", broken_sampler("SinglePrecisionSteps"), "dx/dt = c"),
     Saboteur("sampler.order", broken_sampler("StaleHeun"), "measured order 1.0"),
@@ -186,7 +224,7 @@ SABOTEURS = [
     Saboteur("sampler.times", broken_sampler("Backwards"), "evaluated at [1.0, 0.75, 0.5, 0.25]"),
     Saboteur("sampler.nfe", broken_sampler("OneMoreLook"), "5 evaluations; declared 4"),
     Saboteur("sampler.num_steps", broken_sampler("FixedSteps"), "with_num_steps(9) takes 4 steps"),
-    Saboteur("sampler.num_steps", broken_sampler("ChangesItself", config=StepsConfig(num_steps=3)), "called on"),
+    Saboteur("sampler.num_steps", broken_sampler("ChangesItself", tiny={"num_steps": 3}), "called on"),
     Saboteur("sampler.on_step", broken_sampler("OneBuffer"), "modified afterwards"),
     Saboteur("sampler.on_step", broken_sampler("SilentEnd"), "expected increasing times from 0.0 to 1.0"),
     Saboteur("sampler.state", broken_sampler("OverwritesStart"), "x0 is modified"),

@@ -11,7 +11,10 @@ from gentoolkit.api import (
     Labels,
     MetricConfig,
     ObjectiveConfig,
+    PathConfig,
     SamplerConfig,
+    TimesConfig,
+    WeightingConfig,
 )
 
 
@@ -49,4 +52,16 @@ class BlobsConfig(DatasetConfig):
 
 
 class MeanConfig(MetricConfig):
+    amount: float = 0.0
+
+
+class CurveConfig(PathConfig):
+    amount: float = 0.0
+
+
+class ClockConfig(TimesConfig):
+    amount: float = 0.0
+
+
+class WeightConfig(WeightingConfig):
     amount: float = 0.0

@@ -1,7 +1,5 @@
 """Velocity and x1 prediction, pairs, a curved path, a learned weight, and what can go wrong with objectives."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import nn
@@ -71,8 +69,7 @@ class Pairs(Velocity):
         return batch.x0
 
 
-@dataclass(frozen=True)
-class Circle:
+class Circle(Path):
     """alpha = sin(pi t / 2), sigma = cos(pi t / 2)."""
 
     def alpha(self, t):
@@ -91,7 +88,7 @@ class Circle:
 class Curved(Velocity):
     """The velocity of the path on a circle."""
 
-    path = Path(Circle())
+    path = Circle()
 
 
 class Weighted(Velocity, nn.Module):

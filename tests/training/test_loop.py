@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from building import built
 from gentoolkit.api import DataSpec, Labels
 from gentoolkit.errors import GentoolError, NoCheckpointError, NonFiniteError
 from gentoolkit.protocols import Batch
@@ -15,7 +16,6 @@ from gentoolkit.settings import TrainSettings
 from gentoolkit.training import Plan, TrainingState, train
 from gentoolkit.training.loop import clip_gradients, training_step
 from gentoolkit.training.state import EpochTotals, sums_by_time
-from gentoolkit_flow_matching import FlowMatchingConfig
 from gentoolkit_flow_matching.objective import FlowMatching
 
 SPEC = DataSpec((2,), Labels(3, droppable=True))
@@ -78,7 +78,7 @@ def start(dropout=0.0, objective=None, **settings):
     settings = TrainSettings(**{"steps": 9, "batch_size": 6, "learning_rate": 0.01, "precision": "fp32", **settings})
     with forked(0, "initial weights"):
         network = Small(dropout)
-    state = TrainingState(network, objective or FlowMatching(FlowMatchingConfig()), settings)
+    state = TrainingState(network, objective or built("objective", "flow_matching"), settings)
     return state, Plan(settings, 20, 5)
 
 
@@ -261,7 +261,7 @@ class Exploding(FlowMatching):
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_before_it_is_saved():
-    state, plan = start(objective=Exploding(FlowMatchingConfig()), checkpoint_every=2)
+    state, plan = start(objective=Exploding(**vars(built("objective", "flow_matching"))), checkpoint_every=2)
     heard = Recorder()
     with pytest.raises(NonFiniteError, match=r"step 5: loss nan") as error:
         go(state, plan, heard)
@@ -368,7 +368,7 @@ class Weighted(FlowMatching, nn.Module):
 
     def __init__(self):
         nn.Module.__init__(self)
-        self.config = FlowMatchingConfig()
+        vars(self).update(vars(built("objective", "flow_matching")))
         self.log_weight = nn.Parameter(torch.zeros(()))
 
     def loss(self, backbone, batch, context):

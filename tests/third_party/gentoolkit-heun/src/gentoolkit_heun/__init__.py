@@ -17,4 +17,4 @@ class HeunConfig(SamplerConfig):
 @hookimpl
 def gentoolkit_components() -> Iterator[Component]:
     """Declare the sampler."""
-    yield Component("heun", HeunConfig, f"{__name__}.sampler:Heun", tiny=HeunConfig(num_steps=3))
+    yield Component("heun", HeunConfig, f"{__name__}.sampler:Heun", tiny={"num_steps": 3})

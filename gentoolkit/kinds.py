@@ -1,0 +1,82 @@
+"""The kinds of component. Everything that depends on the kind walks this table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gentoolkit.configs import (
+    BackboneConfig,
+    Config,
+    DatasetConfig,
+    MetricConfig,
+    ObjectiveConfig,
+    PathConfig,
+    SamplerConfig,
+    TimesConfig,
+    WeightingConfig,
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of component.
+
+    Attributes:
+        config: The base class of its configs, which has the kind's name.
+        protocol: The interface of its components, "module:attribute".
+        contracts: The modules of `gentoolkit.testing` with its contracts. The first has a function `observe`, which
+            returns what must be equal for two equal components.
+        arguments: What the factory receives after the config: "split", "seed" or "spec". Components in slots follow as
+            keyword arguments.
+        traits: Traits that its components can declare; contracts adapt to them.
+        has_weights: Whether its components may draw initial weights from torch's global generator.
+        needs_spec: Whether its components must declare `tiny_spec`.
+    """
+
+    config: type[Config]
+    protocol: str
+    contracts: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    traits: frozenset[str] = frozenset()
+    has_weights: bool = False
+    needs_spec: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return the name, e.g. "sampler"."""
+        return self.config.kind
+
+
+def _table(*kinds: Kind) -> dict[str, Kind]:
+    return {kind.name: kind for kind in kinds}
+
+
+#: Name -> kind, in the order in which a recipe lists them.
+KINDS = _table(
+    Kind(DatasetConfig, "gentoolkit.protocols:Dataset", ("dataset", "dataset_splits"), arguments=("split", "seed")),
+    Kind(
+        BackboneConfig,
+        "gentoolkit.protocols:Backbone",
+        ("backbone", "dependence"),
+        arguments=("spec",),
+        has_weights=True,
+        needs_spec=True,
+    ),
+    Kind(
+        ObjectiveConfig,
+        "gentoolkit.protocols:Objective",
+        ("objective", "objective_statistics"),
+        traits=frozenset({"coupled"}),
+        has_weights=True,
+    ),
+    Kind(PathConfig, "gentoolkit.paths:Path", ("path",)),
+    Kind(TimesConfig, "gentoolkit.protocols:Times", ("times",)),
+    Kind(WeightingConfig, "gentoolkit.protocols:Weighting", ("weighting",)),
+    Kind(
+        SamplerConfig,
+        "gentoolkit.protocols:Sampler",
+        ("sampler", "sampler_traits"),
+        traits=frozenset({"adaptive", "stochastic"}),
+    ),
+    Kind(MetricConfig, "gentoolkit.protocols:Metric", ("metric",)),
+)
