@@ -54,8 +54,8 @@ def test_ten_steps_are_the_same(name):
         for parameter in state.parameters:
             parameter.grad = None
         state.update_ema()
-    # Measured: 7e-12 with AVX2 instead of AVX-512. Without vector instructions (ATEN_CPU_CAPABILITY=default) the float32
-    # times are rounded differently, which changes the losses by 1e-8.
+    # Measured: 7e-12 with AVX2 instead of AVX-512. Without vector instructions (ATEN_CPU_CAPABILITY=default), times in
+    # float32 are rounded differently, which changes the losses by 1e-8.
     np.testing.assert_allclose(losses, EARLIER[name]["losses"], rtol=1e-6)
     np.testing.assert_allclose(norms, EARLIER[name]["gradient_norms"], rtol=1e-6)
     weights = {key: [p.sum().item(), p.norm().item()] for key, p in state.weights.named_parameters()}
