@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeGuard, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeGuard, get_args, get_origin
 
 from pydantic import BaseModel, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PrivateAttr, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
@@ -144,13 +144,17 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def completed(model: type[BaseModel], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return recipe data of a model in which slots without a `type` have that of the slot's default.
+    """Return recipe data of a model with what may be left out in slots.
 
-    Thus `{power: 2}` in a slot whose default is "cosine" means `{type: cosine, power: 2}`.
+    A slot without a `type` has that of its default: with the default "power", `{p: 2}` means `{type: power, p: 2}`.
+    Instead of a list of one component, the component itself may be given.
     """
     done = dict(fields)
     for name, field in model.model_fields.items():
         data, inner = fields.get(name), next(models_in(field.annotation), None)
+        if inner is not None and is_base(inner) and name in fields and get_origin(field.annotation) is tuple:
+            done[name] = [data] if isinstance(data, str | dict) else data
+            continue
         if inner is None or not isinstance(data, dict):
             continue
         if not is_base(inner):
@@ -206,6 +210,10 @@ class ObjectiveConfig(Config):
 
     kind = "objective"
 
+    def offers(self) -> Iterable[str]:
+        """Return the types of field that the objective trains: "velocity" and, for flow maps, "flow_map"."""
+        return ("velocity",)
+
 
 class PathConfig(Config):
     """Config of a path, built by `factory(config)`."""
@@ -225,10 +233,41 @@ class WeightingConfig(Config):
     kind = "weighting"
 
 
+class PredictionConfig(Config):
+    """Config of a prediction, built by `factory(config)`."""
+
+    kind = "prediction"
+
+
+class GridConfig(Config):
+    """Config of a sampler's times, built by `factory(config)`."""
+
+    kind = "grid"
+
+
 class SamplerConfig(Config):
     """Config of a sampler, built by `factory(config)`."""
 
     kind = "sampler"
+
+
+class FixedGridConfig(SamplerConfig):
+    """Config of a sampler that derives from `gentoolkit.samplers.FixedGrid`, built by `factory(config, grid=...)`."""
+
+    num_steps: int = Field(default=20, ge=1, le=1_000_000)
+    """Number of steps."""
+    grid: GridConfig = slot("uniform")
+    """The times between the steps."""
+
+
+class GuidanceConfig(Config):
+    """Config of a guidance, built by `factory(config)`."""
+
+    kind = "guidance"
+
+    def keeps(self) -> Iterable[str]:
+        """Return the types of field that stay what they are: "velocity" and, for flow maps, "flow_map"."""
+        return ("velocity",)
 
 
 class MetricConfig(Config):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from gentoolkit.errors import UsageError
 
@@ -57,6 +60,17 @@ def matrix_dtype(precision: str, device: torch.device) -> torch.dtype:
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
     """Return a context that runs matrix products in bf16 (Micikevicius et al. 2018), or a null context for fp32."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def in_precision(network: Callable[..., Tensor], device: torch.device, precision: str) -> Callable[..., Tensor]:
+    """Return a network that computes in "fp32" or "bf16", and whose output has the dtype of its first argument."""
+
+    def call(x: Tensor, *arguments: Any) -> Tensor:
+        with autocast(device, precision):
+            output = network(x, *arguments)
+        return output.to(x.dtype)
+
+    return call
 
 
 def keep_freed_memory(threshold: int = 2**30) -> None:

@@ -8,7 +8,6 @@ Source: Lipman et al. 2023, arXiv:2210.02747, Sec. 4; Albergo et al. 2023, arXiv
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,6 +42,17 @@ class Path:
     def d_sigma(self, t: Tensor) -> Tensor:
         """Return the derivative of sigma with respect to t."""
         raise NotImplementedError
+
+    def time_of(self, noise_level: float) -> float:
+        """Return the time at which sigma / alpha has a value above 0, by bisection in float64."""
+        import torch
+
+        low, high = 0.0, 1.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            t = torch.tensor(middle, dtype=torch.float64)
+            low, high = (middle, high) if self.sigma(t) > noise_level * self.alpha(t) else (low, middle)
+        return (low + high) / 2
 
     @property
     def name(self) -> str:
@@ -83,9 +93,19 @@ class Path:
         alpha, sigma, d_alpha, d_sigma = self._at(t, x_t)
         return (alpha * v - d_alpha * x_t) / (alpha * d_sigma - sigma * d_alpha)
 
-    def score_from_velocity(self, v: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
-        """Return grad log p_t(x_t) = -E[x0 | x_t] / sigma, for x0 ~ N(0, I); it has a pole at t = 1."""
-        return -self.noise_from_velocity(v, x_t, t) / self._at(t, x_t)[1]
+    def denoised_from_noise(self, x0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+        """Return E[x1 | x_t] = (x_t - sigma x0) / alpha; a pole at t = 0."""
+        alpha, sigma, _, _ = self._at(t, x_t)
+        return (x_t - sigma * x0) / alpha
+
+    def noise_from_denoised(self, x1: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+        """Return E[x0 | x_t] = (x_t - alpha x1) / sigma; a pole at t = 1."""
+        alpha, sigma, _, _ = self._at(t, x_t)
+        return (x_t - alpha * x1) / sigma
+
+    def score_from_noise(self, x0: Tensor, t: Tensor) -> Tensor:
+        """Return grad log p_t(x_t) = -E[x0 | x_t] / sigma, for x0 ~ N(0, I); a pole at t = 1."""
+        return -x0 / self._at(t, x0)[1]
 
     def velocity_from_denoised(self, x1: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
         """Return v = alpha' x1 + sigma' (x_t - alpha x1) / sigma; (x1 - x_t) / (1 - t) if linear. A pole at t = 1."""
@@ -96,6 +116,20 @@ class Path:
         """Return v = alpha' (x_t - sigma x0) / alpha + sigma' x0; (x_t - x0) / t if linear. A pole at t = 0."""
         alpha, sigma, d_alpha, d_sigma = self._at(t, x_t)
         return d_alpha * (x_t - sigma * x0) / alpha + d_sigma * x0
+
+    def convert(self, value: Tensor, x_t: Tensor, t: Tensor, given: str, wanted: str) -> Tensor:
+        """Return `value` at (x_t, t) converted between "velocity", "denoised" and "noise"."""
+        if given == wanted:
+            return value
+        conversion: Callable[[Tensor, Tensor, Tensor], Tensor] = getattr(self, f"{wanted}_from_{given}")
+        return conversion(value, x_t, t)
+
+    def size_of(self, quantity: str, t: Tensor) -> Tensor:
+        """Return by how much a quantity changes if the velocity changes by 1, at t: (B,), with its sign."""
+        if quantity == "velocity":
+            return t * 0 + 1
+        determinant = self.alpha(t) * self.d_sigma(t) - self.sigma(t) * self.d_alpha(t)
+        return (-self.sigma(t) if quantity == "denoised" else self.alpha(t)) / determinant
 
 
 class Linear(Path):
@@ -119,38 +153,6 @@ class Linear(Path):
 
 
 LINEAR = Linear()
-
-#: `(x, t, condition) -> dx/dt`
-Velocity = Callable[["Tensor", "Tensor", "Tensor | None"], "Tensor"]
-
-
-@dataclass(frozen=True)
-class Field:
-    """A velocity field along a path: the model as samplers see it.
-
-    Attributes:
-        velocity: `(x, t, condition) -> dx/dt`, with x (B, *S) and t (B,).
-        path: The path whose marginals the field transports.
-    """
-
-    velocity: Velocity
-    path: Path = LINEAR
-
-    def __call__(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return dx/dt, (B, *S)."""
-        return self.velocity(x, t, condition)
-
-    def denoised(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return E[x1 | x_t = x], (B, *S)."""
-        return self.path.denoised_from_velocity(self(x, t, condition), x, t)
-
-    def noise(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return E[x0 | x_t = x], (B, *S)."""
-        return self.path.noise_from_velocity(self(x, t, condition), x, t)
-
-    def score(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return grad log p_t(x), (B, *S), for a Gaussian source; it has a pole at t = 1."""
-        return self.path.score_from_velocity(self(x, t, condition), x, t)
 
 
 def gaussian_velocity(x_t: Tensor, t: Tensor, mean: Tensor, std: float, path: Path = LINEAR) -> Tensor:

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-    from gentoolkit.paths import Field, Path
+    from gentoolkit.fields import Field
+    from gentoolkit.paths import Path
     from gentoolkit.randomness import BatchGenerator
+    from gentoolkit.spec import Labels, Vectors
 
 #: `(x_t, t, condition) -> output`: a backbone, or any callable with its signature.
 BackboneFunction = Callable[..., "Tensor"]
@@ -163,7 +165,7 @@ class Objective(Protocol):
         ...
 
     def field(self, backbone: BackboneFunction) -> Field:
-        """Return the velocity field that a trained backbone represents. Samplers see nothing else of the model."""
+        """Return the field that a trained backbone represents. Samplers see nothing else of the model."""
         ...
 
     def output_for(self, velocity: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
@@ -194,7 +196,7 @@ class Weighting(Protocol):
 
 @runtime_checkable
 class Sampler(Protocol):
-    """A solver of dx/dt = field(x, t, condition) from t = 0 to 1, built by `factory(config)`.
+    """A solver of dx/dt = field.velocity(x, t, condition) from t = 0 to 1, built by `factory(config)`.
 
     Attributes:
         order: Declared order of convergence; None if there is none (stochastic, adaptive).
@@ -222,21 +224,45 @@ class Sampler(Protocol):
         field: Field,
         x0: Tensor,
         condition: Tensor | None = None,
-        noise: Callable[[int], Tensor] | None = None,
+        noise: Callable[[float, float], Tensor] | None = None,
         on_step: Callable[[float, Tensor], None] | None = None,
     ) -> Tensor:
         """Carry x0 (B, *S) to t = 1.
 
         Args:
-            field: The velocity field.
+            field: The field. It must not be evaluated outside its domain.
             x0: Initial state, (B, *S), not modified. Its dtype is used for all computation.
             condition: Passed to the field unchanged.
-            noise: `noise(k)` returns the k-th standard normal draw, (B, *S), keyed by sample; for stochastic samplers.
+            noise: `noise(t, s)` returns standard normal draws for the step from t to s, (B, *S), keyed by sample and
+                interval; for stochastic samplers.
             on_step: Called with (t, x) at the start and after every step; t is 0.0 first and 1.0 last.
 
         Returns:
             The samples at t = 1, (B, *S).
         """
+        ...
+
+
+@runtime_checkable
+class Guidance(Protocol):
+    """A change of a conditional model's field, built by `factory(config)`."""
+
+    def guide(self, field: Field, condition: Labels | Vectors | None) -> Field:
+        """Return the changed field, on the same path and of the same type.
+
+        Args:
+            field: The field.
+            condition: The conditions of the data, with `null_like`. None for unconditional data.
+        """
+        ...
+
+
+@runtime_checkable
+class Grid(Protocol):
+    """The times that a sampler visits, built by `factory(config)`."""
+
+    def times(self, num_steps: int) -> tuple[float, ...]:
+        """Return `num_steps` + 1 increasing times, from exactly 0.0 to exactly 1.0."""
         ...
 
 

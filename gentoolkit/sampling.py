@@ -1,18 +1,18 @@
-"""Sampling in batches, with guidance and trajectories."""
+"""Sampling in batches, with trajectories."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from dataclasses import field as default
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gentoolkit.api import Labels, Vectors
-from gentoolkit.devices import autocast
 from gentoolkit.errors import NonFiniteError, PluginError
-from gentoolkit.paths import Field
+from gentoolkit.fields import Field
 from gentoolkit.protocols import Sampler
 from gentoolkit.randomness import normal_rows
 
@@ -36,35 +36,18 @@ class Samples:
     x1: Tensor
     condition: Tensor | None = None
     times: tuple[float, ...] = ()
-    trajectory: Tensor = field(default_factory=lambda: torch.empty(0))
+    trajectory: Tensor = default(default_factory=lambda: torch.empty(0))
     seed: int = 0
-    rows: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    rows: np.ndarray = default(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def __repr__(self) -> str:
         frames = f", {len(self.times)} frames" if self.times else ""
         return f"Samples({len(self.x1)} of shape {tuple(self.x1.shape[1:])}, seed {self.seed}{frames})"
 
 
-def guided(velocity: Field, guidance: float, condition: Labels | Vectors | None) -> Field:
-    """Return the field v_u + w (v_c - v_u), where v_u is the velocity for the null condition.
-
-    Classifier-free guidance, Ho and Salimans 2022, arXiv:2207.12598, Eq. 6 with w = 1 + their w. At w = 1 the field is
-    returned unchanged, which avoids the second network evaluation.
-    """
-    if guidance == 1 or condition is None:
-        return velocity
-
-    def combined(x: Tensor, t: Tensor, c: Tensor | None) -> Tensor:
-        assert c is not None
-        v_u = velocity(x, t, condition.null_like(c))
-        return v_u + guidance * (velocity(x, t, c) - v_u)
-
-    return Field(combined, velocity.path)
-
-
 @torch.no_grad()
 def generate(
-    velocity: Field,
+    field: Field,
     sampler: Sampler,
     x0: Tensor,
     condition: Tensor | None = None,
@@ -73,13 +56,12 @@ def generate(
     rows: np.ndarray | None = None,
     batch_size: int = 64,
     device: torch.device | None = None,
-    precision: str = "fp32",
     trajectory: bool = False,
 ) -> Samples:
     """Generate samples from x0, `batch_size` at a time.
 
     Args:
-        velocity: The velocity field, optionally `guided`.
+        field: The field, with any guidance.
         sampler: Any sampler.
         x0: Initial states, (N, *S) on the CPU; see `source_noise`.
         condition: Labels (N,), vectors (N, D) or None.
@@ -87,7 +69,6 @@ def generate(
         rows: The number that keys each sample, (N,) int64; see `sample_rows`. 0 to N - 1 by default.
         batch_size: Number of samples computed at once. Limits the memory; affects the samples only by rounding.
         device: Device on which the field is evaluated.
-        precision: "fp32", or "bf16" for autocast inside the field; the state stays float32.
         trajectory: Whether to keep the intermediate states. If there are more than `MAX_FRAMES`, every second, fourth,
             ... and the last one are kept. All samples are then computed in one batch, because an adaptive sampler's
             steps differ from batch to batch.
@@ -100,23 +81,18 @@ def generate(
     rows = np.arange(len(x0)) if rows is None else rows
     batch_size = len(x0) if trajectory else batch_size
 
-    def evaluate(x: Tensor, t: Tensor, c: Tensor | None) -> Tensor:
-        with autocast(device, precision):
-            return velocity(x, t, c).to(x.dtype)
-
-    cast_field = Field(evaluate, velocity.path)
     chunks: list[Samples] = []
     for start in range(0, len(x0), batch_size):
         part = slice(start, start + batch_size)
         c = None if condition is None else condition[part].to(device)
-        chunks.append(_carry(cast_field, sampler, x0[part].to(device), c, rows[part], seed, trajectory))
+        chunks.append(_carry(field, sampler, x0[part].to(device), c, rows[part], seed, trajectory))
     if trajectory:
         return chunks[0]
     return Samples(torch.cat([chunk.x1 for chunk in chunks]), condition, seed=seed, rows=rows)
 
 
 def _carry(
-    velocity: Field,
+    field: Field,
     sampler: Sampler,
     x0: Tensor,
     condition: Tensor | None,
@@ -126,17 +102,18 @@ def _carry(
 ) -> Samples:
     frames = _Frames()
 
-    def noise(k: int) -> Tensor:
-        return normal_rows(seed, "sampler noise", rows, tuple(x0.shape[1:]), k).to(x0)
+    def noise(t: float, s: float) -> Tensor:
+        interval = struct.unpack("<2Q", struct.pack("<2d", t, s))
+        return normal_rows(seed, "sampler noise", rows, tuple(x0.shape[1:]), *interval).to(x0)
 
-    x1 = sampler.sample(velocity, x0, condition, noise, frames.add if trajectory else None)
+    x1 = sampler.sample(field, x0, condition, noise, frames.add if trajectory else None)
     if not isinstance(x1, Tensor) or x1.shape != x0.shape:
         got = f"tensor of shape {tuple(x1.shape)}" if isinstance(x1, Tensor) else type(x1).__name__
         raise PluginError(f"sample(...) returned a {got}; expected a tensor of shape {tuple(x0.shape)}", kind="sampler")
     if trajectory and not frames.count:
         raise PluginError("sample(...) never calls on_step", kind="sampler")
     if not x1.isfinite().all():
-        raise _not_finite(velocity, sampler, x0, condition, noise)
+        raise _not_finite(field, sampler, x0, condition, noise)
     condition = None if condition is None else condition.cpu()
     return Samples(x1.cpu(), condition, *(frames.stacked() if trajectory else ((), torch.empty(0))), seed, rows)
 
@@ -164,7 +141,7 @@ class _Frames:
 
 
 def _not_finite(
-    velocity: Field, sampler: Sampler, x0: Tensor, condition: Tensor | None, noise: Callable[[int], Tensor]
+    field: Field, sampler: Sampler, x0: Tensor, condition: Tensor | None, noise: Callable[[float, float], Tensor]
 ) -> NonFiniteError:
     """Return the error for samples that are not finite: sample again and find the first value that is not."""
     count = 0
@@ -175,15 +152,15 @@ def _not_finite(
         where = f"evaluation {count} of the field, at t = {t.flatten()[0].item():.4g}"
         if not x.isfinite().all():
             raise NonFiniteError(f"the state is not finite before {where}", kind="sampler")
-        if not (v := velocity(x, t, c)).isfinite().all():
-            raise NonFiniteError(f"the velocity is not finite in {where}", kind="backbone")
-        return v
+        if not (value := field.predict(x, t, c)).isfinite().all():
+            raise NonFiniteError(f"the {field.quantity} is not finite in {where}", kind="backbone")
+        return value
 
     try:
-        sampler.sample(replace(velocity, velocity=watched), x0, condition, noise)
+        sampler.sample(replace(field, predict=watched), x0, condition, noise)
     except NonFiniteError as error:
         return error
-    return NonFiniteError(f"the samples are not finite, although all {count} velocities are", kind="sampler")
+    return NonFiniteError(f"the samples are not finite, although all {count} evaluations are", kind="sampler")
 
 
 #: Number of rows reserved for each class, so that no two classes share a row number.

@@ -64,7 +64,7 @@ class TrainSettings(Strict):
     With an EMA, validation, sampling and evaluation use the averaged weights.
     """
     condition_dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Probability of training a sample without its condition. Guidance requires a value above 0."""
+    """Probability of training a sample without its condition. Classifier-free guidance requires a value above 0."""
     precision: Precision = "auto"
     """`bf16` trains with autocast. `auto` chooses bf16 if the processor has bf16 instructions and fp32 otherwise.
 
@@ -101,8 +101,6 @@ class SampleSettings(Strict):
     """Seed of the noise. By default, the recipe's `seed`."""
     batch_size: Count = 64
     """Samples that are generated or evaluated at once. Limits memory use; changes results only by rounding."""
-    guidance: float = 1.0
-    """Classifier-free guidance weight w in v_u + w (v_c - v_u) (Ho and Salimans 2022, arXiv:2207.12598). 1 is off."""
     precision: Precision = "auto"
     """Precision of sampling; see `train.precision`."""
 

@@ -23,6 +23,7 @@ LAYERS = (
         "errors",
         "protocols",
         "paths",
+        "fields",
         "settings",
         "randomness",
         "devices",
@@ -37,7 +38,7 @@ LAYERS = (
     {"configs"},
     {"kinds"},
     {"api"},
-    {"registry", "rundir"},
+    {"registry", "rundir", "samplers"},
     {"plugins", "provenance"},
     {"recipe", "training", "sampling", "evaluation", "report", "testing"},
     {"pipeline"},
@@ -48,7 +49,7 @@ LAYER = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 #: What computes knows no registry, and so nothing that is built on it.
 NO_REGISTRY = {"training", "sampling"}
 #: All that a plugin may import, so that a shipped one is worth copying.
-PUBLIC = {"api", "protocols", "paths", "randomness", "testing"}
+PUBLIC = {"api", "protocols", "paths", "fields", "samplers", "randomness", "testing"}
 
 
 def imported(file, package):

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gentoolkit.paths import LINEAR, Field, Linear, expand, gaussian_velocity, gaussian_velocity_error
+from gentoolkit.fields import Field
+from gentoolkit.paths import LINEAR, Linear, expand, gaussian_velocity, gaussian_velocity_error
 from testing_parts.objectives import Circle
 
 PATHS = pytest.mark.parametrize("path", [LINEAR, Circle()], ids=["linear", "circle"])

@@ -1,17 +1,15 @@
-"""Chunks, guidance and trajectories around a sampler: the core's part, whatever the sampler."""
+"""Chunks and trajectories around a sampler: the core's part, whatever the sampler."""
 
 import numpy as np
 import pytest
 import torch
 
-from gentoolkit.api import Labels, Vectors
+from building import built
 from gentoolkit.errors import NonFiniteError, PluginError
-from gentoolkit.paths import Field
-from gentoolkit.sampling import generate, guided, sample_rows, source_noise
-from gentoolkit_euler import EulerConfig
-from gentoolkit_euler.sampler import Euler
+from gentoolkit.fields import Field
+from gentoolkit.sampling import generate, sample_rows, source_noise
 
-EULER = Euler(EulerConfig(num_steps=4))
+EULER = built("sampler", "euler", num_steps=4)
 
 
 class NoisySampler:
@@ -21,14 +19,14 @@ class NoisySampler:
         self.scale = scale
 
     def sample(self, field, x0, condition=None, noise=None, on_step=None):
-        return x0 + noise(0) + self.scale * noise(1)
+        return x0 + noise(0.0, 0.5) + self.scale * noise(0.5, 1.0)
 
 
 class Exploding:
     """Evaluates the field at infinity."""
 
     def sample(self, field, x0, condition=None, noise=None, on_step=None):
-        return field(x0 / 0, torch.zeros(len(x0)), condition) + x0 / 0
+        return field.velocity(x0 / 0, torch.zeros(len(x0)), condition) + x0 / 0
 
 
 def by_label(x, t, condition):
@@ -75,38 +73,6 @@ def test_trajectory_runs_from_source_to_sample():
     assert torch.equal(samples.trajectory[-1], samples.x1)
 
 
-def test_guidance_is_the_equation():
-    labels = torch.tensor([0, 2])
-    field = guided(Field(by_label), 2.5, Labels(3, droppable=True))
-    x, t = torch.zeros(2, 1), torch.zeros(2)
-    # v_c = c, v_u = 3 (the null label): 3 + 2.5 (c - 3).
-    assert field(x, t, labels).flatten().tolist() == [3 + 2.5 * (0 - 3), 3 + 2.5 * (2 - 3)]
-
-
-def test_guidance_of_vectors_uses_the_zero_vector():
-    field = guided(Field(lambda x, t, c: c), 3.0, Vectors(2, droppable=True))
-    assert field(torch.zeros(1, 2), torch.zeros(1), torch.tensor([[1.0, -2.0]])).tolist() == [[3.0, -6.0]]
-
-
-def test_guidance_one_costs_no_second_pass():
-    field = Field(by_label)
-    assert guided(field, 1.0, Labels(3, droppable=True)) is field
-
-
-def test_bf16_keeps_the_state_in_float32():
-    weight = torch.eye(2)
-    seen = []
-
-    def product(x, t, condition):
-        out = x @ weight
-        seen.append(out.dtype)
-        return out
-
-    samples = generate(Field(product), EULER, source_noise(0, np.arange(2), (2,)), precision="bf16")
-    assert samples.x1.dtype == torch.float32
-    assert set(seen) == {torch.bfloat16}
-
-
 @pytest.mark.parametrize(
     ("velocity", "sampler", "kind", "words"),
     [
@@ -139,7 +105,7 @@ def test_a_sampler_that_returns_no_samples_is_at_fault():
 @pytest.mark.parametrize("num_steps", [1, 7, 8, 9, 1000])
 def test_a_long_trajectory_is_thinned_on_the_way(monkeypatch, num_steps):
     monkeypatch.setattr("gentoolkit.sampling.MAX_FRAMES", 8)
-    sampler = Euler(EulerConfig(num_steps=num_steps))
+    sampler = built("sampler", "euler", num_steps=num_steps)
     samples = generate(Field(by_label), sampler, torch.zeros(1, 1), torch.ones(1), trajectory=True)
     assert len(samples.times) <= 9
     assert (samples.times[0], samples.times[-1]) == (0.0, 1.0)

@@ -80,7 +80,9 @@ def test_a_recipe_that_names_it_runs(python, recipe, tmp_path):
     done = gentool(python, "run", recipe, "--out", tmp_path / "runs", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (run,) = (tmp_path / "runs").iterdir()
-    assert yaml.safe_load((run / "resolved.yaml").read_text())["sampler"] == {"type": NAME, "num_steps": 2}
+    assert yaml.safe_load((run / "resolved.yaml").read_text())["sampler"] == {
+        "type": NAME, "num_steps": 2, "grid": {"type": "uniform"},
+    }  # fmt: skip
     assert "gentoolkit-heun" in (run / "provenance.json").read_text()
     assert (run / "report.html").stat().st_size > 0
 

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gentoolkit.paths import LINEAR, Field, Path, gaussian_velocity
+from gentoolkit.fields import Field
+from gentoolkit.paths import LINEAR, Path, gaussian_velocity
 from gentoolkit.protocols import Dataset, KnownPosterior
 from gentoolkit.randomness import Permutation
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gentoolkit.errors import GentoolError, UsageError
 from gentoolkit.evaluation.metrics import finite
-from gentoolkit.paths import Field
+from gentoolkit.fields import Field
 from gentoolkit.protocols import Dataset
 from gentoolkit.randomness import Permutation, normal_rows
 
@@ -127,6 +127,6 @@ def _velocity_errors(
     x0 = batch.x0 if batch.x0 is not None else normal_rows(seed, "validation-noise", indices, tuple(batch.x1.shape[1:]))
     x0, x1, t = x0.to(device), batch.x1.to(device), t.to(device)
     condition = None if batch.condition is None else batch.condition.to(device)
-    predicted = field(field.path.interpolate(x0, x1, t), t, condition)
+    predicted = field.velocity(field.path.interpolate(x0, x1, t), t, condition)
     errors = (predicted - field.path.velocity(x0, x1, t)).square()
     return errors.reshape(len(indices), -1).mean(dim=1).float().cpu()

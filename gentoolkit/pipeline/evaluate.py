@@ -17,7 +17,7 @@ from gentoolkit.configs import Config
 from gentoolkit.devices import choose_precision
 from gentoolkit.evaluation import Groups, Reference
 from gentoolkit.evaluation.metrics import finite
-from gentoolkit.paths import Field
+from gentoolkit.fields import Field
 from gentoolkit.protocols import Dataset, Metric
 from gentoolkit.registry import build, entry_of
 from gentoolkit.sampling import Samples, sample_rows, source_noise
@@ -33,10 +33,10 @@ def evaluate_model(model: Model, drawn: Samples | None = None) -> dict[str, Any]
     The reference field starts from the same noise. It is not sampled with guidance, which changes the target
     distribution.
     """
-    settings, guidance = model.recipe.evaluate, model.recipe.sample.guidance
+    settings = model.recipe.evaluate
     held_out, reference = model.dataset("held_out"), reference_field(model)
     groups = held_out_groups(model, held_out)
-    compared = reference if guidance == 1 or model.spec.condition is None else None
+    compared = None if model.recipe.guidance else reference
     results = evaluation.evaluate(
         _metrics(model),
         groups,

@@ -13,17 +13,17 @@ from torch import Tensor, nn
 
 from gentoolkit import evaluation
 from gentoolkit.api import DataSpec, Labels
-from gentoolkit.devices import choose_device, choose_precision, keep_freed_memory
+from gentoolkit.devices import choose_device, choose_precision, in_precision, keep_freed_memory
 from gentoolkit.errors import NonFiniteError, PluginError, UsageError, listing, raise_together
-from gentoolkit.paths import Field
+from gentoolkit.fields import Field
 from gentoolkit.pipeline.blame import blame, blamed
 from gentoolkit.pipeline.evaluate import evaluate_model, held_out_groups, reference_field
 from gentoolkit.pipeline.memory import room_for_weights
-from gentoolkit.protocols import Dataset, Objective, Sampler
+from gentoolkit.protocols import Dataset, Guidance, Objective, Sampler
 from gentoolkit.randomness import forked
 from gentoolkit.recipe import Recipe
 from gentoolkit.registry import build
-from gentoolkit.sampling import Samples, generate, guided, sample_rows, source_noise
+from gentoolkit.sampling import Samples, generate, sample_rows, source_noise
 from gentoolkit.training import Checkpoint, load_weights
 
 
@@ -37,6 +37,7 @@ class Model:
         backbone: The network.
         objective: The training objective, which defines the velocity field.
         sampler: The sampler.
+        guidance: What changes the field before sampling, in this order.
         step: Number of steps that the weights were trained for.
     """
 
@@ -45,6 +46,7 @@ class Model:
     backbone: nn.Module
     objective: Objective
     sampler: Sampler
+    guidance: tuple[Guidance, ...] = ()
     step: int = 0
 
     @classmethod
@@ -73,8 +75,8 @@ class Model:
                 objective = build(recipe.objective)
             if isinstance(objective, nn.Module):
                 objective = objective.to(device)
-            sampler = build(recipe.sampler)
-            return cls(recipe, device, backbone.to(device), objective, sampler)
+            sampler, guidance = build(recipe.sampler), tuple(map(build, recipe.guidance))
+            return cls(recipe, device, backbone.to(device), objective, sampler, guidance)
 
     def load(self, checkpoint: Checkpoint) -> Model:
         """Load the averaged weights of a checkpoint, or the plain ones if it has no averages, and return the model.
@@ -107,10 +109,17 @@ class Model:
             built: Dataset = build(self.recipe.dataset, split=split, seed=self.recipe.seed)
         return built
 
-    def field(self) -> Field:
-        """Return the learned velocity field, with the modules in eval mode."""
+    def field(self, precision: str = "fp32") -> Field:
+        """Return the learned field without guidance, with the modules in eval mode and the backbone in a precision."""
         self.modules().eval()
-        return self.objective.field(self.backbone)
+        return self.objective.field(in_precision(self.backbone, self.device, precision))
+
+    def sampled_field(self) -> Field:
+        """Return the field that samples are drawn from: in the precision of sampling, with guidance."""
+        field = self.field(choose_precision(self.recipe.sample.precision, self.device))
+        for guidance in self.guidance:
+            field = guidance.guide(field, self.spec.condition)
+        return field
 
     def sample(
         self,
@@ -127,7 +136,7 @@ class Model:
             classes: Class labels. Sample i has the label classes[i mod len(classes)]. Default: as in the recipe.
             seed: Seed of the noise. Default: as in the recipe.
             trajectory: Whether to keep all intermediate states.
-            field: The velocity field. Default: the model's own, with guidance.
+            field: The field. Default: the model's own, with guidance.
 
         Raises:
             UsageError: A class does not exist, or there is nothing to sample.
@@ -157,7 +166,7 @@ class Model:
         settings = self.recipe.sample
         with blame(self.recipe, "sampling"):
             return generate(
-                field or guided(self.field(), settings.guidance, self.spec.condition),
+                field or self.sampled_field(),
                 self.sampler,
                 x0,
                 condition,
@@ -165,7 +174,6 @@ class Model:
                 rows=rows,
                 batch_size=settings.batch_size,
                 device=self.device,
-                precision=choose_precision(settings.precision, self.device),
                 trajectory=trajectory,
             )
 

@@ -121,7 +121,7 @@ def save_samples(model: Model, samples: Samples, file: SafePath) -> dict[str, Pa
         "step": str(model.step),
         "seed": str(samples.seed),
         "sampler": json.dumps(to_data(recipe.sampler)),
-        "guidance": str(recipe.sample.guidance),
+        "guidance": json.dumps([to_data(guidance) for guidance in recipe.guidance]),
     }
     try:
         file.write(safetensors.torch.save(tensors, origin))

@@ -256,7 +256,7 @@ def load_model(path: os.PathLike[str] | str, overrides: Sequence[str] = (), *, p
     Args:
         path: A run's directory or a checkpoint folder such as `step-100`.
         overrides: Changes to settings that do not affect training (`CHANGEABLE`), e.g. "sampler.num_steps=50" or
-            "sample.guidance=2".
+            "guidance.scale=2".
         plugins: The installed plugins. Default: loaded here.
 
     Raises:

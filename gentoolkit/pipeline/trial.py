@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from gentoolkit.configs import Config
-from gentoolkit.devices import autocast, choose_precision
+from gentoolkit.devices import autocast
 from gentoolkit.errors import PluginError
-from gentoolkit.paths import Field
+from gentoolkit.fields import Field
 from gentoolkit.pipeline.blame import blame
 from gentoolkit.pipeline.memory import Kept, needs_of_gradients, needs_of_large_samples, require_memory
 from gentoolkit.pipeline.model import Model
@@ -142,11 +142,11 @@ class Trial:
         """Check the field, and draw two samples with their trajectories in a few steps."""
         recipe, x1 = self.recipe, batch.x1
         with blame(recipe, STAGE, recipe.objective):
-            field = self.model.field()
+            field = self.model.sampled_field()
             if not isinstance(field, Field):
-                message = f"field(...) returned a {type(field).__name__}, expected a gentoolkit.paths.Field"
+                message = f"field(...) returned a {type(field).__name__}, expected a gentoolkit.fields.Field"
                 raise PluginError(message, kind="objective")
-            velocity = field(x1, self._times(batch), batch.condition)
+            velocity = field.velocity(x1, self._times(batch), batch.condition)
             expect("objective", "the field's velocity", velocity, (tuple(x1.shape), torch.float32))
         x0 = source_noise(recipe.seed, np.arange(len(x1)), self.spec.shape) if batch.x0 is None else batch.x0.cpu()
         condition = None if batch.condition is None else batch.condition.cpu()
@@ -156,9 +156,8 @@ class Trial:
             if hasattr(sampler, "with_num_steps"):
                 sampler = sampler.with_num_steps(COUNT)
             else:
-                bounded = replace(field, velocity=ends_after(MAX_EVALUATIONS, field))
+                bounded = replace(field, predict=ends_after(MAX_EVALUATIONS, field))
             try:
-                precision = choose_precision(recipe.sample.precision, self.model.device)
                 return generate(
                     bounded,
                     sampler,
@@ -166,7 +165,6 @@ class Trial:
                     condition,
                     seed=recipe.seed,
                     device=self.model.device,
-                    precision=precision,
                     trajectory=True,
                 )
             except Enough:
@@ -216,15 +214,15 @@ class Enough(BaseException):
 
 
 def ends_after(count: int, field: Field) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
-    """Return the field's velocity, which raises `Enough` after `count` evaluations."""
+    """Return the field's function, which raises `Enough` after `count` evaluations."""
     left = iter(range(count))
 
-    def velocity(x: Tensor, t: Tensor, condition: Tensor | None) -> Tensor:
+    def predict(x: Tensor, t: Tensor, condition: Tensor | None) -> Tensor:
         if next(left, None) is None:
             raise Enough
-        return field(x, t, condition)
+        return field.predict(x, t, condition)
 
-    return velocity
+    return predict
 
 
 @contextmanager

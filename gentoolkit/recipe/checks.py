@@ -6,21 +6,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gentoolkit.configs import Config
+from gentoolkit.recipe.capabilities import check_needs
 from gentoolkit.recipe.faults import Fault, Path
 from gentoolkit.recipe.model import components_of, data_spec
 from gentoolkit.recipe.reader import Node
-from gentoolkit.recipe.validation import follow
-from gentoolkit.registry import entry_of
+from gentoolkit.recipe.validation import as_written, follow
+from gentoolkit.registry import Registry, entry_of
 from gentoolkit.settings import SampleSettings, TrainSettings
 from gentoolkit.spec import DataSpec, Labels
 
 
-def check_fit(root: Node, sections: Mapping[str, Any]) -> list[Fault]:
+def check_fit(root: Node, sections: Mapping[str, Any], registry: Registry) -> list[Fault]:
     """Return the inconsistencies between sections.
 
     Args:
         root: The recipe's tree, for positions.
         sections: The valid sections by name. The others are not checked.
+        registry: The available components, for suggestions.
     """
     faults = list(_equal_metrics(root, sections.get("metrics", ())))
     train, sample = sections.get("train"), sections.get("sample")
@@ -32,6 +34,7 @@ def check_fit(root: Node, sections: Mapping[str, Any]) -> list[Fault]:
         for path, config in components_of(sections):
             faults += _check_component(root, path, config, spec)
         faults += _check_conditions(root, spec, train, sample)
+        faults += check_needs(root, sections, spec, registry)
     return faults
 
 
@@ -60,17 +63,10 @@ def _check_conditions(
     root: Node, spec: DataSpec, train: TrainSettings | None, sample: SampleSettings | None
 ) -> Iterator[Fault]:
     dropout = ("train", "condition_dropout")
-    guidance = ("sample", "guidance")
     if sample and sample.classes is not None:
         yield from _check_classes(root, spec, sample.classes)
-    if spec.condition is None:
-        if train and train.condition_dropout > 0:
-            yield _fault(root, dropout, f"got {train.condition_dropout}, but the data has no condition to drop", "0")
-        if sample and sample.guidance != 1:
-            yield _fault(root, guidance, f"got {sample.guidance}, but the data has no condition", "1 (no guidance)")
-    elif train and sample and sample.guidance != 1 and train.condition_dropout == 0:
-        wrong = f"got {sample.guidance}, but training never drops the condition"
-        yield _fault(root, guidance, wrong, "1, or train.condition_dropout above 0, such as 0.1")
+    if spec.condition is None and train and train.condition_dropout > 0:
+        yield _fault(root, dropout, f"got {train.condition_dropout}, but the data has no condition to drop", "0")
 
 
 def _check_classes(root: Node, spec: DataSpec, classes: Sequence[int]) -> Iterator[Fault]:
@@ -86,4 +82,4 @@ def _check_classes(root: Node, spec: DataSpec, classes: Sequence[int]) -> Iterat
 
 def _fault(root: Node, path: Path, wrong: str, expected: str = "") -> Fault:
     """Return a fault at the position of `path`, or of its nearest ancestor that the recipe contains."""
-    return Fault(follow(root, (), path)[0].place, path, wrong, expected)
+    return Fault(follow(root, (), path)[0].place, as_written(root, path), wrong, expected)

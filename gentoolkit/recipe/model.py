@@ -13,6 +13,7 @@ from gentoolkit.configs import (
     BackboneConfig,
     Config,
     DatasetConfig,
+    GuidanceConfig,
     MetricConfig,
     ObjectiveConfig,
     SamplerConfig,
@@ -52,6 +53,8 @@ class Recipe(Strict):
     """What the network learns."""
     sampler: SamplerConfig
     """How samples are drawn from the trained network."""
+    guidance: tuple[GuidanceConfig, ...] = ()
+    """What changes the field of the trained model before sampling, in this order."""
     metrics: tuple[MetricConfig, ...] = ()
     """The metrics that compare generated with real samples."""
     train: TrainSettings
@@ -115,7 +118,7 @@ class Recipe(Strict):
 
 SINCE_VERSION_1 = (
     "objective.times=stratified is now objective.stratified=true, and objective.weight_power=p is now "
-    "objective.weighting={type: power, power: p}"
+    "objective.weighting={type: power, power: p}; sample.guidance=w is now guidance={type: cfg, scale: w}"
 )
 
 

@@ -63,7 +63,7 @@ def _recipe_from(root: Node, registry: Registry, faults: list[Fault]) -> Recipe 
         faults.append(Fault(root.place, (), f"got {shown(root.value)}", OUTLINE))
         return None
     recipe, sections = validated(Recipe, root, registry, faults)
-    faults += check_fit(root, sections)
+    faults += check_fit(root, sections, registry)
     return recipe
 
 

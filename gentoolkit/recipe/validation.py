@@ -146,6 +146,15 @@ def _own(kind: str, message: str, node: Node, path: Path) -> Fault:
     return Fault(node.place, path, message)
 
 
+def as_written(root: Node, path: Path) -> Path:
+    """Return a path without the indices of lists that the recipe has as a single component."""
+    written: Path = ()
+    for key in path:
+        around, _ = follow(root, (), written)
+        written += () if key.isdecimal() and not isinstance(around.value, tuple) else (key,)
+    return written
+
+
 def unknown_field(place: Place, path: Path, fields: Sequence[str]) -> Fault:
     """Return the fault of an unknown key."""
     hint = suggest(path[-1], fields) if fields else "it has no fields"

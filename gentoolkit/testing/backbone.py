@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import copy
 import warnings
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gentoolkit.protocols import TokenBackbone
 from gentoolkit.randomness import forked
 from gentoolkit.testing.contracts import Case, contract, does_not_apply, fail, require
 from gentoolkit.testing.measures import global_randomness_kept, largest_difference
@@ -243,9 +243,10 @@ def tokens(case: Case) -> None:
 
     Power: a change of 1e-5 in any element of three samples.
     """
-    backbone, inputs = perturbed(case), inputs_for(case)
-    if not isinstance(backbone, TokenBackbone):
-        does_not_apply("the backbone has no method patches(); it computes only whole samples")
+    backbone: Any = perturbed(case)
+    inputs = inputs_for(case)
+    if "tokens" not in case.config.offers():
+        does_not_apply('the config does not offer "tokens"; the backbone computes only whole samples')
     numbered = torch.arange(float(inputs.x_t[0].numel())).reshape(1, *inputs.x_t.shape[1:])
     elements = backbone.patches(numbered).flatten().sort().values
     require(torch.equal(elements, numbered.flatten()), "patches(x) does not contain each element of x exactly once")

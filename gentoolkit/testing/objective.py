@@ -89,30 +89,31 @@ def _error_of(found: LossRecord) -> Tensor:
 
 @contract("objective.field")
 def field(case: Case) -> None:
-    """`output_for` is the inverse of `field`: converting v* with both returns v*, at every t in [0, 1].
+    """`output_for` is the inverse of `field`: converting v* with both returns v*, on the whole domain of the field.
 
-    In float64, at 257 times including both ends. Where a change of the velocity moves the output by less than 1 % of
-    what it does elsewhere (near a pole, such as t = 1 if the data is predicted), the field may be clamped. At t = 0,
-    where samplers start, it must be finite in any case. Rounding errors of both conversions are below 1e-16 / 0.01²;
-    1e-11 is allowed.
+    In float64, at 257 times including both ends. Rounding errors of both conversions are below 1e-16 over the square of
+    the change of the output for a change of the velocity by 1, compared with its largest; 1e-12 over it is allowed.
 
-    Power: a field that is off by 1e-11 at t = 0, at t = 1 or over 1/256 of the times in between, in any element.
+    Power: a field that is off by 1e-11 (more near a pole) at an end of the domain, or over 1/256 of it, in any element.
     """
     objective = case.build()
     placed, x_t = Placed(objective), case.normal(TIMES, *case.spec.shape, dtype=torch.float64)
-    t, condition = torch.linspace(0, 1, TIMES, dtype=torch.float64), case.conditions(TIMES)
+    field = objective.field(placed)
+    first, last = field.domain
+    require(0 <= first < 0.25 and 0.75 < last <= 1, f"the field's domain is [{first}, {last}]; expected nearly [0, 1]")
+    t, condition = first + (last - first) * torch.linspace(0, 1, TIMES, dtype=torch.float64), case.conditions(TIMES)
     given = placed.velocity(x_t, t)
-    found = objective.field(placed)(x_t, t, condition)
+    found = field.velocity(x_t, t, condition)
     moved = objective.output_for(given + 1, x_t, t) - objective.output_for(given, x_t, t)
     scale = moved.abs().flatten(1).amin(1)
-    clear = scale >= 0.01 * scale.max()
-    require(found[0].isfinite().all(), "the field is not finite at t = 0, where samplers start")
-    error = largest_difference(found[clear], given[clear])
-    negative = "; it is its negative" if largest_difference(-found[clear], given[clear]) <= 1e-11 else ""
-    if not error <= 1e-11:
-        wrong = ((found - given).abs().flatten(1).amax(1) > 1e-11) & clear
-        where = f"from t = {t[wrong].min():.4g} to {t[wrong].max():.4g}" if wrong.any() else "it is not finite"
-        fail(f"the field differs by {error:.1e} from the velocity passed to `output_for`{negative} ({where})")
+    share = (scale / scale.max()).reshape(-1, *(1,) * (x_t.ndim - 1))
+    error = (found - given).abs() * share**2
+    negative = "; it is its negative" if largest_difference(-found, given) <= 1e-9 else ""
+    if not error.max() <= 1e-12 * given.abs().max().clamp(min=1):
+        wrong = (error.flatten(1).amax(1) > 1e-12) | ~found.flatten(1).isfinite().all(1)
+        where = f"from t = {t[wrong].min():.4g} to {t[wrong].max():.4g}"
+        size = largest_difference(found, given)
+        fail(f"the field differs by {size:.1e} from the velocity passed to `output_for`{negative} ({where})")
 
 
 @contract("objective.condition")
@@ -127,7 +128,7 @@ def condition(case: Case) -> None:
     batch, objective = gaussian_batch(case, 64), case.build()
     _, in_loss = loss_at(case, objective, batch)
     in_field = Placed(objective)
-    objective.field(in_field)(batch.x1, torch.linspace(0, 1, 64), batch.condition)
+    objective.field(in_field).velocity(batch.x1, torch.linspace(0, 1, 64), batch.condition)
     for name, calls in (("loss", in_loss.calls), ("field", in_field.calls)):
         for _, _, got in calls:
             expected, given = batch.condition, got

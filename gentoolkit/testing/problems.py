@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from gentoolkit.paths import Field, expand, gaussian_velocity
+from gentoolkit.fields import Domain, Field
+from gentoolkit.paths import LINEAR, expand, gaussian_velocity
 
 #: Shape of states: five samples of shape (2, 3). The axis of length 2 is a pair, for rotations.
 SHAPE = (5, 2, 3)
@@ -28,7 +29,7 @@ class Probe:
     times: list[Tensor] = field(default_factory=list)
     conditions: list[Tensor | None] = field(default_factory=list)
 
-    def field(self) -> Field:
+    def field(self, domain: Domain = (0.0, 1.0)) -> Field:
         """Return the field, on the linear path."""
 
         def evaluate(x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -36,7 +37,7 @@ class Probe:
             self.conditions.append(condition)
             return self.velocity(x, t)
 
-        return Field(evaluate)
+        return Field(evaluate, LINEAR, "velocity", domain)
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gentoolkit.paths import Field
+from gentoolkit.fields import Field
+from gentoolkit.paths import expand
 from gentoolkit.protocols import Sampler
+from gentoolkit.randomness import numpy_generator
 from gentoolkit.testing.contracts import Case, contract, fail, require
 from gentoolkit.testing.measures import equal_or_none, global_randomness_kept, largest_difference
-from gentoolkit.testing.problems import LOGISTIC, ROTATION, SHAPE, Probe, fractions, gaussian
+from gentoolkit.testing.problems import LOGISTIC, MEAN, ROTATION, SHAPE, Probe, fractions, gaussian
 
 #: Numbers of steps in contracts that test several.
 STEPS = (4, 9)
@@ -33,9 +35,14 @@ def is_stochastic(case: Case) -> bool:
     return "stochastic" in case.entry.component.traits
 
 
-def draws(case: Case, like: Tensor, stream: int = 0) -> Callable[[int], Tensor]:
-    """Return noise for states like `like`; different streams are independent."""
-    return lambda k: case.normal(*like.shape, draw=10_000 * (stream + 1) + k, dtype=like.dtype)
+def draws(case: Case, like: Tensor, stream: int = 0) -> Callable[[float, float], Tensor]:
+    """Return noise for states like `like`; different streams and intervals are independent."""
+
+    def noise(t: float, s: float) -> Tensor:
+        generator = numpy_generator(case.seed, f"contract noise {t!r} {s!r}", stream)
+        return torch.as_tensor(generator.standard_normal(like.shape), dtype=like.dtype)
+
+    return noise
 
 
 def solve(case: Case, sampler: Sampler, field: Field, x0: Tensor, **options: Any) -> Tensor:
@@ -120,6 +127,24 @@ def times(case: Case) -> None:
         # Times must be float64 for states in float64; 1e-12 allows for different ways to compute them.
         equal = len(seen) == len(declared) and all(abs(a - b) <= 1e-12 for a, b in zip(seen, declared, strict=True))
         require(equal, f"{name}: evaluated at {seen}; declared {list(declared)}")
+
+
+@contract("sampler.domain")
+def domain(case: Case) -> None:
+    """A field with the domain [0.05, 0.9] is never evaluated outside of it, and the last state is a denoised sample.
+
+    At t = 0.9 the state still has a tenth of the noise. With data of a single point, every denoised sample is
+    this point.
+
+    Power: any time outside the domain by 1e-12; a result that is off by 1e-6 for data with a single point.
+    """
+    probe = Probe(lambda x, t: (MEAN - x) / (1 - expand(t, x)))
+    result = solve(case, case.build(), probe.field((0.05, 0.9)), fractions())
+    seen = torch.cat(probe.times)
+    low, high = seen.min().item(), seen.max().item()
+    require(low >= 0.05 - 1e-12 and high <= 0.9 + 1e-12, f"t ranges from {low} to {high} for the domain [0.05, 0.9]")
+    error = (result - MEAN).abs().max().item()
+    require(error <= 1e-6, f"for data with a single point and the domain [0.05, 0.9], the result is off by {error:.1e}")
 
 
 @contract("sampler.nfe", skips=["adaptive"])
@@ -215,7 +240,7 @@ def batch_independence(case: Case) -> None:
     together = solve(case, sampler, probe.field(), x0, condition=None)
     for i in range(len(x0)):
         row = slice(i, i + 1)
-        own = {"noise": lambda k, row=row: noise(k)[row]} if is_stochastic(case) else {}
+        own = {"noise": lambda t, s, row=row: noise(t, s)[row]} if is_stochastic(case) else {}
         alone = solve(case, sampler, Probe(velocity).field(), x0[row], condition=None, **own)
         error = largest_difference(together[row], alone)
         # As for constant fields, but the rotation amplifies earlier rounding errors by a factor below 32 (measured for

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -43,6 +43,10 @@ class DiTConfig(BackboneConfig):
                 f"hidden_size {self.hidden_size} can't be used with position sincos, which requires 8, 12, 16, ..."
             )
         return self
+
+    def offers(self) -> Iterable[str]:
+        """Offer subsets of tokens."""
+        return ("tokens",)
 
     def check(self, spec: DataSpec) -> Iterator[Problem]:
         """Yield a problem unless the data has shape (C, H, W) and the patch size divides H and W."""

@@ -1,45 +1,59 @@
-"""Flow matching: E w(t) |f(x_t, t) - v|², x_t = alpha x1 + sigma x0, v = alpha' x1 + sigma' x0."""
+"""Flow matching: E w(t) |q(x_t, t) - q*|², x_t = alpha x1 + sigma x0, for a quantity q such as the velocity."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from torch import Tensor
 
 from gentoolkit.api import UsageError
-from gentoolkit.paths import Field, Path
-from gentoolkit.protocols import BackboneFunction, Batch, LossRecord, Times, TokenBackbone, TrainingContext, Weighting
+from gentoolkit.fields import Field, Prediction
+from gentoolkit.paths import Path, expand
+from gentoolkit.protocols import BackboneFunction, Batch, LossRecord, Times, TrainingContext, Weighting
 
 from . import FlowMatchingConfig
 
 
 class FlowMatching:
-    """The backbone predicts the velocity of the path (Lipman et al. 2023, arXiv:2210.02747, Eq. 9)."""
+    """The backbone predicts a quantity of the path (Lipman et al. 2023, arXiv:2210.02747, Eq. 9, if the velocity)."""
 
-    def __init__(self, config: FlowMatchingConfig, path: Path, times: Times, weighting: Weighting) -> None:
-        self.config, self.path, self.times, self.weighting = config, path, times, weighting
+    def __init__(
+        self, config: FlowMatchingConfig, path: Path, times: Times, prediction: Prediction, weighting: Weighting
+    ) -> None:
+        self.config, self.path, self.times = config, path, times
+        self.prediction, self.weighting = prediction, weighting
 
-    def loss(self, backbone: BackboneFunction, batch: Batch, context: TrainingContext) -> LossRecord:
-        """Return each sample's weighted mean squared velocity error; x0 ~ N(0, I) unless the batch includes x0.
+    def loss(self, backbone: Any, batch: Batch, context: TrainingContext) -> LossRecord:
+        """Return each sample's weighted mean squared error; x0 ~ N(0, I) unless the batch includes x0.
+
+        The error of the backbone's output is that of every other quantity up to a factor, which depends on t.
 
         Raises:
-            UsageError: The config requires subsets of tokens, but the backbone does not support them or has too few.
+            UsageError: There are fewer tokens than the config requires.
         """
-        draw, x1 = context.generator, batch.x1
-        t = self.times.quantile(draw.stratified() if self.config.stratified else draw.uniform(), self.path)
+        draw, x1, path, prediction = context.generator, batch.x1, self.path, self.prediction
+        u = draw.stratified() if self.config.stratified else draw.uniform()
+        t = self.times.quantile(u, path).clamp(*prediction.domain(path))
         x0 = draw.normal(*x1.shape[1:]) if batch.x0 is None else batch.x0
-        x_t, v = self.path.interpolate(x0, x1, t), self.path.velocity(x0, x1, t)
+        x_t = path.interpolate(x0, x1, t)
+        target = self.output_for(path.velocity(x0, x1, t), x_t, t)
+        inputs = expand(prediction.input(t, path), x_t) * x_t, prediction.time(t, path), batch.condition
         if self.config.tokens is None:
-            output = backbone(x_t, t, batch.condition)
-        elif isinstance(backbone, TokenBackbone):
-            v = backbone.patches(v)
-            tokens = draw.subset(v.shape[1], self.token_count(context, v.shape[1]))
-            output, v = backbone(x_t, t, batch.condition, tokens), v.take_along_dim(tokens[..., None], dim=1)
+            output = backbone(*inputs)
         else:
-            raise UsageError(
-                f"objective.tokens={self.config.tokens} requires a backbone that can compute subsets of tokens, but "
-                f"{type(backbone).__name__} can't (it has no method `patches`); remove objective.tokens"
-            )
-        error = (output.to(v.dtype) - v).square().flatten(1).mean(1)
-        return LossRecord(self.weighting.weight(t, self.path) * error, t, error.detach())
+            target = backbone.patches(target)
+            tokens = draw.subset(target.shape[1], self.token_count(context, target.shape[1]))
+            output, target = backbone(*inputs, tokens), target.take_along_dim(tokens[..., None], dim=1)
+        error = (output.to(target.dtype) - target).square().flatten(1).mean(1)
+        weight = self.weighting.weight(t, path) * self.error_ratio(self.config.error, t) ** 2
+        return LossRecord(weight * error, t, (self.error_ratio("velocity", t) ** 2 * error).detach())
+
+    def error_ratio(self, quantity: str, t: Tensor) -> Tensor:
+        """Return the error of a quantity over the error of the backbone's output, (B,)."""
+        if quantity == "output":
+            return t * 0 + 1
+        ratio = self.path.size_of(quantity, t) / self.path.size_of(self.prediction.quantity, t)
+        return ratio * self.prediction.scale(t, self.path)
 
     def token_count(self, context: TrainingContext, available: int) -> int:
         """Return the number of each sample's `available` tokens to train on in this step."""
@@ -53,9 +67,10 @@ class FlowMatching:
         return stages[len(stages) * context.step // context.total_steps]
 
     def field(self, backbone: BackboneFunction) -> Field:
-        """Return the backbone as a velocity field."""
-        return Field(lambda x, t, condition: backbone(x, t, condition).to(x.dtype), self.path)
+        """Return the field of a backbone."""
+        return self.prediction.field(backbone, self.path)
 
     def output_for(self, velocity: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
-        """Return the velocity itself, which is what the backbone predicts."""
-        return velocity
+        """Return the backbone's output that gives a velocity: the inverse of `field`."""
+        quantity = self.path.convert(velocity, x_t, t, "velocity", self.prediction.quantity)
+        return self.prediction.output_for(quantity, x_t, t, self.path)

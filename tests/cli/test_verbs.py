@@ -170,7 +170,7 @@ def test_eval_repeats_the_figures_of_the_run(gentool, finished):
     assert "linear path" in printed
     assert re.search(r"exact field 0\.\d{4} on the same samples", printed)
     assert "A value below the floor does not" in printed
-    guided = gentool("eval", path, "sample.guidance=2.0")[1]
+    guided = gentool("eval", path, "guidance={type: cfg, scale: 2.0}")[1]
     assert re.search(
         r"metric +class +generated +floor +optimum *\nsliced_wasserstein +0( +\d+\.\d+ ± \d+\.\d+){2} +0", guided
     )
@@ -248,7 +248,7 @@ BAD_INPUT = {
     "number of classes": (["dataset.num_classes=5"], ["there are 4 patterns"]),
     "no such path": (["nonsense.a=1"], ["nonsense"]),
     "no value": (["train.steps"], ["train.steps"]),
-    "guidance without dropped conditions": (["sample.guidance=2.0", "train.condition_dropout=0.0"], ["guidance"]),
+    "guidance without dropped conditions": (["guidance=cfg", "train.condition_dropout=0.0"], ["guidance cfg needs"]),
 }
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from building import built
 from gentoolkit.evaluation import (
     GaussianClasses,
     exact_field,
@@ -16,8 +17,6 @@ from gentoolkit.paths import LINEAR, gaussian_velocity, gaussian_velocity_error
 from gentoolkit.protocols import Batch
 from gentoolkit.randomness import normal_rows
 from gentoolkit.sampling import generate, source_noise
-from gentoolkit_euler import EulerConfig
-from gentoolkit_euler.sampler import Euler
 from testing_parts.objectives import Circle
 
 SHAPE = (2, 3, 4)
@@ -56,7 +55,7 @@ def euler_factor(std, num_steps):
 def test_euler_steps_with_the_exact_field_are_exact_mathematics(num_steps):
     field = GaussianClasses(MEANS, STDS).field()
     x0, labels = source_noise(1, np.arange(30), SHAPE), torch.arange(30) % 3
-    x1 = generate(field, Euler(EulerConfig(num_steps=num_steps)), x0, labels).x1
+    x1 = generate(field, built("sampler", "euler", num_steps=num_steps), x0, labels).x1
     factors = torch.tensor([euler_factor(std, num_steps) for std in STDS])[labels].reshape(-1, 1, 1, 1)
     # float32 states of size 4, rounded at every step; h |c| <= 1, so no step amplifies what came before.
     torch.testing.assert_close(x1, MEANS[labels] + factors * x0, rtol=0, atol=num_steps * 4 * 2**-23)
@@ -71,7 +70,7 @@ def test_without_labels_there_is_one_class():
     field = GaussianClasses(MEANS[:1], STDS[:1]).field()
     x, t = source_noise(2, np.arange(5), SHAPE), torch.linspace(0, 0.9, 5)
     conditions = (None, torch.zeros(5, 3), torch.full((5,), 7))
-    assert all(torch.equal(field(x, t, None), field(x, t, condition)) for condition in conditions)
+    assert all(torch.equal(field.velocity(x, t, None), field.velocity(x, t, condition)) for condition in conditions)
 
 
 def test_another_path_is_followed():
@@ -151,14 +150,14 @@ def test_data_that_knows_its_posterior_has_the_exact_field_of_any_path(path):
         [gaussian_velocity(x[i : i + 1], t[i : i + 1], MEANS[i % 3], STDS[i % 3], path) for i in range(30)]
     )
     # float32 rounding of the closed form, whose slopes reach 1 / std² = 1,100 times x of size 4.
-    torch.testing.assert_close(reference.field(x, t, labels), best, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(reference.field.velocity(x, t, labels), best, rtol=1e-3, atol=1e-3)
     assert exact_field(Known(2), path).path == path
 
 
 def test_the_exact_field_is_finite_at_both_ends():
     field, x = exact_field(Known(2)), source_noise(4, np.arange(3), SHAPE)
     for t in (0.0, 1.0):
-        assert field(x, torch.full((3,), t), torch.arange(3)).isfinite().all()
+        assert field.velocity(x, torch.full((3,), t), torch.arange(3)).isfinite().all()
 
 
 def test_data_that_says_nothing_of_its_distribution_has_no_reference():

@@ -7,7 +7,8 @@ import torch
 
 from gentoolkit.errors import GentoolError
 from gentoolkit.evaluation import TIME_BINS, ValidationLoss, validation_loss
-from gentoolkit.paths import Field, gaussian_velocity, gaussian_velocity_error
+from gentoolkit.fields import Field
+from gentoolkit.paths import gaussian_velocity, gaussian_velocity_error
 from gentoolkit.protocols import Batch
 from gentoolkit.randomness import normal_rows
 from testing_parts.objectives import Circle

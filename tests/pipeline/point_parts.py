@@ -79,7 +79,11 @@ class Noisy:
         observe, x = on_step or (lambda t, x: None), x0
         observe(0.0, x)
         for k in range(self.n):
-            x = x + field(x, torch.full((len(x),), k / self.n), condition) / self.n + 0.1 * noise(k)
+            x = (
+                x
+                + field.velocity(x, torch.full((len(x),), k / self.n), condition) / self.n
+                + 0.1 * noise(k / self.n, (k + 1) / self.n)
+            )
             observe((k + 1) / self.n, x)
         return x
 
@@ -101,7 +105,7 @@ class Restless:
         observe, x, n = on_step or (lambda t, x: None), x0, 2 + int(x0.abs().sum() * 7) % 9
         observe(0.0, x)
         for k in range(n):
-            x = x + field(x, torch.full((len(x),), k / n), condition) / n
+            x = x + field.velocity(x, torch.full((len(x),), k / n), condition) / n
             observe((k + 1) / n, x)
         return x
 

@@ -55,7 +55,7 @@ def test_every_kind_of_data_and_sampler_runs_samples_and_reports(plugins, tmp_pa
 
 def test_guidance_of_vectors(plugins, tmp_path):
     run = go(plugins, tmp_path, "vectors", "euler", 0.2)
-    guided = gt.load_model(run.path, ["sample.guidance=3.0"], plugins=plugins).sample(3)
+    guided = gt.load_model(run.path, ["guidance={type: cfg, scale: 3.0}"], plugins=plugins).sample(3)
     assert not torch.allclose(guided.x1, run.sample(3).x1)
 
 

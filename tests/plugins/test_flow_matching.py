@@ -118,12 +118,6 @@ def test_more_tokens_than_there_are_is_told_in_the_first_step():
         objective.loss(Tokenwise(), Batch(torch.zeros(2, 5)), context(2))
 
 
-def test_a_backbone_without_tokens_is_told():
-    objective = flow_matching(tokens=2)
-    with pytest.raises(UsageError, match=r"objective\.tokens=2 requires a backbone that can .* Identity"):
-        objective.loss(torch.nn.Identity(), Batch(torch.zeros(2, 3)), context(2))
-
-
 @pytest.mark.parametrize("power", [1.0, 2.0])
 def test_weights_have_mean_one_and_leave_the_reported_error_alone(power):
     objective = flow_matching(stratified=True, weighting={"type": "power", "power": power})

@@ -73,23 +73,8 @@ def test_data_without_classes_has_none_to_choose(condition):
     ]
 
 
-def test_guidance_needs_a_training_that_drops_conditions():
-    guided = "sample: {guidance: 2}"
-    assert problems(sample=guided) == [
-        "r.yaml:10:20: sample.guidance: got 2.0, but training never drops the condition; "
-        "expected 1, or train.condition_dropout above 0, such as 0.1"
-    ]
-    assert parsed(text_of(sample=guided, train="train: {epochs: 5, condition_dropout: 0.1}")).sample.guidance == 2
-    assert parsed(text_of(sample="sample: {guidance: 1}")).sample.guidance == 1
-
-
-def test_unconditional_data_has_no_condition_to_drop_or_to_guide():
+def test_unconditional_data_has_no_condition_to_drop():
     found = problems(
-        dataset="dataset: {type: blobs, condition: none}",
-        train="train: {epochs: 5, condition_dropout: 0.5}",
-        sample="sample: {guidance: 0}",
+        dataset="dataset: {type: blobs, condition: none}", train="train: {epochs: 5, condition_dropout: 0.5}"
     )
-    assert found == [
-        "r.yaml:9:39: train.condition_dropout: got 0.5, but the data has no condition to drop; expected 0",
-        "r.yaml:10:20: sample.guidance: got 0.0, but the data has no condition; expected 1 (no guidance)",
-    ]
+    assert found == ["r.yaml:9:39: train.condition_dropout: got 0.5, but the data has no condition to drop; expected 0"]

@@ -37,7 +37,7 @@ def test_a_recipe_is_read_and_keeps_its_text():
 
 def test_what_has_a_default_may_be_left_out():
     recipe = parsed(text_of(seed=None, metrics=None, sample=None))
-    assert (recipe.seed, recipe.metrics, recipe.sample.guidance) == (0, (), 1.0)
+    assert (recipe.seed, recipe.metrics, recipe.guidance) == (0, (), ())
 
 
 @pytest.mark.parametrize("section", ["version", "name", "dataset", "backbone", "objective", "sampler", "train"])
@@ -55,7 +55,7 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file():
         backbone="backbone: {depth: 0}",
         objective="objective: 5",
         sampler="sampler: {type: steps, num_steps: 0}",
-        metrics="metrics: {type: distance}",
+        metrics="metrics: 5",
         train="train: {epochs: 5, steps: 5}",
         sample="smaple: {}",
     )
@@ -69,10 +69,10 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file():
         "r.yaml:6:12: objective: got 5; expected a mapping such as {type: matching}, "
         "with a type that is one of 'matching'",
         "r.yaml:7:35: sampler.num_steps: got 0; expected a number greater than or equal to 1",
-        "r.yaml:8:10: metrics: got a mapping; expected a list",
+        "r.yaml:8:10: metrics: got 5; expected a list",
         "r.yaml:9:8: train: set exactly one of 'epochs' and 'steps'",
-        "r.yaml:10:1: smaple: unknown field; expected one of 'backbone', 'dataset', 'device', 'evaluate', 'metrics', "
-        "'name', 'objective', 'sample', 'sampler', 'seed', 'train', 'version'; did you mean 'sample'?",
+        "r.yaml:10:1: smaple: unknown field; expected one of 'backbone', 'dataset', 'device', 'evaluate', 'guidance', "
+        "'metrics', 'name', 'objective', 'sample', 'sampler', 'seed', 'train', 'version'; did you mean 'sample'?",
     ]
 
 

@@ -90,8 +90,8 @@ def test_settings_are_validated_alike():
         "r.yaml:9:31: train.optimizer: got the text 'admw'; expected 'adamw' or 'muon'; did you mean 'adamw'?",
         "r.yaml:9:44: train.betas.1: missing; expected a value, since there is no default",
         "r.yaml:9:66: train.learning_rate: got -1; expected a number greater than 0",
-        "r.yaml:10:10: sample.per_clas: unknown field; expected one of 'batch_size', 'classes', 'guidance', "
-        "'per_class', 'precision', 'seed'; did you mean 'per_class'?",
+        "r.yaml:10:10: sample.per_clas: unknown field; expected one of 'batch_size', 'classes', 'per_class', "
+        "'precision', 'seed'; did you mean 'per_class'?",
         "r.yaml:11:23: evaluate.per_class: got 0; expected a number greater than or equal to 2",
     ]
 

@@ -14,9 +14,12 @@ from testing_parts.configs import (
     BlobsConfig,
     ClockConfig,
     CurveConfig,
+    GuideConfig,
     MeanConfig,
     MlpConfig,
     PlainConfig,
+    QuantityConfig,
+    SpacingConfig,
     StepsConfig,
     WeightConfig,
 )
@@ -86,6 +89,7 @@ class Graded(NamedTuple):
 
 NET, LOSS, STEPS, MEAN, BLOBS = MlpConfig, PlainConfig, StepsConfig, MeanConfig, BlobsConfig
 CURVE, CLOCK, WEIGHT = CurveConfig, ClockConfig, WeightConfig
+QUANTITY, SPACING, GUIDE = QuantityConfig, SpacingConfig, GuideConfig
 FOUR = DataSpec((4,), Labels(3))
 ONE = DataSpec((1,))
 VECTORS = DataSpec((3,), Vectors(3))
@@ -118,6 +122,10 @@ GRADED = [
     Graded("times.coverage", "schedules_of_time:Steps", CLOCK, 1 / 2000, 0.0),
     Graded("weighting.weight", "schedules_of_time:Negative", WEIGHT, 1 / 200, 1 / 300),
     Graded("weighting.coverage", "schedules_of_time:Late", WEIGHT, 1 / 15, 1 / 20),
+    Graded("prediction.field", "around_samplers:NotQuite", QUANTITY, 1e-12, 1e-16),
+    Graded("grid.times", "around_samplers:EndsEarly", SPACING, 1e-15, 0.0),
+    Graded("guidance.agreement", "around_samplers:Amplifying", GUIDE, 1e-8, 1e-11),
+    Graded("guidance.quantity", "around_samplers:TimeOfQuantity", GUIDE, 1e-7, 1e-11),
     Graded("sampler.constant_field", "broken_samplers:GradedSteps", STEPS, 1e-13, 1e-16),
     Graded("sampler.order", "broken_samplers:GradedOrder", STEPS, 0.2, 0.1),
     Graded("sampler.times", "broken_samplers:GradedTimes", STEPS, 2e-12, 1e-13),

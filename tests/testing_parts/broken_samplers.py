@@ -1,5 +1,7 @@
 """What can go wrong with samplers."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -9,15 +11,15 @@ from testing_parts.samplers import Euler, EulerMaruyama, Heun, HeunEuler
 class ShortSteps(Euler):
     """The steps add up to 0.999."""
 
-    def step(self, field, x, k, dt, condition, noise):
-        return super().step(field, x, k, dt, condition, noise) * 0.999 + 0.001 * x
+    def step(self, field, x, t, dt, condition, noise):
+        return super().step(field, x, t, dt, condition, noise) * 0.999 + 0.001 * x
 
 
 class GradedSteps(Euler):
     """The steps are `amount` too long."""
 
-    def step(self, field, x, k, dt, condition, noise):
-        return x + (1 + self.config.amount) * dt * self.at(field, x, k * dt, condition)
+    def step(self, field, x, t, dt, condition, noise):
+        return x + (1 + self.config.amount) * dt * self.at(field, x, t, condition)
 
 
 class GradedOrder(Euler):
@@ -38,8 +40,8 @@ class GradedTimes(Euler):
 class GradedPull(Euler):
     """Pulls the samples of a batch towards their mean."""
 
-    def step(self, field, x, k, dt, condition, noise):
-        return super().step(field, x, k, dt, condition, noise) + self.config.amount * (x.mean(0) - x)
+    def step(self, field, x, t, dt, condition, noise):
+        return super().step(field, x, t, dt, condition, noise) + self.config.amount * (x.mean(0) - x)
 
 
 class GradedNoise(EulerMaruyama):
@@ -52,16 +54,31 @@ class GradedNoise(EulerMaruyama):
 class SinglePrecisionSteps(Euler):
     """Its step is rounded to float32."""
 
-    def step(self, field, x, k, dt, condition, noise):
-        return x + float(np.float32(0.1)) * dt / 0.1 * self.at(field, x, k * dt, condition)
+    def step(self, field, x, t, dt, condition, noise):
+        return x + float(np.float32(0.1)) * dt / 0.1 * self.at(field, x, t, condition)
 
 
 class StaleHeun(Heun):
     """The second slope is taken at the first one's time: still second order where the field does not depend on t."""
 
-    def step(self, field, x, k, dt, condition, noise):
-        v = self.at(field, x, k * dt, condition)
-        return x + dt / 2 * (v + self.at(field, x + dt * v, k * dt, condition))
+    def step(self, field, x, t, dt, condition, noise):
+        v = self.at(field, x, t, condition)
+        return x + dt / 2 * (v + self.at(field, x + dt * v, t, condition))
+
+
+class BeyondDomain(Euler):
+    """Takes every field to be defined from 0 to 1."""
+
+    def sample(self, field, x0, condition=None, noise=None, on_step=None):
+        return super().sample(replace(field, domain=(0.0, 1.0)), x0, condition, noise, on_step)
+
+
+class NotDenoised(Euler):
+    """Stops at the end of the domain."""
+
+    def sample(self, field, x0, condition=None, noise=None, on_step=None):
+        last = field.domain[1]
+        return super().sample(field, x0, condition, noise, on_step) * last + (1 - last) * x0
 
 
 class NoOrder(Euler):
@@ -71,8 +88,8 @@ class NoOrder(Euler):
 class LateEuler(Euler):
     """Evaluates at the end of a step, and says at its start."""
 
-    def step(self, field, x, k, dt, condition, noise):
-        return x + dt * self.at(field, x, (k + 1) * dt, condition)
+    def step(self, field, x, t, dt, condition, noise):
+        return x + dt * self.at(field, x, t + dt, condition)
 
 
 class Backwards(Euler):
@@ -108,8 +125,8 @@ class OneBuffer(Euler):
     def sample(self, field, x0, condition=None, noise=None, on_step=None):
         return super().sample(field, x0.clone(), condition, noise, on_step)
 
-    def step(self, field, x, k, dt, condition, noise):
-        return x.add_(dt * self.at(field, x, k * dt, condition))
+    def step(self, field, x, t, dt, condition, noise):
+        return x.add_(dt * self.at(field, x, t, condition))
 
 
 class SilentEnd(Euler):
@@ -121,8 +138,8 @@ class SilentEnd(Euler):
 
 
 class OverwritesStart(Euler):
-    def step(self, field, x, k, dt, condition, noise):
-        return x.add_(dt * self.at(field, x, k * dt, condition))
+    def step(self, field, x, t, dt, condition, noise):
+        return x.add_(dt * self.at(field, x, t, condition))
 
 
 class AlwaysSingle(Euler):
@@ -138,8 +155,8 @@ class Unconditional(Euler):
 class Centered(Euler):
     """Pulls the samples of a batch towards their mean."""
 
-    def step(self, field, x, k, dt, condition, noise):
-        return super().step(field, x, k, dt, condition, noise) + 1e-9 * (x.mean(0) - x)
+    def step(self, field, x, t, dt, condition, noise):
+        return super().step(field, x, t, dt, condition, noise) + 1e-9 * (x.mean(0) - x)
 
 
 class Jittered(Euler):
@@ -162,20 +179,20 @@ class NoTolerance(HeunEuler):
 
 
 class GlobalNoise(EulerMaruyama):
-    def draw(self, x, k, noise):
+    def draw(self, x, t, dt, noise):
         return torch.randn_like(x)
 
 
 class NoNoise(EulerMaruyama):
-    def draw(self, x, k, noise):
+    def draw(self, x, t, dt, noise):
         return 0 * x
 
 
 class OneDraw(EulerMaruyama):
     """Uses the first draw in every step."""
 
-    def draw(self, x, k, noise):
-        return noise(0)
+    def draw(self, x, t, dt, noise):
+        return noise(0.0, 1.0)
 
 
 class LostRoot(EulerMaruyama):

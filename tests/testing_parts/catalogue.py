@@ -7,13 +7,18 @@ from gentoolkit.api import Component, DataSpec, Labels, Vectors
 from gentoolkit.registry import Entry
 from testing_parts.configs import (
     BlobsConfig,
+    ClaimsConfig,
     ClockConfig,
     CurveConfig,
+    GuideConfig,
     MeanConfig,
     MlpConfig,
     PlainConfig,
+    QuantityConfig,
     RoundedConfig,
+    SpacingConfig,
     StepsConfig,
+    TokensConfig,
     ToleranceConfig,
     WeightConfig,
 )
@@ -49,8 +54,12 @@ def adaptive(name, module="samplers"):
     return sampler(name, "adaptive", config=ToleranceConfig, module=module, sampler__batch_independence=joint)
 
 
-def backbone(name, spec=IMAGES):
-    return component(f"backbones:{name}", MlpConfig, spec)
+def backbone(name, spec=IMAGES, config=MlpConfig):
+    return component(f"backbones:{name}", config, spec)
+
+
+def token_backbone(name):
+    return backbone(name, config=TokensConfig)
 
 
 def coupled(name, spec=None, amount=0.0):
@@ -73,6 +82,18 @@ def weighting(name, amount=0.0):
     return component(f"schedules_of_time:{name}", WeightConfig, tiny={"amount": amount})
 
 
+def prediction(name, amount=0.0):
+    return component(f"around_samplers:{name}", QuantityConfig, tiny={"amount": amount})
+
+
+def grid(name, amount=0.0):
+    return component(f"around_samplers:{name}", SpacingConfig, tiny={"amount": amount})
+
+
+def guidance(name, amount=0.0, config=GuideConfig):
+    return component(f"around_samplers:{name}", config, tiny={"amount": amount})
+
+
 def dataset(name):
     return component(f"datasets:{name}", BlobsConfig)
 
@@ -90,14 +111,13 @@ GOOD = [
     backbone("Mlp"),
     backbone("Mlp", DataSpec((3,), Vectors(2, droppable=True))),
     backbone("Mlp", DataSpec((3,))),
-    backbone("Tokenwise"),
+    token_backbone("Tokenwise"),
     objective("Velocity"),
     objective("Denoised"),
     objective("Pairs", DataSpec((2,), paired=True)),
     objective("Curved", DataSpec((5,), Vectors(3))),
     objective("Weighted"),
     coupled("Coupled"),
-    objective("ClampedDenoised", amount=0.009),
     dataset("Blobs"),
     dataset("Twins"),
     metric("MeanDistance"),
@@ -108,6 +128,12 @@ GOOD = [
     times("Squared"),
     weighting("One"),
     weighting("SignalToNoise"),
+    prediction("Velocity"),
+    prediction("Denoised"),
+    prediction("Halved"),
+    grid("Even"),
+    grid("Bent", 1.0),
+    guidance("ScaledGuidance"),
 ]
 
 
@@ -159,9 +185,11 @@ SABOTEURS = [
     Saboteur("backbone.matrix_blocks", backbone("NoBlocks"), "no method matrix_blocks()"),
     Saboteur("backbone.matrix_blocks", backbone("ThreeBlocks"), "has 16 rows, which can't be split into 3"),
     Saboteur("backbone.matrix_blocks", backbone("GhostBlocks"), "which is not a parameter"),
-    Saboteur("backbone.tokens", backbone("SortedTokens"), "all tokens in another order, the output differs"),
-    Saboteur("backbone.tokens", backbone("TokensAsWhole"), "the output for tokens has shape (3, "),
-    Saboteur("backbone.tokens", backbone("OverlappingPatches"), "does not contain each element of x exactly once"),
+    Saboteur("backbone.tokens", token_backbone("SortedTokens"), "all tokens in another order, the output differs"),
+    Saboteur("backbone.tokens", token_backbone("TokensAsWhole"), "the output for tokens has shape (3, "),
+    Saboteur(
+        "backbone.tokens", token_backbone("OverlappingPatches"), "does not contain each element of x exactly once"
+    ),
     Saboteur("objective.record", objective("Scalar"), "expected (16,)"),
     Saboteur("objective.record", objective("Thousands"), "expected 0 to 1"),
     Saboteur("objective.record", objective("Detached"), "detached"),
@@ -177,10 +205,10 @@ SABOTEURS = [
     Saboteur("objective.time_direction", objective("SlowClock"), "covariance with x1"),
     Saboteur("objective.field", objective("WrongSign"), "from the velocity passed to `output_for`"),
     Saboteur("objective.field", objective("Negative"), "`output_for`; it is its negative"),
-    Saboteur("objective.field", objective("PoleAtStart"), "not finite at t = 0"),
+    Saboteur("objective.field", objective("PoleAtStart"), "differs by nan"),
     Saboteur("objective.field", objective("ZeroStart"), "(from t = 0 to 0)"),
     Saboteur("objective.field", objective("ClampedField", amount=0.02), "(from t = 0.9805 to 1)"),
-    Saboteur("objective.field", objective("ClampedDenoised", amount=0.02), "(from t = 0.9805 to 0.9883)"),
+    Saboteur("objective.field", objective("ClampedDenoised", amount=0.02), "to 0.9999)"),
     Saboteur("objective.one_point", objective("SlowClock"), "the error of the velocity that leads to the only x1"),
     Saboteur("objective.one_point", coupled("CoupledSlowClock", amount=0.01), "leads to the only x1"),
     Saboteur("objective.one_point", coupled("SortedApart"), "leads to the only x1"),
@@ -216,12 +244,34 @@ SABOTEURS = [
     Saboteur("weighting.weight", weighting("Flat"), "the weights for t ((255,), torch.float32) are ((1,)"),
     Saboteur("weighting.rows", weighting("Normalized"), "with the other times of a batch"),
     Saboteur("weighting.coverage", weighting("Late", 0.2), "sixteenths [0, 1, 2] of the times"),
+    Saboteur("prediction.domain", prediction("NarrowDomain"), "the domain is [0.0, 0.5]"),
+    Saboteur("prediction.domain", prediction("Unnamed"), "quantity is 'x1'"),
+    Saboteur("prediction.coefficients", prediction("NoScaleAtEnd"), "scale is 0.0e+00 at t = 1"),
+    Saboteur("prediction.coefficients", prediction("InfiniteTime"), "time is not finite at t = [0.0]"),
+    Saboteur("prediction.coefficients", prediction("BatchScale"), "scale changes by"),
+    Saboteur("prediction.field", prediction("WrongInverse"), "the field's velocity differs"),
+    Saboteur("grid.times", grid("OneShort"), "times(1) has 1 times; expected 2"),
+    Saboteur("grid.times", grid("EndsEarly", 1e-9), "runs from 0.0 to 0.999999999; expected 0 to 1"),
+    Saboteur("grid.times", grid("Falling"), "runs from 1.0 to 0.0; expected 0 to 1"),
+    Saboteur("grid.times", grid("ListOfTimes"), "times(1) is a list"),
+    Saboteur("grid.times", grid("RandomTimes"), "global generator of python was used"),
+    Saboteur("grid.refinement", grid("LongFirst"), "the longest step is 0.5 with 10 steps and 0.5 with 1,000"),
+    Saboteur("guidance.field", guidance("Forgetful"), "has the domain (0.0, 1.0)"),
+    Saboteur("guidance.field", guidance("DrawsNoise"), "global generator of torch was used"),
+    Saboteur("guidance.rows", guidance("Rescaled"), "when it is guided alone"),
+    Saboteur("guidance.agreement", guidance("Amplifying", 0.5), "does not depend on the condition is changed by"),
+    Saboteur("guidance.quantity", guidance("AsVelocity"), "predicts the denoised, the velocity differs"),
+    Saboteur("guidance.quantity", guidance("TimeOfQuantity", 0.1), "predicts the denoised, the velocity differs"),
+    Saboteur("guidance.unconditional", guidance("AlwaysGuides"), "field of unconditional data is changed"),
+    Saboteur("guidance.keeps", guidance("Claims", config=ClaimsConfig), "a guided flow map can't jump, but keeps()"),
     Saboteur("sampler.constant_field", broken_sampler("ShortSteps"), "dx/dt = c"),
     Saboteur("sampler.constant_field", broken_sampler("SinglePrecisionSteps"), "dx/dt = c"),
     Saboteur("sampler.order", broken_sampler("StaleHeun"), "measured order 1.0"),
     Saboteur("sampler.order", broken_sampler("NoOrder"), "order is None"),
     Saboteur("sampler.times", broken_sampler("LateEuler"), "evaluated at [0.25, 0.5, 0.75, 1.0]"),
     Saboteur("sampler.times", broken_sampler("Backwards"), "evaluated at [1.0, 0.75, 0.5, 0.25]"),
+    Saboteur("sampler.domain", broken_sampler("BeyondDomain"), "t ranges from 0.0 to 0.75 for the domain"),
+    Saboteur("sampler.domain", broken_sampler("NotDenoised"), "the result is off by"),
     Saboteur("sampler.nfe", broken_sampler("OneMoreLook"), "5 evaluations; declared 4"),
     Saboteur("sampler.num_steps", broken_sampler("FixedSteps"), "with_num_steps(9) takes 4 steps"),
     Saboteur("sampler.num_steps", broken_sampler("ChangesItself", tiny={"num_steps": 3}), "called on"),

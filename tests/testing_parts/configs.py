@@ -8,10 +8,13 @@ from gentoolkit.api import (
     BackboneConfig,
     DatasetConfig,
     DataSpec,
+    GridConfig,
+    GuidanceConfig,
     Labels,
     MetricConfig,
     ObjectiveConfig,
     PathConfig,
+    PredictionConfig,
     SamplerConfig,
     TimesConfig,
     WeightingConfig,
@@ -37,6 +40,11 @@ class ToleranceConfig(SamplerConfig):
 class MlpConfig(BackboneConfig):
     width: int = Field(default=16, ge=1)
     amount: float = 0.0
+
+
+class TokensConfig(MlpConfig):
+    def offers(self):
+        return ("tokens",)
 
 
 class PlainConfig(ObjectiveConfig):
@@ -65,3 +73,20 @@ class ClockConfig(TimesConfig):
 
 class WeightConfig(WeightingConfig):
     amount: float = 0.0
+
+
+class QuantityConfig(PredictionConfig):
+    amount: float = 0.0
+
+
+class SpacingConfig(GridConfig):
+    amount: float = 0.0
+
+
+class GuideConfig(GuidanceConfig):
+    amount: float = 0.0
+
+
+class ClaimsConfig(GuideConfig):
+    def keeps(self):
+        return ("velocity", "flow_map")

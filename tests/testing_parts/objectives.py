@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from gentoolkit.paths import LINEAR, Field, Path, expand
+from gentoolkit.fields import Field
+from gentoolkit.paths import LINEAR, Path, expand
 from gentoolkit.protocols import Batch, LossRecord
 
 
@@ -56,7 +57,7 @@ class Denoised(Velocity):
         return LossRecord((output - x1).square().flatten(1).mean(1), t, error.square().flatten(1).mean(1))
 
     def field(self, backbone):
-        return Field(lambda x, t, c: self.path.velocity_from_denoised(backbone(x, t, c), x, t), self.path)
+        return Field(backbone, self.path, "denoised", (0.0, 0.9999))
 
     def output_for(self, velocity, x_t, t):
         return self.path.denoised_from_velocity(velocity, x_t, t)
@@ -225,11 +226,10 @@ class ClampedField(Velocity):
 
 
 class ClampedDenoised(Denoised):
-    """Near its pole a field may be clamped, but not far from it."""
+    """Its field is clamped in the last `amount` of [0, 1], near its pole."""
 
     def field(self, backbone):
-        whole = super().field(backbone)
-        return Field(lambda x, t, c: whole(x, t.clamp(max=1 - self.amount), c), self.path)
+        return Field(lambda x, t, c: backbone(x, t.clamp(max=1 - self.amount), c), self.path, "denoised", (0.0, 0.9999))
 
 
 class GapInField(Velocity):
@@ -353,10 +353,10 @@ class Negative(Velocity):
 
 
 class PoleAtStart(Velocity):
-    """Predicts x0: the field divides by t."""
+    """Predicts x0: the velocity divides by t, and the domain contains t = 0."""
 
     def field(self, backbone):
-        return Field(lambda x, t, c: self.path.velocity_from_noise(backbone(x, t, c), x, t), self.path)
+        return Field(backbone, self.path, "noise")
 
     def output_for(self, velocity, x_t, t):
         return self.path.noise_from_velocity(velocity, x_t, t)

@@ -15,18 +15,22 @@ class Euler:
     def with_num_steps(self, num_steps):
         return type(self)(self.config.model_copy(update={"num_steps": num_steps}))
 
-    def step(self, field, x, k, dt, condition, noise):
-        return x + dt * self.at(field, x, k * dt, condition)
+    def step(self, field, x, t, dt, condition, noise):
+        return x + dt * self.at(field, x, t, condition)
 
     def at(self, field, x, t, condition):
-        return field(x, torch.full((len(x),), t, dtype=x.dtype), condition)
+        return field.velocity(x, torch.full((len(x),), t, dtype=x.dtype), condition)
 
     def sample(self, field, x0, condition=None, noise=None, on_step=None):
         n, x = self.config.num_steps, x0
+        first, last = field.domain
         for k in range(n):
             if on_step:
                 on_step(k / n, x)
-            x = self.step(field, x, k, 1 / n, condition, noise)
+            t, s = max(k / n, first), min((k + 1) / n, last)
+            x = self.step(field, x, t, s - t, condition, noise)
+        if last < 1:
+            x = field.denoised(x, torch.tensor(last, dtype=x.dtype), condition)
         if on_step:
             on_step(1.0, x)
         return x
@@ -42,9 +46,9 @@ class Heun(Euler):
         n = config.num_steps
         self.nfe, self.times = 2 * n, tuple(k / n for j in range(n) for k in (j, j + 1))
 
-    def step(self, field, x, k, dt, condition, noise):
-        v = self.at(field, x, k * dt, condition)
-        w = self.at(field, x + dt * v, (k + 1) / self.config.num_steps, condition)
+    def step(self, field, x, t, dt, condition, noise):
+        v = self.at(field, x, t, condition)
+        w = self.at(field, x + dt * v, t + dt, condition)
         return x + dt / 2 * (v + w)
 
 
@@ -56,12 +60,11 @@ class RungeKutta4(Euler):
         n = config.num_steps
         self.nfe, self.times = 4 * n, tuple((j + c) / n for j in range(n) for c in (0, 0.5, 0.5, 1))
 
-    def step(self, field, x, k, dt, condition, noise):
-        n = self.config.num_steps
-        k1 = self.at(field, x, k / n, condition)
-        k2 = self.at(field, x + dt / 2 * k1, (k + 0.5) / n, condition)
-        k3 = self.at(field, x + dt / 2 * k2, (k + 0.5) / n, condition)
-        k4 = self.at(field, x + dt * k3, (k + 1) / n, condition)
+    def step(self, field, x, t, dt, condition, noise):
+        k1 = self.at(field, x, t, condition)
+        k2 = self.at(field, x + dt / 2 * k1, t + dt / 2, condition)
+        k3 = self.at(field, x + dt / 2 * k2, t + dt / 2, condition)
+        k4 = self.at(field, x + dt * k3, t + dt, condition)
         return x + dt / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
 
 
@@ -79,22 +82,27 @@ class HeunEuler:
         return self
 
     def sample(self, field, x0, condition=None, noise=None, on_step=None):
-        x, t, dt = x0, 0.0, 0.01
+        (first, last), dt = field.domain, 0.01
+        x, t = x0, first
         if on_step:
-            on_step(t, x)
-        while t < 1:
-            dt = min(dt, 1 - t)
-            end = 1.0 if t + dt > 1 - 1e-12 else t + dt
+            on_step(0.0, x)
+        while t < last:
+            dt = min(dt, last - t)
+            end = last if t + dt > last - 1e-12 else t + dt
             at = [torch.full((len(x),), s, dtype=x.dtype) for s in (t, end)]
-            v = field(x, at[0], condition)
-            w = field(x + dt * v, at[1], condition)
+            v = field.velocity(x, at[0], condition)
+            w = field.velocity(x + dt * v, at[1], condition)
             error = (dt / 2 * (w - v)).abs().max().item()
             allowed = self.share * self.tolerance * dt
             if error <= allowed or dt < 1e-6:
                 x, t = x + dt / 2 * (v + w), end
-                if on_step:
+                if on_step and t < last:
                     on_step(t, x)
             dt *= min(4.0, max(0.2, 0.9 * allowed / max(error, 1e-300)))
+        if last < 1:
+            x = field.denoised(x, torch.tensor(last, dtype=x.dtype), condition)
+        if on_step:
+            on_step(1.0, x)
         return x
 
 
@@ -103,14 +111,14 @@ class EulerMaruyama(Euler):
 
     order = None
 
-    def step(self, field, x, k, dt, condition, noise):
-        t = torch.full((len(x),), k * dt, dtype=x.dtype)
-        v = field(x, t, condition)
-        drift = v - field.path.noise_from_velocity(v, x, t)
-        return x + dt * drift + self.amplitude(k * dt, dt) * self.draw(x, k, noise)
+    def step(self, field, x, t, dt, condition, noise):
+        times = torch.full((len(x),), t, dtype=x.dtype)
+        v = field.velocity(x, times, condition)
+        drift = v - field.path.noise_from_velocity(v, x, times)
+        return x + dt * drift + self.amplitude(t, dt) * self.draw(x, t, dt, noise)
 
     def amplitude(self, t, dt):
         return (2 * (1 - t) * dt) ** 0.5
 
-    def draw(self, x, k, noise):
-        return noise(k)
+    def draw(self, x, t, dt, noise):
+        return noise(t, t + dt)

@@ -2,16 +2,11 @@
 
 from collections.abc import Iterator
 
-from pydantic import Field
-
-from gentoolkit.api import Component, SamplerConfig, hookimpl
+from gentoolkit.api import Component, FixedGridConfig, hookimpl
 
 
-class HeunConfig(SamplerConfig):
-    """Equal steps from t = 0 to t = 1, two evaluations each."""
-
-    num_steps: int = Field(default=10, ge=1)
-    """How many steps."""
+class HeunConfig(FixedGridConfig):
+    """Two evaluations in each step."""
 
 
 @hookimpl
