@@ -69,7 +69,7 @@ class PerceptronConfig(BackboneConfig):
 class Perceptron(nn.Module):
     """Linear layers with SiLU between them; t is one more input."""
 
-    def __init__(self, config: PerceptronConfig, spec: DataSpec) -> None:
+    def __init__(self, config: PerceptronConfig, spec: DataSpec, needs: frozenset[str]) -> None:
         super().__init__()
         (dims,) = spec.shape
         widths = [dims + 1, *[config.width] * config.depth]

@@ -200,7 +200,10 @@ class DatasetConfig(Config):
 
 
 class BackboneConfig(Config):
-    """Config of a backbone, built by `factory(config, spec)`."""
+    """Config of a backbone, built by `factory(config, spec, needs)`.
+
+    `needs` has those of the capabilities that the config offers which the recipe's other components need.
+    """
 
     kind = "backbone"
 

@@ -29,8 +29,8 @@ class Kind:
         protocol: The interface of its components, "module:attribute".
         contracts: The modules of `gentoolkit.testing` with its contracts. The first has a function `observe`, which
             returns what must be equal for two equal components.
-        arguments: What the factory receives after the config: "split", "seed" or "spec". Components in slots follow as
-            keyword arguments.
+        arguments: What the factory receives after the config: "split", "seed", "spec" or "needs". Components in slots
+            follow as keyword arguments.
         traits: Traits that its components can declare; contracts adapt to them.
         has_weights: Whether its components may draw initial weights from torch's global generator.
         needs_spec: Whether its components must declare `tiny_spec`.
@@ -61,7 +61,7 @@ KINDS = _table(
         BackboneConfig,
         "gentoolkit.protocols:Backbone",
         ("backbone", "dependence"),
-        arguments=("spec",),
+        arguments=("spec", "needs"),
         has_weights=True,
         needs_spec=True,
     ),

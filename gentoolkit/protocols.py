@@ -128,7 +128,14 @@ class KnownPosterior(Protocol):
 
 @runtime_checkable
 class Backbone(Protocol):
-    """An `nn.Module`, built by `factory(config, spec)`."""
+    """An `nn.Module`, built by `factory(config, spec, needs)`.
+
+    Its config can offer further capabilities:
+
+    "tokens": `forward` accepts `tokens`, see `TokenBackbone`.
+    "second_time": if needed, `forward` accepts `second_time`, (B,), in addition to t, for two-time models (flow maps).
+    "forward_derivatives": if needed, `torch.func.jvp` can differentiate it.
+    """
 
     def forward(self, x_t: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
         """Return the network's output, (B, *S), for x_t (B, *S), t (B,) and the condition."""
@@ -145,7 +152,7 @@ class Backbone(Protocol):
 
 @runtime_checkable
 class TokenBackbone(Protocol):
-    """Optional interface of backbones that can compute a subset of a sample's tokens, for training on subsets."""
+    """The interface of backbones that offer "tokens": they can compute a subset of a sample's tokens."""
 
     def patches(self, x: Tensor) -> Tensor:
         """Return the elements of x, (B, *S), grouped by the token that predicts them: (B, N, P), each element once."""

@@ -31,6 +31,7 @@ class Samples:
         trajectory: States at these times, (len(times), N, *S); empty without a trajectory.
         seed: The seed of the noise. Together with `rows` it determines the noise of each sample.
         rows: The number of each sample, (N,) int64; see `sample_rows`.
+        network_evaluations: Evaluations of the network per sample, where they were counted. Guidance needs more.
     """
 
     x1: Tensor
@@ -39,6 +40,7 @@ class Samples:
     trajectory: Tensor = default(default_factory=lambda: torch.empty(0))
     seed: int = 0
     rows: np.ndarray = default(default_factory=lambda: np.empty(0, dtype=np.int64))
+    network_evaluations: float = 0.0
 
     def __repr__(self) -> str:
         frames = f", {len(self.times)} frames" if self.times else ""

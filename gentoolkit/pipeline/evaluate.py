@@ -37,13 +37,14 @@ def evaluate_model(model: Model, drawn: Samples | None = None) -> dict[str, Any]
     held_out, reference = model.dataset("held_out"), reference_field(model)
     groups = held_out_groups(model, held_out)
     compared = None if model.recipe.guidance else reference
+    generated, evaluations = _generate(model, held_out, groups, drawn=drawn)
     results = evaluation.evaluate(
         _metrics(model),
         groups,
         held_out.batch(groups.real).x1,
-        _generate(model, held_out, groups, drawn=drawn),
+        generated,
         held_out.batch(groups.floor).x1,
-        _generate(model, held_out, groups, compared.field) if compared else None,
+        _generate(model, held_out, groups, compared.field)[0] if compared else None,
         resamples=settings.resamples,
         seed=model.recipe.seed,
     )
@@ -58,6 +59,7 @@ def evaluate_model(model: Model, drawn: Samples | None = None) -> dict[str, Any]
         "samples": sum(map(len, groups.pooled)),
         "samples_per_class": settings.per_class if groups.per_class else None,
         "left_out": dict(groups.left_out),
+        "network_evaluations": evaluations,
         "sample_precision": choose_precision(model.recipe.sample.precision, model.device),
     }
 
@@ -86,8 +88,11 @@ def reference_field(model: Model) -> Reference | None:
 
 def _generate(
     model: Model, held_out: Dataset, groups: Groups, field: Field | None = None, drawn: Samples | None = None
-) -> Tensor:
-    """Return a generated sample for each row of `groups.real`, with its condition and, for paired data, its x0."""
+) -> tuple[Tensor, float]:
+    """Return a generated sample for each row of `groups.real`, with its condition and, for paired data, its x0.
+
+    Also return how often the network was evaluated for each.
+    """
     batch, seed = held_out.batch(groups.real), model.sample_seed
     labels = batch.condition if isinstance(model.spec.condition, Labels) else None
     rows = sample_rows(np.zeros(len(batch), dtype=np.int64) if labels is None else labels.numpy())
@@ -97,11 +102,13 @@ def _generate(
     if drawn is not None and drawn.seed == seed and labels is batch.condition and batch.x0 is None:
         at_hand = dict(zip(drawn.rows.tolist(), drawn.x1, strict=True))
     missing = np.array([row not in at_hand for row in rows.tolist()])
+    evaluations = drawn.network_evaluations if drawn else 0.0
     if missing.any():
         condition = None if batch.condition is None else batch.condition[missing]
         fresh = model.draw(x0[missing], condition, rows[missing], seed, field=field)
+        evaluations = fresh.network_evaluations
         at_hand |= dict(zip(fresh.rows.tolist(), fresh.x1, strict=True))
-    return torch.stack([at_hand[row] for row in rows.tolist()])
+    return torch.stack([at_hand[row] for row in rows.tolist()]), evaluations
 
 
 def _validation(model: Model, reference: Reference | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,22 @@ from gentoolkit.recipe import Recipe
 from gentoolkit.registry import build
 from gentoolkit.sampling import Samples, generate, sample_rows, source_noise
 from gentoolkit.training import Checkpoint, load_weights
+
+
+class Calls:
+    """Counts the samples that a network is evaluated for."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+
+    def counting(self, network: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """Return the network, which counts its samples here."""
+
+        def call(x: Tensor, *arguments: Any) -> Tensor:
+            self.samples += len(x)
+            return network(x, *arguments)
+
+        return call
 
 
 @dataclass(frozen=True)
@@ -68,7 +84,7 @@ class Model:
             keep_freed_memory()
         with blame(recipe, "building"):
             with forked(recipe.seed, "backbone initialization"), room_for_weights(device, copies):
-                backbone = build(recipe.backbone, spec=recipe.spec)
+                backbone = build(recipe.backbone, spec=recipe.spec, needs=recipe.needs_of("backbone"))
             if not isinstance(backbone, nn.Module):
                 raise PluginError(f"it is a {type(backbone).__name__}, not a torch.nn.Module", kind="backbone")
             with forked(recipe.seed, "objective initialization"):
@@ -114,9 +130,15 @@ class Model:
         self.modules().eval()
         return self.objective.field(in_precision(self.backbone, self.device, precision))
 
-    def sampled_field(self) -> Field:
-        """Return the field that samples are drawn from: in the precision of sampling, with guidance."""
-        field = self.field(choose_precision(self.recipe.sample.precision, self.device))
+    def sampled_field(self, calls: Calls | None = None) -> Field:
+        """Return the field that samples are drawn from: in the precision of sampling, with guidance.
+
+        Args:
+            calls: Counts the evaluations of the network.
+        """
+        self.modules().eval()
+        network = in_precision(self.backbone, self.device, choose_precision(self.recipe.sample.precision, self.device))
+        field = self.objective.field(calls.counting(network) if calls else network)
         for guidance in self.guidance:
             field = guidance.guide(field, self.spec.condition)
         return field
@@ -163,10 +185,10 @@ class Model:
         field: Field | None = None,
     ) -> Samples:
         """Return samples that start from x0; see `sample`. `seed` and `rows` key the noise of a stochastic sampler."""
-        settings = self.recipe.sample
+        settings, calls = self.recipe.sample, Calls()
         with blame(self.recipe, "sampling"):
-            return generate(
-                field or self.sampled_field(),
+            samples = generate(
+                field or self.sampled_field(calls),
                 self.sampler,
                 x0,
                 condition,
@@ -176,6 +198,7 @@ class Model:
                 device=self.device,
                 trajectory=trajectory,
             )
+        return replace(samples, network_evaluations=calls.samples / len(x0))
 
     def _labels(self, classes: Sequence[int] | None) -> list[int]:
         if not isinstance(self.spec.condition, Labels):

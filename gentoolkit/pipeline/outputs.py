@@ -287,11 +287,12 @@ def split_rows(metric: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any
 def note(evaluation: Mapping[str, Any]) -> str:
     """Return a note on how many samples the metrics used and which classes were left out."""
     per_class, left_out = evaluation["samples_per_class"], evaluation["left_out"]
+    cost = f" Each took {evaluation['network_evaluations']:g} evaluations of the network."
     if per_class is None:
-        return f"{evaluation['samples']} generated samples."
+        return f"{evaluation['samples']} generated samples.{cost}"
     text = (
         f"{per_class} generated samples per class. Pooled: {evaluation['samples']} samples of all classes, in the "
-        "proportions of the held-out data."
+        f"proportions of the held-out data.{cost}"
     )
     if left_out:
         few = ", ".join(f"class {label} ({count})" for label, count in left_out.items())

@@ -16,6 +16,7 @@ from gentoolkit.configs import (
     GuidanceConfig,
     MetricConfig,
     ObjectiveConfig,
+    Role,
     SamplerConfig,
     configs_in,
 )
@@ -110,6 +111,11 @@ class Recipe(Strict):
     def components(self) -> Iterator[tuple[Path, Config]]:
         """Yield the config of every component, also of those in slots, with its path, e.g. ("metrics", "0")."""
         yield from components_of(dict(self))
+
+    def needs_of(self, role: Role) -> frozenset[str]:
+        """Return the capabilities that the components of the recipe need of a role."""
+        needs = (need for _, config in self.components() for need in config.needs())
+        return frozenset(need.capability for need in needs if need.role == role)
 
     def resolved(self) -> dict[str, Any]:
         """Return the recipe as plain JSON data with all defaults. See `dump_recipe` for YAML."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gentoolkit.randomness import forked
 from gentoolkit.testing.contracts import Case, contract, does_not_apply, fail, require
-from gentoolkit.testing.measures import global_randomness_kept, largest_difference
+from gentoolkit.testing.measures import VISIBLE, global_randomness_kept, largest_difference
 from gentoolkit.testing.networks import Inputs, inputs_for, output_of, perturbed
 
 
@@ -259,3 +259,62 @@ def tokens(case: Case) -> None:
     require(got.shape == expected.shape, found)
     error = largest_difference(got, expected) / whole.abs().max().item()
     require(error <= 1e-5, f"for all tokens in another order, the output differs by {error:.1e} of its size")
+
+
+@contract("backbone.second_time")
+def second_time(case: Case) -> None:
+    """If the config offers "second_time", the output depends on it, finitely, for each sample on its own second time.
+
+    Built with `needs={"second_time"}`; at 17 second times from 0 to 1, in float64.
+
+    Power: two neighboring second times with the same output; any gradient between samples.
+    """
+    if "second_time" not in case.config.offers():
+        does_not_apply('the config does not offer "second_time"')
+    backbone: Any = perturbed(case, needs={"second_time"}).double()
+    inputs = inputs_for(case, 1).to(torch.float64)
+    repeated: list[Any] = [None if part is None else part.expand(17, *part.shape[1:]) for part in inputs]
+    times = torch.linspace(0, 1, 17, dtype=torch.float64).requires_grad_()
+    output = backbone(*repeated, second_time=times)
+    require(output.shape == repeated[0].shape, f"the output has shape {tuple(output.shape)}")
+    require(output.isfinite().all(), "the output is not finite")
+    change = output.detach().diff(dim=0).abs().flatten(1).amax(1)
+    require((change > VISIBLE * output.abs().max()).all(), "the output does not depend on the second time")
+    (leak,) = torch.autograd.grad(output[0].square().sum(), times)
+    require(not leak[1:].any(), "the output of a sample depends on the second time of others")
+
+
+@contract("backbone.forward_derivatives")
+def forward_derivatives(case: Case) -> None:
+    """If the config offers "forward_derivatives", `torch.func.jvp` gives the derivative, and training can use it.
+
+    Built with `needs={"forward_derivatives"}` and, if offered, a second time. In float64, the derivative along a random
+    direction of x_t and t must equal a central difference quotient with h = 1e-4, whose error is of order h², to 1e-5
+    of its size. In training mode, a loss with the derivative in its target must have a finite gradient, not zero.
+
+    Power: a derivative that is off by 1e-5; a gradient that is missing for all parameters.
+    """
+    offered = {*case.config.offers()}
+    if "forward_derivatives" not in offered:
+        does_not_apply('the config does not offer "forward_derivatives"')
+    backbone: Any = perturbed(case, needs={"forward_derivatives", "second_time"} & offered).double().train()
+    inputs = inputs_for(case).to(torch.float64)
+    options = {"second_time": inputs.t + 0.1} if "second_time" in offered else {}
+
+    def function(x: Tensor, t: Tensor) -> Tensor:
+        with forked(case.seed, "dropout"):
+            output: Tensor = backbone(x, t, inputs.condition, **options)
+        return output
+
+    at, h = (inputs.x_t, inputs.t), 1e-4
+    direction = tuple(case.normal(*part.shape, draw=4, dtype=torch.float64) for part in at)
+    value, derivative = torch.func.jvp(function, at, direction)[:2]
+    with torch.no_grad():
+        ends = [function(*(p + sign * h * d for p, d in zip(at, direction, strict=True))) for sign in (1, -1)]
+    error = largest_difference(derivative, (ends[0] - ends[1]) / (2 * h)) / derivative.abs().max().item()
+    require(error <= 1e-5, f"the derivative differs from the difference quotient by {error:.1e} of its size")
+    (value - derivative.detach()).square().sum().backward()
+    sizes = [0.0 if p.grad is None else p.grad.abs().max().item() for p in backbone.parameters()]
+    require(
+        0 < max(sizes) < float("inf"), "the gradient of a loss with the derivative in its target is zero or infinite"
+    )

@@ -131,7 +131,9 @@ class Case:
             return self.config.spec()
         return self.entry.component.tiny_spec or PLAIN_SPEC
 
-    def build(self, split: str = "train", spec: DataSpec | None = None, seed: int = 0) -> Any:
+    def build(
+        self, split: str = "train", spec: DataSpec | None = None, seed: int = 0, needs: Iterable[str] = ()
+    ) -> Any:
         """Build the component as a run does.
 
         Backbones and objectives may draw their initial weights from torch's global generator, so it is forked and
@@ -141,10 +143,12 @@ class Case:
             split: The split, for datasets.
             spec: The data spec, for backbones; `self.spec` by default.
             seed: Added to the case's seed, to obtain another initialization.
+            needs: The capabilities that are needed, for backbones.
         """
         seed += self.seed
         with forked(seed, "contract") if KINDS[self.kind].has_weights else nullcontext():
-            return build(self.config, split=split, seed=seed, spec=spec or self.spec)
+            given = {"split": split, "seed": seed, "spec": spec or self.spec, "needs": frozenset(needs)}
+            return build(self.config, **given)
 
     @cached_property
     def can_be_built(self) -> bool:

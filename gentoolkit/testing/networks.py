@@ -6,6 +6,7 @@ therefore use a network with perturbed parameters.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -45,9 +46,9 @@ def inputs_for(case: Case, count: int = 3) -> Inputs:
     return Inputs(case.normal(count, *case.spec.shape), t, case.conditions(count))
 
 
-def perturbed(case: Case, spec: DataSpec | None = None) -> nn.Module:
+def perturbed(case: Case, spec: DataSpec | None = None, needs: Iterable[str] = ()) -> nn.Module:
     """Build the network in eval mode, with keyed noise of standard deviation 0.1 added to every parameter."""
-    backbone: nn.Module = case.build(spec=spec)
+    backbone: nn.Module = case.build(spec=spec, needs=needs)
     generator = numpy_generator(case.seed, "perturbation")
     with torch.no_grad():
         for parameter in backbone.parameters():

@@ -45,8 +45,8 @@ class DiTConfig(BackboneConfig):
         return self
 
     def offers(self) -> Iterable[str]:
-        """Offer subsets of tokens."""
-        return ("tokens",)
+        """Offer subsets of tokens, a second time, and derivatives in forward mode."""
+        return ("tokens", "second_time", "forward_derivatives")
 
     def check(self, spec: DataSpec) -> Iterator[Problem]:
         """Yield a problem unless the data has shape (C, H, W) and the patch size divides H and W."""

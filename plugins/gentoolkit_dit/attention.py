@@ -30,6 +30,13 @@ def attend(qkv_BN3D: Tensor, num_heads: int) -> Tensor:
     return F.scaled_dot_product_attention(q_BHNd, k_BHNd, v_BHNd).transpose(1, 2).flatten(2)
 
 
+def attend_plainly(qkv_BN3D: Tensor, num_heads: int) -> Tensor:
+    """Return the same as `attend`, by operations with derivatives in forward mode."""
+    q_BHNd, k_BHNd, v_BHNd = split(qkv_BN3D, 3, num_heads)
+    p_BHNN = (q_BHNd @ k_BHNd.mT * q_BHNd.shape[-1] ** -0.5).softmax(dim=-1)
+    return (p_BHNN @ v_BHNd).transpose(1, 2).flatten(2)
+
+
 def split(x: Tensor, parts: int, num_heads: int) -> Tensor:
     """Return a view of (B, N, parts·H·d) as (parts, B, H, N, d)."""
     return x.unflatten(-1, (parts, num_heads, -1)).permute(2, 0, 3, 1, 4)

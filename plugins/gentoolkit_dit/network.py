@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gentoolkit.api import DataSpec, Labels, Vectors
 
 from . import DiTConfig
-from .attention import attend
+from .attention import attend, attend_plainly
 from .linear import Linear
 
 
@@ -58,18 +58,19 @@ def normalize(x_BND: Tensor) -> Tensor:
 class Attention(nn.Module):
     """Multi-head self-attention with a joint qkv projection (Vaswani et al. 2017, arXiv:1706.03762, Eq. 1)."""
 
-    def __init__(self, hidden_size: int, num_heads: int) -> None:
+    def __init__(self, hidden_size: int, num_heads: int, plain: bool = False) -> None:
         super().__init__()
-        self.num_heads = num_heads
-        self.qkv = Linear(hidden_size, 3 * hidden_size)
-        self.out = Linear(hidden_size, hidden_size)
+        self.num_heads, self.attend = num_heads, attend_plainly if plain else attend
+        linear = nn.Linear if plain else Linear
+        self.qkv = linear(hidden_size, 3 * hidden_size)
+        self.out = linear(hidden_size, hidden_size)
         nn.init.xavier_uniform_(self.qkv.weight)
         nn.init.zeros_(self.qkv.bias)
         nn.init.zeros_(self.out.bias)
 
     def forward(self, x_BND: Tensor) -> Tensor:
         """Return softmax(q kᵀ / sqrt(D / H)) v, projected, (B, N, D)."""
-        return self.out(attend(self.qkv(x_BND), self.num_heads))
+        return self.out(self.attend(self.qkv(x_BND), self.num_heads))
 
 
 class Block(nn.Module):
@@ -78,13 +79,14 @@ class Block(nn.Module):
     Peebles and Xie 2023, arXiv:2212.09748, Sec. 3.2: the modulation starts at zero, so the block is the identity.
     """
 
-    def __init__(self, hidden_size: int, num_heads: int, mlp_ratio: int) -> None:
+    def __init__(self, hidden_size: int, num_heads: int, mlp_ratio: int, plain: bool = False) -> None:
         super().__init__()
-        self.attention = Attention(hidden_size, num_heads)
+        linear = nn.Linear if plain else Linear
+        self.attention = Attention(hidden_size, num_heads, plain)
         self.mlp = nn.Sequential(
-            Linear(hidden_size, mlp_ratio * hidden_size), nn.GELU(), Linear(mlp_ratio * hidden_size, hidden_size)
+            linear(hidden_size, mlp_ratio * hidden_size), nn.GELU(), linear(mlp_ratio * hidden_size, hidden_size)
         )
-        self.modulation = Linear(hidden_size, 6 * hidden_size)
+        self.modulation = linear(hidden_size, 6 * hidden_size)
         nn.init.zeros_(self.modulation.weight)
         nn.init.zeros_(self.modulation.bias)
 
@@ -101,27 +103,43 @@ class DiT(nn.Module):
     Args:
         config: The config.
         spec: The data spec, with shape (C, H, W) and labels, vectors or no condition.
+        needs: "second_time" for a second time as an input; "forward_derivatives" for layers that `torch.func.jvp` can
+            differentiate, in place of those that are faster on CPUs.
     """
 
-    def __init__(self, config: DiTConfig, spec: DataSpec) -> None:
+    def __init__(self, config: DiTConfig, spec: DataSpec, needs: frozenset[str] = frozenset()) -> None:
         super().__init__()
+        plain = "forward_derivatives" in needs
+        linear = nn.Linear if plain else Linear
         channels, height, width = spec.shape
         hidden, self.patch = config.hidden_size, config.patch_size
         self.grid = (height // self.patch, width // self.patch)
         self.hidden_size, self.channels, self.time_scale = hidden, channels, config.time_scale
-        self.patchify = Linear(self.patch**2 * channels, hidden)
+        self.patchify = linear(self.patch**2 * channels, hidden)
         self.position = nn.Parameter(POSITIONS[config.position](*self.grid, hidden))
-        self.time = nn.Sequential(Linear(hidden, hidden), nn.GELU(), Linear(hidden, hidden))
-        self.condition = condition_embedding(spec, hidden)
-        self.blocks = nn.ModuleList(Block(hidden, config.num_heads, config.mlp_ratio) for _ in range(config.depth))
-        self.final_modulation = Linear(hidden, 2 * hidden)
-        self.head = Linear(hidden, self.patch**2 * channels)
+        self.time = nn.Sequential(linear(hidden, hidden), nn.GELU(), linear(hidden, hidden))
+        self.second_time = None
+        if "second_time" in needs:
+            self.second_time = nn.Sequential(linear(hidden, hidden), nn.GELU(), linear(hidden, hidden))
+        self.condition = condition_embedding(spec, hidden, linear)
+        self.blocks = nn.ModuleList(
+            Block(hidden, config.num_heads, config.mlp_ratio, plain) for _ in range(config.depth)
+        )
+        self.final_modulation = linear(hidden, 2 * hidden)
+        self.head = linear(hidden, self.patch**2 * channels)
         nn.init.zeros_(self.final_modulation.weight)
         nn.init.zeros_(self.final_modulation.bias)
         nn.init.trunc_normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, x_t: Tensor, t: Tensor, condition: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x_t: Tensor,
+        t: Tensor,
+        condition: Tensor | None = None,
+        tokens: Tensor | None = None,
+        second_time: Tensor | None = None,
+    ) -> Tensor:
         """Return the output, (B, C, H, W), for x_t (B, C, H, W), t (B,) in [0, 1] and labels (B,) or vectors (B, D).
 
         With `tokens`, (B, K) int64, only these patches are used and returned: (B, K, C·P·P).
@@ -133,6 +151,8 @@ class DiT(nn.Module):
         x_BND = self.patchify(patches_BNP)
         x_BND = x_BND + position_BND.to(x_BND.dtype)  # under autocast, keeps the tokens in bf16 throughout
         c_BD = self.time(features(self.time_scale * t, self.hidden_size))
+        if self.second_time is not None and second_time is not None:
+            c_BD = c_BD + self.second_time(features(self.time_scale * second_time, self.hidden_size))
         if self.condition is not None:
             c_BD = c_BD + self.condition(condition)
         for block in self.blocks:
@@ -157,12 +177,12 @@ class DiT(nn.Module):
         return {f"blocks.{i}.{name}.weight": n for i in range(len(self.blocks)) for name, n in weights.items()}
 
 
-def condition_embedding(spec: DataSpec, hidden_size: int) -> nn.Module | None:
+def condition_embedding(spec: DataSpec, hidden_size: int, linear: type[nn.Linear]) -> nn.Module | None:
     """Return the module that embeds labels or vectors as (B, D), or None for unconditional data."""
     match spec.condition:
         case Labels(num_classes, droppable):
             return nn.Embedding(num_classes + droppable, hidden_size)
         case Vectors(dim):
-            return Linear(dim, hidden_size)
+            return linear(dim, hidden_size)
         case None:
             return None

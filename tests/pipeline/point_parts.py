@@ -48,7 +48,7 @@ class PerceptronConfig(BackboneConfig):
 
 
 class Perceptron(nn.Module):
-    def __init__(self, config, spec):
+    def __init__(self, config, spec, needs=frozenset()):
         super().__init__()
         self.first, self.last = nn.Linear(3, config.width), nn.Linear(config.width, 2)
         match spec.condition:

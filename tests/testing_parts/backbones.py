@@ -12,7 +12,7 @@ from gentoolkit.api import Labels, Vectors
 class Mlp(nn.Module):
     """Two hidden layers with a zero-initialized head; the time as sine and cosine, the condition embedded."""
 
-    def __init__(self, config, spec):
+    def __init__(self, config, spec, needs=frozenset()):
         super().__init__()
         self.amount = config.amount
         self.spec, dims, width = spec, torch.Size(spec.shape).numel(), config.width
@@ -60,8 +60,8 @@ class Doubling(Mlp):
 class BatchNormed(Mlp):
     """Mixes the samples of a batch, but only in training mode."""
 
-    def __init__(self, config, spec):
-        super().__init__(config, spec)
+    def __init__(self, config, spec, needs=frozenset()):
+        super().__init__(config, spec, needs)
         self.norm = nn.BatchNorm1d(config.width)
 
     def mix(self, h):
@@ -85,8 +85,8 @@ class DeadLayer(Mlp):
 class Idle(Mlp):
     """Has a parameter that nothing uses."""
 
-    def __init__(self, config, spec):
-        super().__init__(config, spec)
+    def __init__(self, config, spec, needs=frozenset()):
+        super().__init__(config, spec, needs)
         self.unused = nn.Parameter(torch.ones(3))
 
 
@@ -172,8 +172,8 @@ class BatchScaled(Mlp):
 class BiasBeforeNorm(Mlp):
     """The norm subtracts the bias again."""
 
-    def __init__(self, config, spec):
-        super().__init__(config, spec)
+    def __init__(self, config, spec, needs=frozenset()):
+        super().__init__(config, spec, needs)
         self.bias = nn.Parameter(torch.zeros(()))
 
     def mix(self, h):
@@ -225,8 +225,8 @@ class NoNullRow(Mlp):
 class LostFrequencies(Mlp):
     """Random frequencies that the state dict does not have."""
 
-    def __init__(self, config, spec):
-        super().__init__(config, spec)
+    def __init__(self, config, spec, needs=frozenset()):
+        super().__init__(config, spec, needs)
         self.register_buffer("frequency", torch.randn(()), persistent=False)
 
     def time(self, t):
@@ -329,7 +329,7 @@ class OverlappingPatches(Tokenwise):
 class NoModule:
     """Not a torch module."""
 
-    def __init__(self, config, spec):
+    def __init__(self, config, spec, needs=frozenset()):
         pass
 
     def forward(self, x_t, t, condition=None):
@@ -337,3 +337,63 @@ class NoModule:
 
     def matrix_blocks(self):
         return {}
+
+
+class TwoTimes(Mlp):
+    """Has a second time, and layers that can be differentiated forward."""
+
+    def __init__(self, config, spec, needs=frozenset()):
+        super().__init__(config, spec, needs)
+        self.s = nn.Linear(2, config.width) if "second_time" in needs else None
+
+    def forward(self, x_t, t, condition=None, second_time=None):
+        if self.s is None:
+            return super().forward(x_t, t, condition)
+        h = self.x(x_t.flatten(1)) + self.t(self.time(t)) + self.s(self.time(self.second(second_time)))
+        if self.c is not None:
+            h = h + self.c(condition)
+        return self.head(F.silu(self.hidden(self.mix(h)))).unflatten(1, self.spec.shape)
+
+    def second(self, s):
+        return s
+
+
+class IgnoresSecondTime(TwoTimes):
+    def second(self, s):
+        return 0 * s
+
+
+class SharesSecondTime(TwoTimes):
+    """Uses the mean second time of the batch besides its own."""
+
+    def second(self, s):
+        return s + 0.1 * s.mean()
+
+
+class WrongDerivative(TwoTimes):
+    """A function of its own with a derivative that is off by `amount`."""
+
+    def mix(self, h):
+        return Scaled.apply(h, self.amount)
+
+
+class Scaled(torch.autograd.Function):
+    """2 h, with a forward derivative of 2 + amount."""
+
+    generate_vmap_rule = False
+
+    @staticmethod
+    def forward(h, amount):
+        return 2 * h
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.amount = inputs[1]
+
+    @staticmethod
+    def backward(ctx, d_out):
+        return 2 * d_out, None
+
+    @staticmethod
+    def jvp(ctx, d_h, _):
+        return (2 + ctx.amount) * d_h

@@ -20,6 +20,7 @@ from testing_parts.configs import (
     StepsConfig,
     TokensConfig,
     ToleranceConfig,
+    TwoTimesConfig,
     WeightConfig,
 )
 from testing_parts.eager_config import EagerConfig
@@ -56,6 +57,10 @@ def adaptive(name, module="samplers"):
 
 def backbone(name, spec=IMAGES, config=MlpConfig):
     return component(f"backbones:{name}", config, spec)
+
+
+def two_times(name, amount=0.0):
+    return component(f"backbones:{name}", TwoTimesConfig, IMAGES, tiny={"amount": amount})
 
 
 def token_backbone(name):
@@ -112,6 +117,7 @@ GOOD = [
     backbone("Mlp", DataSpec((3,), Vectors(2, droppable=True))),
     backbone("Mlp", DataSpec((3,))),
     token_backbone("Tokenwise"),
+    backbone("TwoTimes", config=TwoTimesConfig),
     objective("Velocity"),
     objective("Denoised"),
     objective("Pairs", DataSpec((2,), paired=True)),
@@ -190,6 +196,9 @@ SABOTEURS = [
     Saboteur(
         "backbone.tokens", token_backbone("OverlappingPatches"), "does not contain each element of x exactly once"
     ),
+    Saboteur("backbone.second_time", two_times("IgnoresSecondTime"), "does not depend on the second time"),
+    Saboteur("backbone.second_time", two_times("SharesSecondTime"), "depends on the second time of others"),
+    Saboteur("backbone.forward_derivatives", two_times("WrongDerivative", 0.01), "the difference quotient"),
     Saboteur("objective.record", objective("Scalar"), "expected (16,)"),
     Saboteur("objective.record", objective("Thousands"), "expected 0 to 1"),
     Saboteur("objective.record", objective("Detached"), "detached"),

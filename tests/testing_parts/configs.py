@@ -47,6 +47,11 @@ class TokensConfig(MlpConfig):
         return ("tokens",)
 
 
+class TwoTimesConfig(MlpConfig):
+    def offers(self):
+        return ("second_time", "forward_derivatives")
+
+
 class PlainConfig(ObjectiveConfig):
     amount: float = 0.0
 
