@@ -65,9 +65,9 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 def in_precision(network: Callable[..., Tensor], device: torch.device, precision: str) -> Callable[..., Tensor]:
     """Return a network that computes in "fp32" or "bf16", and whose output has the dtype of its first argument."""
 
-    def call(x: Tensor, *arguments: Any) -> Tensor:
+    def call(x: Tensor, *arguments: Any, **options: Any) -> Tensor:
         with autocast(device, precision):
-            output = network(x, *arguments)
+            output = network(x, *arguments, **options)
         return output.to(x.dtype)
 
     return call

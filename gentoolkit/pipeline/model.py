@@ -36,9 +36,9 @@ class Calls:
     def counting(self, network: Callable[..., Tensor]) -> Callable[..., Tensor]:
         """Return the network, which counts its samples here."""
 
-        def call(x: Tensor, *arguments: Any) -> Tensor:
+        def call(x: Tensor, *arguments: Any, **options: Any) -> Tensor:
             self.samples += len(x)
-            return network(x, *arguments)
+            return network(x, *arguments, **options)
 
         return call
 
