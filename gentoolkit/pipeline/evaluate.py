@@ -36,7 +36,9 @@ def evaluate_model(model: Model, drawn: Samples | None = None) -> dict[str, Any]
     settings = model.recipe.evaluate
     held_out, reference = model.dataset("held_out"), reference_field(model)
     groups = held_out_groups(model, held_out)
-    compared = None if model.recipe.guidance else reference
+    # The reference is the velocity of the data: a guided model has another target, and a flow map needs jumps.
+    comparable = not model.recipe.guidance and model.recipe.needs_of("field") <= {"velocity"}
+    compared = reference if comparable else None
     generated, evaluations = _generate(model, held_out, groups, drawn=drawn)
     results = evaluation.evaluate(
         _metrics(model),
