@@ -49,6 +49,7 @@ from gentoolkit.configs import (
 )
 from gentoolkit.errors import GentoolError, PluginError, UsageError, listing
 from gentoolkit.kinds import KINDS
+from gentoolkit.references import RunRef
 from gentoolkit.spec import DataSpec, Labels, Vectors
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ __all__ = [
     "PathConfig",
     "PluginError",
     "PredictionConfig",
+    "RunRef",
     "Problem",
     "SamplerConfig",
     "TimesConfig",

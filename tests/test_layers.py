@@ -34,6 +34,7 @@ LAYERS = (
         "safefiles",
         "records",
         "spec",
+        "references",
     },
     {"configs"},
     {"kinds"},

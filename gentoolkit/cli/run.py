@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from gentoolkit.cli.options import (
 @click.option(
     "--init-from",
     type=click.Path(path_type=Path),
-    help="Start from the trained weights of a run or checkpoint, with a new optimizer.",
+    help="Start from the trained weights of a run or checkpoint, with a new optimizer; sets init_from.",
 )
 @json_option
 @quiet_option
@@ -46,6 +47,8 @@ def command(
     from gentoolkit.rundir import check_writable
 
     plugins = load_plugins()
+    if init_from is not None:
+        overrides += (f"init_from={json.dumps(str(init_from.absolute()))}",)
     checked = load_recipe(recipe, overrides, registry=plugins.registry)
     check_writable(out)
     from gentoolkit.cli.progress import Progress
@@ -53,5 +56,5 @@ def command(
     from gentoolkit.pipeline import run
 
     with Progress(quiet) as progress:
-        finished = run(checked, out, init_from=init_from, plugins=plugins, command=sys.argv, progress=progress)
+        finished = run(checked, out, plugins=plugins, command=sys.argv, progress=progress)
     write_result(finished.summary(), as_json, lambda: show_results(finished))

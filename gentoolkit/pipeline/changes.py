@@ -21,6 +21,7 @@ CHANGEABLE = ("sampler", "guidance", "sample", "evaluate", "metrics", "device")
 #: Other fields that do not affect the trained weights.
 UNTRAINED = (
     "name",
+    *("init_from", "init_from.run", "init_from.step", "init_from.sha256"),  # used at the start only
     *(f"train.{name}" for name in ("checkpoint_every", "keep_checkpoints", "validate_every", "log_every")),
 )
 LENGTH = ("train.steps", "train.epochs")

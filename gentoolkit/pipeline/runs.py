@@ -18,13 +18,14 @@ from gentoolkit.pipeline.changes import CHANGEABLE, Changes, used_plugins
 from gentoolkit.pipeline.model import Model
 from gentoolkit.pipeline.outputs import GRID, draw_pictures, draw_samples, reserved_file, save_samples, write_page
 from gentoolkit.pipeline.progress import Progress, Silent
+from gentoolkit.pipeline.references import find_checkpoint, follow_reference
 from gentoolkit.pipeline.work import Work
 from gentoolkit.plugins import Plugins, load_plugins
 from gentoolkit.recipe import Recipe, dump_recipe, parse_recipe
 from gentoolkit.report import MAX_PICTURE
 from gentoolkit.rundir import RunDir
 from gentoolkit.sampling import Samples
-from gentoolkit.training import Checkpoint, is_checkpoint, load_checkpoint, manifest_sha256, newest_checkpoint
+from gentoolkit.training import load_checkpoint, newest_checkpoint
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -120,7 +121,6 @@ def run(
     recipe: Recipe,
     root: os.PathLike[str] | str = "runs",
     *,
-    init_from: os.PathLike[str] | str | None = None,
     plugins: Plugins | None = None,
     command: Sequence[str] = (),
     progress: Progress | None = None,
@@ -130,27 +130,26 @@ def run(
     Args:
         recipe: A recipe from `load_recipe`.
         root: The folder in which the run's directory is created.
-        init_from: A run or checkpoint to take the initial weights from (the averaged weights if it has any). The
-            optimizer starts from scratch. The provenance records the checkpoint.
         plugins: The installed plugins. Default: loaded here.
         command: The command line, for the provenance. Default: `sys.argv`.
         progress: Display for the progress of the run. Default: none.
 
     Raises:
         UsageError: The batch is larger than the dataset, the device is not available, `root` is not writable, or the
-            weights of `init_from` do not match this backbone and objective.
+            weights of `init_from` in the recipe do not match this backbone and objective.
         NonFiniteError: A loss, gradient or weight is infinite or NaN.
         InterruptedRun: A signal stopped the run. The message says what was saved.
     """
     refuse_many_processes()
     plugins = plugins or load_plugins()
     # Prepared before the directory is created, so that a recipe that cannot be trained leaves none behind.
-    folder, initial = (None, None) if init_from is None else find_checkpoint(init_from)
+    initial = None
+    if recipe.init_from is not None:
+        reference, initial = follow_reference(recipe.init_from, "init_from")
+        recipe = recipe.with_init_from(reference)
     work = Work.prepare(recipe, initial=initial)
     directory = RunDir.create(Path(root), recipe.name)
     origin = _origin(recipe, work, command)
-    if folder is not None:
-        origin["init_from"] = {"checkpoint": str(folder), "manifest_sha256": manifest_sha256(folder)}
     directory.write(recipe.text, dump_recipe(recipe), origin)
     with directory.locked():
         current = Run(directory, recipe, plugins)
@@ -235,21 +234,6 @@ def open_run(path: os.PathLike[str] | str, overrides: Sequence[str] = (), *, plu
     return Run(directory, recipe, plugins)
 
 
-def find_checkpoint(path: os.PathLike[str] | str) -> tuple[Path, Checkpoint]:
-    """Return the checkpoint at `path`, or the newest valid checkpoint of the run at `path`, and its folder.
-
-    Raises:
-        UsageError: `path` is neither a checkpoint nor a run.
-        NoCheckpointError: There is no valid checkpoint.
-    """
-    path = Path(path)
-    if is_checkpoint(path):
-        return path, load_checkpoint(path)
-    root = RunDir.open(path).checkpoints
-    checkpoint = newest_checkpoint(root)
-    return root / f"step-{checkpoint.step}", checkpoint
-
-
 def load_model(path: os.PathLike[str] | str, overrides: Sequence[str] = (), *, plugins: Plugins | None = None) -> Model:
     """Return the trained model of a run or of a single checkpoint folder, wherever it was copied to.
 
@@ -269,7 +253,7 @@ def load_model(path: os.PathLike[str] | str, overrides: Sequence[str] = (), *, p
             raise UsageError(
                 f"{override!r} cannot be changed after training; these sections can: {', '.join(CHANGEABLE)}"
             )
-    folder, checkpoint = find_checkpoint(path)
+    folder, checkpoint = find_checkpoint(Path(path))
     text = checkpoint.number("recipe", TypeAdapter(str).validate_python)
     recipe = parse_recipe(text, str(folder), overrides, registry=plugins.registry)
     return Model.build(recipe).load(checkpoint)

@@ -22,6 +22,7 @@ from gentoolkit.configs import (
 )
 from gentoolkit.recipe.faults import Path, shown
 from gentoolkit.recipe.reader import scalar
+from gentoolkit.references import RunRef
 from gentoolkit.settings import EvaluateSettings, SampleSettings, Seed, Strict, TrainSettings
 from gentoolkit.spec import DataSpec
 
@@ -58,6 +59,8 @@ class Recipe(Strict):
     """What changes the field of the trained model before sampling, in this order."""
     metrics: tuple[MetricConfig, ...] = ()
     """The metrics that compare generated with real samples."""
+    init_from: RunRef | None = None
+    """A run to take the initial weights from, the averaged ones if it has any. The optimizer starts anew."""
     train: TrainSettings
     """How the network is trained."""
     sample: SampleSettings = SampleSettings()
@@ -107,6 +110,12 @@ class Recipe(Strict):
     def spec(self) -> DataSpec:
         """Return the spec of the data. Its condition is droppable if training drops conditions."""
         return data_spec(self.dataset, self.train)
+
+    def with_init_from(self, reference: RunRef) -> Recipe:
+        """Return the recipe with another reference for the initial weights."""
+        changed = self.model_copy(update={"init_from": reference})
+        changed._text = self._text
+        return changed
 
     def components(self) -> Iterator[tuple[Path, Config]]:
         """Yield the config of every component, also of those in slots, with its path, e.g. ("metrics", "0")."""

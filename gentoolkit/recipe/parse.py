@@ -37,7 +37,10 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Regis
 def parse_recipe(
     text: str, source: str = "recipe", overrides: Sequence[str] = (), registry: Registry | None = None
 ) -> Recipe:
-    """Validate the text of a recipe; messages refer to it as `source`. See `load_recipe`."""
+    """Validate the text of a recipe. See `load_recipe`.
+
+    Messages refer to it as `source`. Relative paths of other runs start at the folder of `source`.
+    """
     if registry is None:
         registry = load_plugins().registry
     unreadable: list[Fault] = []
@@ -50,19 +53,19 @@ def parse_recipe(
     if root:
         for override in parsed:
             root = apply(root, override, invalid)
-        recipe = _recipe_from(root, registry, invalid)
+        recipe = _recipe_from(root, registry, invalid, Path(source).parent)
     if recipe is None or unreadable or invalid:
         raise recipe_error(unreadable, invalid)
     recipe._text = text
     return recipe
 
 
-def _recipe_from(root: Node, registry: Registry, faults: list[Fault]) -> Recipe | None:
+def _recipe_from(root: Node, registry: Registry, faults: list[Fault], folder: Path) -> Recipe | None:
     """Return the recipe, or None after adding all errors to `faults`."""
     if not isinstance(root.value, dict):
         faults.append(Fault(root.place, (), f"got {shown(root.value)}", OUTLINE))
         return None
-    recipe, sections = validated(Recipe, root, registry, faults)
+    recipe, sections = validated(Recipe, root, registry, faults, folder)
     faults += check_fit(root, sections, registry)
     return recipe
 

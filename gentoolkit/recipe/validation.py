@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -31,13 +32,15 @@ _PLAIN_WORDS = {
 }
 
 
-def validated(model: type[Model], node: Node, registry: Registry, faults: list[Fault]) -> tuple[Model | None, Sections]:
+def validated(
+    model: type[Model], node: Node, registry: Registry, faults: list[Fault], folder: pathlib.Path
+) -> tuple[Model | None, Sections]:
     """Return the model with the node's values, or None after adding the errors to `faults`; and its valid sections.
 
     The values are validated as JSON. This lets a recipe set any field that can be written as JSON (paths, enumerations,
     dates), and turns sequences into tuples where the field is a tuple.
     """
-    context = _Context(registry)
+    context = _Context(registry, folder)
     try:
         return model.model_validate_json(json.dumps(completed(model, node.plain())), context=context), context.sections
     except ValidationError as error:
@@ -53,6 +56,7 @@ class _Context:
     """Resolves slots, and collects the valid sections of a recipe."""
 
     registry: Registry
+    folder: pathlib.Path
     sections: Sections = field(default_factory=dict)
 
     def resolve(self, kind: str, data: object) -> Config:

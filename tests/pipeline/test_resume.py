@@ -1,10 +1,10 @@
 """What may differ when a run goes on: its length, and what is not trained; the rest is refused unless forced."""
 
 import hashlib
-import json
 import shutil
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -191,21 +191,19 @@ def test_a_run_cannot_end_before_where_it_is(copy):
 def test_a_run_starts_from_the_averaged_weights_of_another(trained, tmp_path, checkpoint):
     saved = newest_checkpoint(trained.directory.checkpoints)
     folder = trained.directory.checkpoints / f"step-{saved.step}"
-    recipe = smoke(
-        *FAST, "train.steps=1", "train.warmup_steps=0", "train.learning_rate=1e-30", "train.weight_decay=0.0"
-    )
-    run = gt.run(recipe, tmp_path, init_from=folder if checkpoint else trained.path)
+    short = ["train.steps=1", "train.warmup_steps=0", "train.learning_rate=1e-30", "train.weight_decay=0.0"]
+    run = gt.run(smoke(*FAST, *short, f"init_from={folder if checkpoint else trained.path}"), tmp_path)
     assert_equal_tensors({"ema": final_weights(run)["weights"]}, {"ema": saved.tensors["ema"]})
     assert run.records("step")[-1]["step"] == 1
-    origin = json.loads(run.directory.provenance.read_text())["init_from"]
+    resolved = yaml.safe_load(run.directory.resolved.read_text())["init_from"]
     digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
-    assert origin == {"checkpoint": str(folder), "manifest_sha256": digest}
+    assert resolved == {"run": str(folder if checkpoint else trained.path), "step": saved.step, "sha256": digest}
     assert gt.resume(run.path).records("step")[-1]["step"] == 1
 
 
 def test_weights_that_do_not_fit_are_named_one_by_one(trained, tmp_path):
     with pytest.raises(UsageError) as caught:
-        gt.run(smoke(*FAST, "dataset.channels=2"), tmp_path / "runs", init_from=trained.path)
+        gt.run(smoke(*FAST, "dataset.channels=2", f"init_from={trained.path}"), tmp_path / "runs")
     lines = [line.strip() for line in str(caught.value).splitlines()[1:]]
     assert sorted(lines) == [
         "backbone.head.bias: (4,) float32 -> (8,) float32",
@@ -213,11 +211,33 @@ def test_weights_that_do_not_fit_are_named_one_by_one(trained, tmp_path):
         "backbone.patchify.weight: (32, 4) float32 -> (32, 8) float32",
     ]
     with pytest.raises(UsageError, match=r"backbone.blocks.1.attention.qkv.weight: missing -> \(96, 32\) float32"):
-        gt.run(smoke(*FAST, "backbone.depth=2"), tmp_path / "runs", init_from=trained.path)
+        gt.run(smoke(*FAST, "backbone.depth=2", f"init_from={trained.path}"), tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
 
 def test_there_is_nothing_to_start_from(tmp_path):
     with pytest.raises(UsageError, match="is not a run"):
-        gt.run(smoke(), tmp_path / "runs", init_from=tmp_path)
+        gt.run(smoke(f"init_from={tmp_path}"), tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_reference_starts_at_the_recipes_folder_and_may_pin_a_step_and_a_hash(trained, tmp_path):
+    (tmp_path / "other").symlink_to(trained.path)
+    text = (Path(__file__).parents[2] / "recipes" / "smoke.yaml").read_text() + "init_from: {run: other, step: 10}\n"
+    (tmp_path / "r.yaml").write_text(text)
+    recipe = gt.load_recipe(tmp_path / "r.yaml", [*FAST, "train.steps=3"])
+    assert recipe.init_from.run == str(tmp_path / "other")
+    run = gt.run(recipe, tmp_path / "runs")
+    assert yaml.safe_load(run.directory.resolved.read_text())["init_from"]["step"] == 10
+    wrong = gt.load_recipe(tmp_path / "r.yaml", [*FAST, f"init_from.sha256={'0' * 64}"])
+    with pytest.raises(UsageError, match=r"init_from: the checkpoint .*step-10 has changed: its manifest has the hash"):
+        gt.run(wrong, tmp_path / "runs")
+    with pytest.raises(NoCheckpointError, match="step-4 is not a valid checkpoint"):
+        gt.run(gt.load_recipe(tmp_path / "r.yaml", [*FAST, "init_from.step=4"]), tmp_path / "runs")
+
+
+def test_a_run_resumes_after_the_run_that_it_started_from_is_gone(trained, tmp_path):
+    other = shutil.copytree(trained.path, tmp_path / "other")
+    run = gt.run(smoke(*FAST, "train.steps=3", f"init_from={other}"), tmp_path / "runs")
+    shutil.rmtree(other)
+    assert gt.resume(run.path).records("step")[-1]["step"] == 3
