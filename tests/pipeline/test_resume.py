@@ -229,7 +229,7 @@ def test_a_reference_starts_at_the_recipes_folder_and_may_pin_a_step_and_a_hash(
     assert recipe.init_from.run == str(tmp_path / "other")
     run = gt.run(recipe, tmp_path / "runs")
     assert yaml.safe_load(run.directory.resolved.read_text())["init_from"]["step"] == 10
-    wrong = gt.load_recipe(tmp_path / "r.yaml", [*FAST, f"init_from.sha256={'0' * 64}"])
+    wrong = gt.load_recipe(tmp_path / "r.yaml", [*FAST, f"init_from.sha256={'f' * 64}"])
     with pytest.raises(UsageError, match=r"init_from: the checkpoint .*step-10 has changed: its manifest has the hash"):
         gt.run(wrong, tmp_path / "runs")
     with pytest.raises(NoCheckpointError, match="step-4 is not a valid checkpoint"):
