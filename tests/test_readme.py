@@ -90,3 +90,13 @@ def test_every_recipe_named_exists_and_is_valid():
     assert names == {f"recipes/{file.name}" for file in (ROOT / "recipes").glob("*.yaml")}
     for name in names:
         load_recipe(ROOT / name)
+
+
+def test_the_variants_of_the_objective_train(tmp_path):
+    text = README.replace("\\\n", " ")  # lines that a backslash continues
+    commands = re.findall(r"gentool run recipes/smoke\.yaml (objective.*)", text)
+    assert len(commands) == 2
+    for command in commands:
+        overrides = [*shlex.split(command), "train.steps=3", "metrics=[]"]
+        run = gt.run(load_recipe(ROOT / "recipes" / "smoke.yaml", overrides), tmp_path)
+        assert run.sample(per_class=1).x1.isfinite().all()
