@@ -22,6 +22,7 @@ LAYERS = (
     {
         "errors",
         "protocols",
+        "observers",
         "paths",
         "settings",
         "randomness",
@@ -48,7 +49,7 @@ LAYER = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 #: What computes knows no registry, and so nothing that is built on it.
 NO_REGISTRY = {"training", "sampling"}
 #: All that a plugin may import, so that a shipped one is worth copying.
-PUBLIC = {"api", "protocols", "paths", "randomness", "testing"}
+PUBLIC = {"api", "protocols", "observers", "paths", "randomness", "testing"}
 
 
 def imported(file, package):

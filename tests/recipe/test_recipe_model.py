@@ -15,7 +15,7 @@ from gentoolkit.settings import TrainSettings
 def test_resolved_has_all_defaults_in_the_order_of_a_recipe():
     resolved = parsed(text_of(seed=None, metrics=None, sample=None)).resolved()
     assert list(resolved) == [
-        "version", "name", "seed", "device", "dataset", "backbone", "objective", "sampler", "metrics",
+        "version", "name", "seed", "device", "dataset", "backbone", "objective", "sampler", "metrics", "observers",
         "train", "sample", "evaluate",
     ]  # fmt: skip
     assert resolved["dataset"] == {"type": "blobs", "size": 8, "condition": "labels"}

@@ -102,7 +102,7 @@ def plugins(*components, quarantined=()):
     entries = tuple(map(entry, components))
     registry = Registry()
     registry.add(*entries)
-    return Plugins(registry, (Plugin("parts", "parts", "1.0", entries, None, (), None),), tuple(quarantined))
+    return Plugins(registry, (Plugin("parts", "parts", "1.0", entries),), tuple(quarantined))
 
 
 def test_a_contract_that_returns_has_passed():

@@ -11,6 +11,7 @@ from gentoolkit.api import (
     Labels,
     MetricConfig,
     ObjectiveConfig,
+    ObserverConfig,
     PathConfig,
     SamplerConfig,
     TimesConfig,
@@ -53,6 +54,10 @@ class BlobsConfig(DatasetConfig):
 
 class MeanConfig(MetricConfig):
     amount: float = 0.0
+
+
+class QuietConfig(ObserverConfig):
+    pass
 
 
 class CurveConfig(PathConfig):

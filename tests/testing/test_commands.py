@@ -4,11 +4,11 @@ import inspect
 from types import ModuleType
 
 import pytest
+from gentoolkit.testing.hooks import EXAMPLES, OBSERVERS, HooksCase, example_arguments
 
 from gentoolkit.api import Hooks
 from gentoolkit.plugins import Plugin, _commands, _manager
 from gentoolkit.testing import CONTRACTS, contracts_of, run
-from gentoolkit.testing.hooks import EXAMPLES, OBSERVERS, HooksCase, example_arguments
 
 GOOD = """
 import sys
