@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gentoolkit.api import UsageError
 from gentoolkit.observers import Observer
 
 
@@ -36,6 +37,13 @@ class Diary(Silent):
     def step(self, step, values):
         with self.file.open("a") as file:
             file.write(f"{time.time_ns()}: {step}\n")
+
+
+class NotInstalled(Silent):
+    """Needs an extra."""
+
+    def __init__(self, config, directory):
+        raise UsageError("wandb is not installed: pip install parts[wandb]")
 
 
 class Unprepared(Silent):
