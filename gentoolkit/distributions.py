@@ -75,7 +75,7 @@ def entry_points(prefix: str) -> Iterator[Point]:
 def _described(folder: str) -> Iterator[tuple[str, str, str]]:
     """Yield name, version and entry_points.txt of each distribution in a folder of sys.path."""
     try:
-        infos = sorted(os.listdir(folder))  # noqa: PTH208
+        infos = sorted(name for name in os.listdir(folder) if name.endswith((".dist-info", ".egg-info")))  # noqa: PTH208
     except FileNotFoundError:
         return
     except OSError:  # an archive, which only importlib.metadata can read
