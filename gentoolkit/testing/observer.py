@@ -140,8 +140,8 @@ def directory(case: Case) -> None:
     The trial before a run builds every observer for a folder that is then deleted.
 
     Power: any file that Python code opens for writing, and any file or folder that it makes, renames or removes outside
-    of the directory, in an example run that follows another one. Other code is only detected by what remains in the
-    directory after building.
+    of the directory, in an example run that follows another one. Paths relative to a folder's descriptor and code that
+    is not Python are not detected.
     """
     with example_run() as run:
         before = sorted(run.rglob("*"))
@@ -155,15 +155,14 @@ def directory(case: Case) -> None:
         require(not outside, f"it writes {', '.join(outside[:3])}, outside of the run's directory")
 
 
-#: Number of path arguments of the audit events (PEP 578) that change files.
+#: Audit events (PEP 578) that change files -> the positions of the changed paths, and of descriptors of their folders.
 _CHANGES = {
-    "os.mkdir": 1,
-    "os.remove": 1,
-    "os.rename": 2,
-    "os.rmdir": 1,
-    "os.link": 2,
-    "os.symlink": 2,
-    "os.truncate": 1,
+    "os.mkdir": ((0,), (2,)),
+    "os.remove": ((0,), (1,)),
+    "os.rmdir": ((0,), (1,)),
+    "os.rename": ((0, 1), (2, 3)),
+    "os.link": ((1,), (3,)),
+    "os.symlink": ((1,), (2,)),
 }
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
 #: The lists that receive the paths of changed files. An audit hook can't be removed, so there is one, and it is idle.
@@ -187,12 +186,18 @@ def _written() -> Iterator[list[str]]:
 def _heard(event: str, arguments: tuple[Any, ...]) -> None:
     if not _listeners or not (event == "open" or event in _CHANGES):
         return
-    changed = arguments[: _CHANGES.get(event, 1)]
-    if event == "open" and not (arguments[2] & _WRITES):
+    paths, folders = _CHANGES.get(event, ((0,), ()))
+    if event == "open":
+        name, mode, flags = arguments
+        if isinstance(name, int) or not flags & _WRITES:
+            return
+        if mode is None and not Path(os.fsdecode(name)).is_absolute():  # os.open: may be relative to a descriptor
+            return
+    if any(arguments[folder] != -1 for folder in folders):
         return
-    names = [os.fsdecode(path) for path in changed if not isinstance(path, int)]  # a number is a file that was opened
-    for paths in _listeners:
-        paths.extend(os.path.realpath(name) for name in names if name != os.devnull)
+    names = [os.path.realpath(os.fsdecode(arguments[path])) for path in paths]
+    for changed in _listeners:
+        changed.extend(name for name in names if name != os.devnull)
 
 
 @contract("observer.state")

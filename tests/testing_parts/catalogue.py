@@ -116,6 +116,7 @@ GOOD = [
     observer("Silent"),
     observer("Best"),
     observer("Diary"),
+    observer("Scratch"),
 ]
 
 
@@ -291,6 +292,7 @@ SABOTEURS = [
     Saboteur("observer.events", observer("TorchGambler"), "close: the global generator of torch was used"),
     Saboteur("observer.directory", observer("Eager"), "building it makes log.csv"),
     Saboteur("observer.directory", observer("Elsewhere"), "latest.txt, outside of the run's directory"),
+    Saboteur("observer.directory", observer("Here"), "observer-latest.txt, outside of the run's directory"),
     Saboteur("observer.directory", observer("Tidy"), "scratch, outside of the run's directory"),
     Saboteur("observer.state", observer("BestOfAll"), "best.txt is not written in every one"),
     Saboteur("observer.state", observer("LowestOfAll"), "best.txt depends on a run that was observed before"),

@@ -2,6 +2,7 @@
 
 import os
 import random
+import tempfile
 import time
 from pathlib import Path
 
@@ -37,6 +38,15 @@ class Diary(Silent):
     def step(self, step, values):
         with self.file.open("a") as file:
             file.write(f"{time.time_ns()}: {step}\n")
+
+
+class Scratch(Silent):
+    """Needs a folder for a moment, which is removed through descriptors."""
+
+    def samples(self, file):
+        with tempfile.TemporaryDirectory(dir=self.directory) as folder:
+            (Path(folder) / "inner").mkdir()
+            (Path(folder) / "inner" / "draft.txt").write_text("draft")
 
 
 class NotInstalled(Silent):
@@ -104,6 +114,15 @@ class Eager(Silent):
 class Elsewhere(Silent):
     def step(self, step, values):
         (Path(self.directory).parent / "latest.txt").write_text(str(step))
+
+
+class Here(Silent):
+    """Writes into the folder in which the command was called."""
+
+    def samples(self, file):
+        here = Path("observer-latest.txt")
+        here.write_text(str(file))
+        here.unlink()
 
 
 class Tidy(Silent):
