@@ -56,9 +56,8 @@ def test_a_killed_and_resumed_run_has_the_tables_of_one_that_was_not(uninterrupt
         with pytest.raises(InterruptedRun):
             gt.run(gt.load_recipe(SMOKE, [*STEPS, "train.checkpoint_every=2", "observers=[csv]"]), tmp_path)
     broken = tmp_path / "smoke-1"
-    if stop > 2:
-        with (broken / "steps.csv").open("a") as file:
-            file.write("99,0.")  # what a killed process leaves
+    with (broken / "steps.csv").open("a") as file:
+        file.write("99,0.")  # what a killed process leaves
     gt.resume(broken, ["train.checkpoint_every=5"])
     for name in ("steps.csv", "validations.csv"):
         assert (broken / name).read_text() == (uninterrupted.path / name).read_text()
