@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from importlib import import_module
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from gentoolkit.distributions import entry_points
@@ -56,10 +59,6 @@ class Verb(NamedTuple):
         Raises:
             PluginError: It can't be imported, or is not a click.Command.
         """
-        import contextlib
-        from importlib import import_module
-        from operator import attrgetter
-
         import click
 
         from gentoolkit.waiting import watched_import
@@ -68,7 +67,7 @@ class Verb(NamedTuple):
         module, _, attribute = (part.strip() for part in self.command.partition(":"))
         try:
             # stdout is for a command's results, not for what an import prints
-            with contextlib.redirect_stdout(sys.stderr), watched_import(title):
+            with redirect_stdout(sys.stderr), watched_import(title):
                 found = attrgetter(attribute)(import_module(module))
         except KeyboardInterrupt:
             raise
