@@ -9,7 +9,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -115,10 +115,14 @@ def follows(case: Case) -> None:
     """
     for parts in ([(0, "finished")], [(0, "failed")], [(0, ""), (3, "finished")]):
         with example_run() as run:
+            observers = []
             for first, end in parts:
-                observer = build(case.config, directory=run)
+                observers.append(build(case.config, directory=run))
                 for event, arguments in events(run, first, end):
-                    _call(observer, event, arguments)
+                    _call(observers[-1], event, arguments)
+            for killed in observers[:-1]:
+                with suppress(Exception):
+                    killed.close()  # its process is gone; here, its files would stay open
 
 
 def _call(observer: Observer, event: str, arguments: tuple[Any, ...]) -> None:
