@@ -25,8 +25,8 @@ from gentoolkit.devices import autocast, choose_precision
 from gentoolkit.interrupts import StopSignal
 from gentoolkit.pipeline import Model
 from gentoolkit.pipeline.listener import RunListener
+from gentoolkit.pipeline.observers import Observers
 from gentoolkit.pipeline.progress import Silent
-from gentoolkit.plugins import load_plugins
 from gentoolkit.protocols import Batch, TrainingContext
 from gentoolkit.rundir import RunDir
 from gentoolkit.training import Plan, TrainingState, train
@@ -102,7 +102,8 @@ class OurLoop:
         self.plan = Plan(recipe.train, len(self.data), recipe.seed)
         self.state = TrainingState(model.backbone, model.objective, recipe.train)
         self.precision = choose_precision(recipe.train.precision, CPU)
-        self.listener = Window(RunDir.create(root, recipe.name), load_plugins(), model, self.plan, Silent())
+        directory = RunDir.create(root, recipe.name)
+        self.listener = Window(directory, Observers(recipe, directory.path), model, self.plan, Silent())
 
     def steps(self, count: int, save: bool) -> None:
         """Take `count` steps; with `save`, a checkpoint is begun before them and is on the disk when this returns."""

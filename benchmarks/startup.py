@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -33,13 +34,15 @@ cli()
 def measure(quick: bool) -> list[Row]:
     """Return the times of commands over that of a bare program of click, a first step's over that of torch's import."""
     recipe = str(RECIPES / "dit_flow.yaml")
-    quick_ones = {
-        "bare click --help": python(CLICK, "--help"),
-        "gentool --help": python(GENTOOL, "--help"),
-        "gentool plugins": python(GENTOOL, "plugins"),
-        "gentool validate": python(GENTOOL, "validate", recipe),
-    }
-    times = interleaved(quick_ones, 5 if quick else 21)
+    with tempfile.TemporaryDirectory() as folder:
+        quick_ones = {
+            "bare click --help": python(CLICK, "--help"),
+            "gentool --help": python(GENTOOL, "--help"),
+            "gentool --help, with a plugin that adds a command": python(GENTOOL, "--help", path=install(Path(folder))),
+            "gentool plugins": python(GENTOOL, "plugins"),
+            "gentool validate": python(GENTOOL, "validate", recipe),
+        }
+        times = interleaved(quick_ones, 5 if quick else 21)
     bare = times.pop("bare click --help")
     rows = [ratio(SECTION, f"{name} / bare click --help", taken, bare, seconds(taken)) for name, taken in times.items()]
     slow_ones = {"import torch": python("import torch"), "first step": lambda: first_step(recipe)}
@@ -49,10 +52,21 @@ def measure(quick: bool) -> list[Row]:
     return [*rows, ratio(SECTION, name, times["first step"], times["import torch"], note)]
 
 
-def python(program: str, *arguments: str) -> Callable[[], object]:
-    """Return a call that runs the program in a process of its own."""
+def python(program: str, *arguments: str, path: str = "") -> Callable[[], object]:
+    """Return a call that runs the program in a process of its own, with `path` before the other folders of modules."""
     command = [sys.executable, "-c", program, *arguments]
-    return lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    modules = os.pathsep.join(filter(None, [path, os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, **({"PYTHONPATH": modules} if modules else {})}
+    return lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+
+
+def install(folder: Path) -> str:
+    """Install a package in a folder, with a command that nothing may import, and return the folder."""
+    (info := folder / "bench_parts-1.0.dist-info").mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bench-parts\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[gentoolkit.commands.v2]\npolish = bench_parts:polish\n")
+    (folder / "bench_parts.py").write_text("raise AssertionError('imported')\n")
+    return str(folder)
 
 
 def first_step(recipe: str) -> None:

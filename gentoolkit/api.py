@@ -39,6 +39,7 @@ from gentoolkit.configs import (
     MetricConfig,
     Need,
     ObjectiveConfig,
+    ObserverConfig,
     PathConfig,
     PredictionConfig,
     Problem,
@@ -55,8 +56,6 @@ from gentoolkit.spec import DataSpec, Labels, Vectors
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import click
-
 __all__ = [
     "API_VERSION",
     "BackboneConfig",
@@ -71,6 +70,7 @@ __all__ = [
     "MetricConfig",
     "Need",
     "ObjectiveConfig",
+    "ObserverConfig",
     "PathConfig",
     "PluginError",
     "PredictionConfig",
@@ -145,48 +145,8 @@ class Component:
 
 
 class Hooks:
-    """The hooks that a plugin can implement, each marked with `@hookimpl`.
-
-    A plugin implements at least one of them, and takes only the arguments that it needs. `directory` is always the
-    directory of the run.
-    """
+    """The hook that a plugin implements, marked with `@hookimpl`."""
 
     @hookspec
     def gentoolkit_components(self) -> Iterable[Component]:  # type: ignore[empty-body]
         """Return the plugin's components."""
-
-    @hookspec
-    def gentoolkit_commands(self) -> Iterable[click.Command]:  # type: ignore[empty-body]
-        """Return commands to add to `gentool`. A plugin with a command whose name is taken is not loaded."""
-
-    @hookspec
-    def gentoolkit_run_started(self, directory: str, recipe: Mapping[str, Any]) -> None:
-        """Called when a run starts or is resumed; `recipe` is the resolved recipe as plain data."""
-
-    @hookspec
-    def gentoolkit_step(self, directory: str, step: int, values: Mapping[str, float]) -> None:
-        """Called after a logged step; `values` has its loss, velocity error, gradient norm and learning rates."""
-
-    @hookspec
-    def gentoolkit_validation(self, directory: str, step: int, values: Mapping[str, Any]) -> None:
-        """Called after a validation during training; `values` has `loss` and `loss_by_t`."""
-
-    @hookspec
-    def gentoolkit_checkpoint(self, directory: str, step: int, checkpoint: str) -> None:
-        """Called after a checkpoint has been written and verified; `checkpoint` is its folder."""
-
-    @hookspec
-    def gentoolkit_samples(self, directory: str, file: str) -> None:
-        """Called after samples have been written to `file`."""
-
-    @hookspec
-    def gentoolkit_run_finished(self, directory: str, results: Mapping[str, Any]) -> None:
-        """Called when a run has finished, with its results."""
-
-    @hookspec
-    def gentoolkit_run_failed(self, directory: str, error: str) -> None:
-        """Called when a run ends because of an error or a signal; `error` is the reason."""
-
-    @hookspec
-    def gentoolkit_run_closed(self, directory: str) -> None:
-        """Called last, after the run has finished, failed or been stopped; observers close their files here."""

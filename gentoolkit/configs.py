@@ -277,3 +277,9 @@ class MetricConfig(Config):
     """Config of a metric, built by `factory(config)`."""
 
     kind = "metric"
+
+
+class ObserverConfig(Config):
+    """Config of an observer, built by `factory(config, directory)`; directory is that of the run."""
+
+    kind = "observer"

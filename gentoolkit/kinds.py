@@ -12,6 +12,7 @@ from gentoolkit.configs import (
     GuidanceConfig,
     MetricConfig,
     ObjectiveConfig,
+    ObserverConfig,
     PathConfig,
     PredictionConfig,
     SamplerConfig,
@@ -29,8 +30,8 @@ class Kind:
         protocol: The interface of its components, "module:attribute".
         contracts: The modules of `gentoolkit.testing` with its contracts. The first has a function `observe`, which
             returns what must be equal for two equal components.
-        arguments: What the factory receives after the config: "split", "seed", "spec" or "needs". Components in slots
-            follow as keyword arguments.
+        arguments: What the factory receives after the config: "split", "seed", "spec", "needs" or "directory".
+            Components in slots follow as keyword arguments.
         traits: Traits that its components can declare; contracts adapt to them.
         has_weights: Whether its components may draw initial weights from torch's global generator.
         needs_spec: Whether its components must declare `tiny_spec`.
@@ -85,4 +86,5 @@ KINDS = _table(
     Kind(GridConfig, "gentoolkit.protocols:Grid", ("grid",)),
     Kind(GuidanceConfig, "gentoolkit.protocols:Guidance", ("guidance",)),
     Kind(MetricConfig, "gentoolkit.protocols:Metric", ("metric",)),
+    Kind(ObserverConfig, "gentoolkit.observers:Observer", ("observer",), arguments=("directory",)),
 )

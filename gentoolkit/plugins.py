@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import re
 import sys
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint
-from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from gentoolkit.api import API_VERSION, Component, Hooks
 from gentoolkit.distributions import CORE, GROUPS, identity, with_plugins
-from gentoolkit.errors import PluginError, joined, last_line, listing, place_in, suggest
+from gentoolkit.errors import PluginError, joined, last_line, place_in, suggest
 from gentoolkit.registry import Entry, Registry, qualified
-from gentoolkit.verbs import VERBS
 from gentoolkit.waiting import watched_import
 
-if TYPE_CHECKING:
-    import click
-
 GROUP = f"{GROUPS}.v{API_VERSION}"
-HOOKS = tuple(name for name in vars(Hooks) if name.startswith("gentoolkit_"))
+HOOK = Hooks.gentoolkit_components.__name__
 
 
 @dataclass(frozen=True)
@@ -36,18 +30,12 @@ class Plugin:
         distribution: The installed package that declares it, PEP 503-normalized.
         version: Version of that package.
         entries: The plugin's components.
-        module: The object that the entry point refers to.
-        commands: The commands that the plugin adds.
-        hooks: A plugin manager with this plugin only, so that its hooks can be called separately.
     """
 
     name: str
     distribution: str
     version: str
     entries: tuple[Entry, ...]
-    module: Any
-    commands: tuple[click.Command, ...]
-    hooks: pluggy.PluginManager = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -67,48 +55,16 @@ class Plugins:
     registry: Registry
     loaded: tuple[Plugin, ...]
     quarantined: tuple[Quarantined, ...]
-    _reported: set[tuple[str, str, str]] = field(default_factory=set, repr=False, compare=False)
-
-    def commands(self) -> list[click.Command]:
-        """Return the commands that plugins add."""
-        return [command for plugin in self.loaded for command in plugin.commands]
-
-    def notify(self, hook_name: str, **kwargs: Any) -> None:
-        """Call an observer hook in every plugin.
-
-        If an observer raises, a RuntimeWarning is issued, once per plugin and hook. The other observers and the run
-        continue.
-        """
-        if hook_name not in HOOKS:
-            raise ValueError(joined(f"unknown hook {hook_name!r}", suggest(hook_name, HOOKS)))
-        for plugin in self.loaded:
-            hook = getattr(plugin.hooks.hook, hook_name)
-            if not hook.get_hookimpls():  # the usual case, and there can be many steps
-                continue
-            try:
-                with redirect_stdout(sys.stderr):  # stdout is for results
-                    hook(**kwargs)
-            except (Exception, SystemExit) as fault:
-                self._report(plugin, hook_name, fault)
-
-    def _report(self, plugin: Plugin, hook_name: str, fault: BaseException) -> None:
-        key = plugin.distribution, plugin.name, hook_name
-        if key in self._reported:
-            return
-        self._reported.add(key)
-        message = f"plugin {plugin.name!r} of {plugin.distribution} raised in {hook_name}: {last_line(fault)}"
-        warnings.warn(message, RuntimeWarning, stacklevel=3)
 
 
-def load_plugins(entry_points: Iterable[EntryPoint] | None = None, *, skip_slow: bool = False) -> Plugins:
-    """Import the plugins and collect their components and commands. Errors in a plugin are recorded, not raised.
+def load_plugins(entry_points: Iterable[EntryPoint] | None = None) -> Plugins:
+    """Import the plugins and collect their components. Errors in a plugin are recorded, not raised.
 
     A slow import is reported on stderr, and Ctrl-C then skips that plugin; see `gentoolkit.waiting`.
 
     Args:
         entry_points: The entry points to load; by default those in the group `gentoolkit.plugins.v2` of all installed
             distributions. Entry points in other versions of the group are reported but not imported.
-        skip_slow: Skip slow plugins automatically.
     """
     quarantined: list[Quarantined] = []
     found = _installed(quarantined) if entry_points is None else entry_points
@@ -116,9 +72,8 @@ def load_plugins(entry_points: Iterable[EntryPoint] | None = None, *, skip_slow:
     with redirect_stdout(sys.stderr):  # stdout is for a command's results, not for what plugins print
         for point, distribution, version in _ordered(found):
             try:
-                with watched_import(f"plugin {point.name!r} of {distribution}", skip_slow):
+                with watched_import(f"plugin {point.name!r} of {distribution}"):
                     plugin = _load(point, distribution, version)
-                _need_free_verbs(plugin, loaded)
                 registry.add(*plugin.entries)
                 loaded.append(plugin)
             except KeyboardInterrupt:
@@ -156,44 +111,29 @@ def _load(point: EntryPoint, distribution: str, version: str) -> Plugin:
         raise PluginError(
             f"the plugin uses the API {point.group!r}, but this version of gentoolkit supports {GROUP!r}; {cure}"
         )
+    manager = pluggy.PluginManager("gentoolkit")
+    manager.add_hookspecs(Hooks)
     module = point.load()
-    manager = _manager()
     manager.register(module, point.name)
-    implemented = _hooks(manager, module)
+    _need_hook(manager, module)
     entries = tuple(
         Entry(qualified(distribution, component.name), component, distribution, version)
         for component in _components(manager)
     )
-    if not entries and implemented == {"gentoolkit_components"}:
-        raise PluginError("gentoolkit_components returns no components, and no other hook is implemented")
-    return Plugin(point.name, distribution, version, entries, module, tuple(_commands(manager)), manager)
+    if not entries:
+        raise PluginError(f"{HOOK} returns no components")
+    return Plugin(point.name, distribution, version, entries)
 
 
-def _manager() -> pluggy.PluginManager:
-    manager = pluggy.PluginManager("gentoolkit")
-    manager.add_hookspecs(Hooks)
-    return manager
-
-
-def _hooks(manager: pluggy.PluginManager, module: object) -> set[str]:
-    """Return the names of the hooks that the plugin implements.
-
-    Raises:
-        PluginError: A hook is misspelled or not marked with @hookimpl, or there is none.
-    """
+def _need_hook(manager: pluggy.PluginManager, module: object) -> None:
+    """Raise PluginError unless the plugin implements the hook, and nothing else."""
     callers = manager.get_hookcallers(module) or []
-    implemented = {caller.name for caller in callers}
-    if unmarked := [name for name in HOOKS if hasattr(module, name) and name not in implemented]:
-        raise PluginError(f"{listing(unmarked)} is not marked with @hookimpl")
-    if not implemented:
-        raise PluginError("no function is marked with @hookimpl; expected at least gentoolkit_components")
-    try:
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        name = next(caller.name for caller in callers if not caller.has_spec())
-        expected = f"expected {listing(HOOKS)}"
-        raise PluginError(joined(f"unknown hook {name!r}", expected, suggest(name, HOOKS))) from error
-    return implemented
+    if hasattr(module, HOOK) and HOOK not in {caller.name for caller in callers}:
+        raise PluginError(f"{HOOK} is not marked with @hookimpl")
+    if unknown := [caller.name for caller in callers if not caller.has_spec()]:
+        raise PluginError(joined(f"unknown hook {unknown[0]!r}", f"expected {HOOK!r}", suggest(unknown[0], [HOOK])))
+    if not callers:
+        raise PluginError(f"no function is marked with @hookimpl; expected {HOOK}")
 
 
 def _components(manager: pluggy.PluginManager) -> Iterator[Component]:
@@ -202,21 +142,3 @@ def _components(manager: pluggy.PluginManager) -> Iterator[Component]:
             if not isinstance(component, Component):
                 raise PluginError(f"gentoolkit_components yields {component!r}; expected a gentoolkit.api.Component")
             yield component
-
-
-def _commands(manager: pluggy.PluginManager) -> Iterator[click.Command]:
-    for listed in manager.hook.gentoolkit_commands():
-        import click  # here, so that using gentoolkit as a library does not import it
-
-        for command in listed:
-            if not isinstance(command, click.Command) or not command.name:
-                raise PluginError(f"gentoolkit_commands returns {command!r}; expected a click.Command with a name")
-            yield command
-
-
-def _need_free_verbs(plugin: Plugin, loaded: list[Plugin]) -> None:
-    owners = dict.fromkeys(VERBS, CORE) | {verb.name: other.distribution for other in loaded for verb in other.commands}
-    for verb in plugin.commands:
-        if verb.name in owners:
-            raise PluginError(f"the command {verb.name!r} already exists in {owners[verb.name]}; rename it")
-        owners[verb.name] = plugin.distribution

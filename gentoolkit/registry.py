@@ -108,7 +108,7 @@ def build(config: Config, **given: Any) -> Any:
 
     Args:
         config: The config.
-        **given: The arguments of the kinds: `spec`, `needs`, `split`, `seed`.
+        **given: The arguments of the kinds: `spec`, `needs`, `split`, `seed`, `directory`.
     """
 
     def built(value: Any) -> Any:

@@ -1,8 +1,10 @@
 import sys
+import zipfile
+from importlib import metadata
 
 import pytest
 
-from gentoolkit.distributions import CORE, canonical, has_foreign_plugins, identity, with_plugins
+from gentoolkit.distributions import Point, canonical, entry_points, identity
 
 
 # The examples of PEP 503.
@@ -26,26 +28,66 @@ def install(tmp_path, monkeypatch):
     return make
 
 
-def test_plugins_of_gentoolkit_and_entry_points_of_others_are_not_foreign_plugins(install):
-    assert not has_foreign_plugins()
-    install("Gentoolkit")
-    install("something_else", group="console_scripts")
-    assert not has_foreign_plugins()
+COMMANDS = "gentoolkit.commands"
 
 
-@pytest.mark.parametrize("group", ["gentoolkit.plugins.v1", "gentoolkit.plugins.v2"])
-def test_a_foreign_plugin_is_seen_without_being_imported(install, group):
-    install("gentoolkit")
-    install("gentoolkit_heun", group)
-    assert has_foreign_plugins()
+def test_entry_points_are_found_without_their_modules(install):
+    install("My_Parts", f"{COMMANDS}.v2")
+    install("something_else", "console_scripts")
+    assert [*entry_points(COMMANDS)] == [Point("my-parts", "1.0", f"{COMMANDS}.v2", "main", "no_such_module")]
 
 
-def test_what_an_archive_holds_is_left_to_the_full_search(install, tmp_path):
-    assert not has_foreign_plugins()
-    (tmp_path / "archive.zip").write_bytes(b"")
-    sys.path.append(str(tmp_path / "archive.zip"))
-    assert has_foreign_plugins()
+def test_what_a_file_of_entry_points_may_contain(install, tmp_path):
+    install("parts")
+    (tmp_path / "parts-1.0.dist-info" / "entry_points.txt").write_text(
+        "; a comment\n[console_scripts]\nx = y:z\n\n[gentoolkit.commands.v2]\n# another = a:b\n"
+        "a=b:c\n  d  =  e:f [extra]\nno equals sign\n[gentoolkit.commands.v3]\ng = h:i\n"
+    )
+    assert [point[2:] for point in entry_points(COMMANDS)] == [
+        (f"{COMMANDS}.v2", "a", "b:c"),
+        (f"{COMMANDS}.v2", "d", "e:f"),
+        (f"{COMMANDS}.v3", "g", "h:i"),
+    ]
 
 
-def test_an_installed_package_is_judged_as_importlib_metadata_does():
-    assert has_foreign_plugins() == any(identity(distribution)[0] != CORE for distribution in with_plugins())
+@pytest.mark.parametrize(
+    ("folder", "name", "version"),
+    [
+        ("my_parts-1.0.dist-info", "my-parts", "1.0"),
+        ("my-parts-1.0.dist-info", "my-parts", "1.0"),
+        ("my_parts-1.0.dev1+local-py3.11.egg-info", "my-parts", "1.0.dev1+local"),
+        ("my_parts.egg-info", "my-parts", "unknown"),
+    ],
+)
+def test_name_and_version_are_those_of_the_folder(install, tmp_path, folder, name, version):
+    install("x", f"{COMMANDS}.v2")
+    (tmp_path / "x-1.0.dist-info").rename(tmp_path / folder)
+    assert [point[:2] for point in entry_points(COMMANDS)] == [(name, version)]
+
+
+def test_the_first_distribution_of_a_name_on_the_path_counts(install, tmp_path):
+    install("parts", "console_scripts")
+    behind = tmp_path / "behind" / "Parts-2.0.dist-info"
+    behind.mkdir(parents=True)
+    (behind / "entry_points.txt").write_text("[gentoolkit.commands.v2]\na = b:c\n")
+    sys.path.append(str(behind.parent))
+    assert [*entry_points(COMMANDS)] == []
+    sys.path.reverse()
+    assert [point.version for point in entry_points(COMMANDS)] == ["2.0"]
+
+
+def test_what_an_archive_holds_is_found_too(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        archive.writestr("zipped-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: zipped\nVersion: 1.0\n")
+        archive.writestr("zipped-1.0.dist-info/entry_points.txt", "[gentoolkit.commands.v2]\na = b:c\n")
+    (tmp_path / "no_archive").write_bytes(b"")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "archive.zip"), str(tmp_path / "no_archive")])
+    assert [*entry_points(COMMANDS)] == [Point("zipped", "1.0", "gentoolkit.commands.v2", "a", "b:c")]
+
+
+def test_installed_packages_have_the_entry_points_that_importlib_metadata_finds():
+    first = {}  # of each name
+    for distribution in metadata.distributions():
+        first.setdefault(identity(distribution)[0], distribution)
+    slow = {(name, point.group, point.name) for name, found in first.items() for point in found.entry_points}
+    assert {(point.distribution, point.group, point.name) for point in entry_points("")} == slow

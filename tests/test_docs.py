@@ -44,8 +44,11 @@ def site(page, tmp_path, monkeypatch):
     info.mkdir()
     name, version = tables[0]["name"], tables[0]["version"]
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    ((group, points),) = tables[-1]["entry-points"].items()
-    (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *(f"{k} = {v}" for k, v in points.items()), ""]))
+    groups = {group: points for table in tables for group, points in table["entry-points"].items()}
+    lines = [
+        line for group, points in groups.items() for line in (f"[{group}]", *(f"{k} = {points[k]}" for k in points))
+    ]
+    (info / "entry_points.txt").write_text("\n".join([*lines, ""]))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))  # for fresh processes
     yield tmp_path
@@ -83,7 +86,7 @@ def test_its_recipe_trains_and_makes_its_picture(site):
     run = gt.run(gt.parse_recipe(recipe, "moons.yaml", few, plugins.registry), site / "runs", plugins=plugins)
     assert (run.directory.images / "samples.png").exists()
     assert run.summary()["evaluation"]["step"] == 20
-    assert (Path(run.path) / "finished.txt").read_text() == "done"
+    assert (Path(run.path) / "pulse.txt").read_text() == "finished"
     verb = [sys.executable, "-m", "gentoolkit", "count", str(site / "runs")]
     assert subprocess.run(verb, capture_output=True, text=True, check=True).stdout == "1\n"
 

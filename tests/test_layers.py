@@ -22,6 +22,7 @@ LAYERS = (
     {
         "errors",
         "protocols",
+        "observers",
         "paths",
         "fields",
         "settings",
@@ -50,7 +51,7 @@ LAYER = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 #: What computes knows no registry, and so nothing that is built on it.
 NO_REGISTRY = {"training", "sampling"}
 #: All that a plugin may import, so that a shipped one is worth copying.
-PUBLIC = {"api", "protocols", "paths", "fields", "samplers", "randomness", "testing"}
+PUBLIC = {"api", "protocols", "observers", "paths", "fields", "samplers", "randomness", "testing"}
 
 
 def imported(file, package):

@@ -28,6 +28,7 @@ CHANGES = {
     "grid_trial": ["sampler.grid=trials/karras"],
     "guidance_trial": ["guidance=trials/cfg_zero"],
     "mean_flow_trial": ["objective=trials/mean_flow", "sampler={type: trials/jump, num_steps: 2}"],
+    "observer_trial": ["observers=trials/best", "train.validate_every=10"],
     "path_trial": ["objective.path=trials/trigonometric"],
     "prediction_trial": ["objective.prediction=trials/v", "objective.error=output", "objective.path=cosine"],
     "times_trial": ["objective.times={type: trials/mode, s: 0.8}"],

@@ -8,11 +8,11 @@ from importlib import import_module
 import click
 
 from gentoolkit.errors import suggest
-from gentoolkit.verbs import VERBS
+from gentoolkit.verbs import VERBS, added_verbs
 
 
 class Verbs(click.Group):
-    """The verbs of gentoolkit and of plugins, each imported only when needed."""
+    """The verbs of gentoolkit and of plugins, each imported only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the built-in verbs in the order of typical use, then those that plugins add."""
@@ -23,7 +23,8 @@ class Verbs(click.Group):
         if cmd_name in VERBS:
             command: click.Command = import_module(f"gentoolkit.cli.{cmd_name}").command
             return command
-        return added_verbs().get(cmd_name)
+        verb = added_verbs().get(cmd_name)
+        return verb.load() if verb else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -37,31 +38,12 @@ class Verbs(click.Group):
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the one-line help of each verb: first the built-in verbs, without imports, then those of plugins."""
+        """Write the one-line help of the built-in verbs, then the package of each added verb. Imports nothing."""
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
-        added = {name: command for name, command in added_verbs(skip_slow=True).items() if not command.hidden}
-        if added:
+        if added := added_verbs():
             with formatter.section("Commands of plugins"):
-                formatter.write_dl([(name, command.get_short_help_str(limit=75)) for name, command in added.items()])
-
-
-def added_verbs(skip_slow: bool = False) -> dict[str, click.Command]:
-    """Return the verbs that plugins add, sorted by name.
-
-    The shipped plugins add none, so plugins are imported only if others are installed.
-
-    Args:
-        skip_slow: Skip plugins that take long to import, so that `--help` does not wait for them.
-    """
-    from gentoolkit.distributions import has_foreign_plugins
-
-    if not has_foreign_plugins():
-        return {}
-    from gentoolkit.plugins import load_plugins
-
-    commands = {command.name or "": command for command in load_plugins(skip_slow=skip_slow).commands()}
-    return dict(sorted(commands.items()))
+                formatter.write_dl([(name, f"From {verb.distribution}.") for name, verb in added.items()])
 
 
 @click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

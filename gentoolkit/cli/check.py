@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 )
 @json_option
 def command(distribution: str, verbose: bool, as_json: bool) -> None:
-    """Test every component and hook of DISTRIBUTION, an installed pip package, against its contracts.
+    """Test every component and command of DISTRIBUTION, an installed pip package, against its contracts.
 
     Results are printed as they arrive. The contracts run in a separate process: a contract that crashes it or takes
     longer than ten minutes fails, and the remaining contracts still run. The exit code is 1 if any contract fails.

@@ -8,6 +8,7 @@ import click
 
 from gentoolkit.cli.options import json_option, write_result
 from gentoolkit.kinds import KINDS
+from gentoolkit.verbs import added_verbs, declared_verbs
 
 if TYPE_CHECKING:
     from gentoolkit.plugins import Plugins
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--kind", type=click.Choice([*KINDS]), metavar="KIND", help=f"One of {', '.join(KINDS)}.")
 @json_option
 def command(kind: str | None, as_json: bool) -> None:
-    """List the installed plugins and their components, and plugins that could not be loaded.
+    """List the installed plugins, their components and commands, and plugins that could not be loaded.
 
     \b
     Example:
@@ -40,30 +41,39 @@ def as_data(plugins: Plugins, kind: str | None = None) -> dict[str, Any]:
                 "components": [
                     {"kind": entry.kind, "type": entry.name} for entry in plugin.entries if kind in (None, entry.kind)
                 ],
-                "verbs": [verb.name for verb in plugin.commands],
             }
             for plugin in plugins.loaded
         ],
+        "commands": [
+            {"name": verb.name, "distribution": verb.distribution, "version": verb.version}
+            for verb in added_verbs().values()
+            if kind is None
+        ],
         "quarantined": [
-            {"name": bad.name, "distribution": bad.distribution, "version": bad.version, "reason": bad.reason}
-            for bad in plugins.quarantined
+            {"name": name, "distribution": distribution, "version": version, "reason": reason}
+            for name, distribution, version, reason in not_loaded(plugins)
         ],
     }
 
 
+def not_loaded(plugins: Plugins) -> list[tuple[str, str, str, str]]:
+    """Return name, package, version and reason for each plugin and each command that `gentool` does not have."""
+    faulty = [(v.name, v.distribution, v.version, v.fault) for v in declared_verbs() if v.fault]
+    return [(bad.name, bad.distribution, bad.version, bad.reason) for bad in plugins.quarantined] + faulty
+
+
 def show(plugins: Plugins, only: str | None = None) -> None:
-    """Print one line per component of one kind or of all kinds, then one line per plugin that could not be loaded."""
+    """Print a line for each component and command, or each component of one kind, then what could not be loaded."""
     rows = [
-        (kind, name, f"{plugin.distribution} {plugin.version}")
+        (entry.kind, entry.name, f"{plugin.distribution} {plugin.version}")
         for plugin in plugins.loaded
-        for kind, name in (
-            *((entry.kind, entry.name) for entry in plugin.entries),
-            *(("verb", verb.name or "") for verb in plugin.commands),
-        )
-        if only in (None, kind)
+        for entry in plugin.entries
+        if only in (None, entry.kind)
     ]
+    if only is None:
+        rows += [("command", verb.name, f"{verb.distribution} {verb.version}") for verb in added_verbs().values()]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
     for kind, name, origin in sorted(rows):
         click.echo(f"{kind:<{widths[0]}}  {name:<{widths[1]}}  {origin}")
-    for bad in plugins.quarantined:
-        click.echo(f"not loaded: {bad.name} ({bad.distribution} {bad.version}): {bad.reason}")
+    for name, distribution, version, reason in not_loaded(plugins):
+        click.echo(f"not loaded: {name} ({distribution} {version}): {reason}")

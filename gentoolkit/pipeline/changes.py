@@ -17,7 +17,7 @@ from gentoolkit.settings import TrainSettings
 from gentoolkit.training import Checkpoint, Plan
 
 #: Sections and fields of a recipe that do not affect the trained weights.
-CHANGEABLE = ("sampler", "guidance", "sample", "evaluate", "metrics", "device")
+CHANGEABLE = ("sampler", "guidance", "sample", "evaluate", "metrics", "observers", "device")
 #: Other fields that do not affect the trained weights.
 UNTRAINED = (
     "name",

@@ -13,8 +13,8 @@ from typing import Any
 from gentoolkit.interrupts import StopSignal
 from gentoolkit.pipeline.changes import trained_plugins
 from gentoolkit.pipeline.model import Model
+from gentoolkit.pipeline.observers import Observers
 from gentoolkit.pipeline.progress import Progress
-from gentoolkit.plugins import Plugins
 from gentoolkit.recipe import dump_recipe
 from gentoolkit.records import MetricsLog
 from gentoolkit.rundir import RunDir
@@ -23,7 +23,7 @@ from gentoolkit.training.checkpoints import save_checkpoint
 
 
 class RunListener:
-    """Records events in the run's directory, shows progress, and notifies observer plugins.
+    """Records events in the run's directory, shows progress, and notifies observers.
 
     Training waits while a checkpoint is copied. A background thread then writes it, one checkpoint at a time.
 
@@ -34,13 +34,14 @@ class RunListener:
     def __init__(
         self,
         directory: RunDir,
-        plugins: Plugins,
+        observers: Observers,
         model: Model,
         plan: Plan,
         progress: Progress,
         train_seconds: float = 0.0,
     ) -> None:
-        self.directory, self.plugins, self.model, self.plan, self.progress = directory, plugins, model, plan, progress
+        self.directory, self.observers = directory, observers
+        self.model, self.plan, self.progress = model, plan, progress
         self.recipe_text = dump_recipe(model.recipe)
         self.path = model.objective.field(model.backbone).path.name
         self.train_seconds = train_seconds
@@ -76,11 +77,7 @@ class RunListener:
             self.progress.advance(values["step"], f"loss {values['loss']:.4f}")
         if event in ("step", "validation"):
             heard = {name: value for name, value in values.items() if name != "step"}
-            self.notify(f"gentoolkit_{event}", step=values["step"], values=heard)
-
-    def notify(self, hook_name: str, **values: Any) -> None:
-        """Call an observer hook of all plugins with the run's directory."""
-        self.plugins.notify(hook_name, directory=str(self.directory.path), **values)
+            self.observers.notify(event, values["step"], heard)
 
     def validate(self, state: TrainingState) -> None:
         """Compute the validation loss with the averaged weights, if there are any."""
@@ -120,7 +117,7 @@ class RunListener:
         (step, writing), self._writing = self._writing, None
         folder = writing.result()
         self.note(f"checkpoint {folder}")
-        self.notify("gentoolkit_checkpoint", step=step, checkpoint=str(folder))
+        self.observers.notify("checkpoint", step, folder)
 
     def should_stop(self) -> bool:
         """Return whether a signal was received."""
@@ -132,11 +129,7 @@ class RunListener:
         if cause is not None:
             self.note("".join(traceback.format_exception(cause)).rstrip())
             self.progress.say(f"the traceback is in {self.directory.log}")
-        self.notify("gentoolkit_run_failed", error=message)
-
-    def closed(self) -> None:
-        """Notify observers that there will be no more events."""
-        self.notify("gentoolkit_run_closed")
+        self.observers.notify("failed", message)
 
     def say(self, message: str) -> None:
         """Show a message and write it to `log.txt`."""

@@ -153,7 +153,7 @@ def run(
     directory.write(recipe.text, dump_recipe(recipe), origin)
     with directory.locked():
         current = Run(directory, recipe, plugins)
-        work.carry_out(directory, plugins, progress or Silent())
+        work.carry_out(directory, progress or Silent())
     return current
 
 
@@ -198,7 +198,7 @@ def resume(
         record = {"step": work.state.step, **_origin(recipe, work, command), **(changed if changes.fields else {})}
         directory.append("resumed", record)
         directory.replace_resolved(dump_recipe(recipe))
-        work.carry_out(directory, found.plugins, progress or Silent(), news)
+        work.carry_out(directory, progress or Silent(), news)
     return found
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,7 +78,7 @@ class Trial:
             require_memory(needs_of_large_samples(self.model, batch, precision), self.model.device)
 
     def parts(self, precision: str) -> None:
-        """Try the backbone, the objective, the sampler and the metrics, and draw a picture."""
+        """Try the backbone, the objective, the sampler, the metrics and the observers, and draw a picture."""
         batch = self._batch(COUNT)
         with forked(self.recipe.seed, "trial"), kept_buffers(self.model.modules()):
             self.backbone(batch)
@@ -85,6 +86,8 @@ class Trial:
             samples = self.sampler(batch)
             for part in self.recipe.metrics:
                 self.metric(part)
+            for observer in self.recipe.observers:
+                self.observer(observer)
             with blame(self.recipe, STAGE), tempfile.TemporaryDirectory() as folder:
                 draw_samples(self.model, samples, SafePath(Path(folder), ("trial.png",)))
 
@@ -195,6 +198,11 @@ class Trial:
         for name, number in {"compute()": value, "optimum": metric.optimum}.items():
             if not isinstance(number, (int, float)):
                 raise PluginError(f"{name} is a {type(number).__name__}, expected a float", kind="metric")
+
+    def observer(self, part: Config) -> None:
+        """Build an observer for a folder that is then deleted, to find out whether what it needs is installed."""
+        with blame(self.recipe, STAGE, part), tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
+            build(part, directory=Path(folder))
 
     def _times(self, batch: Batch) -> Tensor:
         return torch.full((len(batch),), 0.5, device=self.model.device)

@@ -18,11 +18,11 @@ from gentoolkit.pipeline.blame import blame
 from gentoolkit.pipeline.listener import RunListener
 from gentoolkit.pipeline.memory import copies_in_training, needs_of_data, require_memory
 from gentoolkit.pipeline.model import Model
+from gentoolkit.pipeline.observers import Observers
 from gentoolkit.pipeline.outputs import draw_pictures, save_samples, write_page
 from gentoolkit.pipeline.progress import Progress
 from gentoolkit.pipeline.threads import threads_for
 from gentoolkit.pipeline.trial import Trial
-from gentoolkit.plugins import Plugins
 from gentoolkit.protocols import Dataset
 from gentoolkit.provenance import peak_memory_mib
 from gentoolkit.recipe import Recipe
@@ -102,9 +102,10 @@ class Work:
             directory.note(f"warning: {damage}")
             directory.append("metrics_damaged", damage.to_dict())
 
-    def carry_out(self, directory: RunDir, plugins: Plugins, progress: Progress, news: Sequence[str] = ()) -> None:
+    def carry_out(self, directory: RunDir, progress: Progress, news: Sequence[str] = ()) -> None:
         """Train from the current state on, then sample, evaluate and draw. Show and log the lines in `news` first."""
-        listener = RunListener(directory, plugins, self.model, self.plan, progress, self.train_seconds)
+        observers = Observers(self.model.recipe, directory.path)
+        listener = RunListener(directory, observers, self.model, self.plan, progress, self.train_seconds)
         for line in news:
             listener.say(line)
         stop = StopSignal()
@@ -128,7 +129,7 @@ class Work:
             listener.failed(f"{type(error).__name__}: {error}", None if isinstance(cause, GentoolError) else cause)
             raise
         finally:
-            listener.closed()
+            observers.notify("close")
 
     def _train(self, listener: RunListener, stop: StopSignal) -> None:
         directory, state, total = listener.directory, self.state, self.plan.total_steps
@@ -136,8 +137,7 @@ class Work:
         where = f"on {self.model.device.type} in {self.precision}, a checkpoint every {every}"
         rest = "; training is complete, repeating only sampling and evaluation" if state.step == total else ""
         listener.say(f"run {directory.path}: steps {state.step} to {total} {where}{rest}")
-        recipe = self.model.recipe.resolved()
-        listener.notify("gentoolkit_run_started", recipe=recipe)
+        listener.observers.notify("started", self.model.recipe.resolved(), state.step)
         with (
             listener.training(stop, state.step),
             threads_for(self.operations, self.model.device),
@@ -158,7 +158,7 @@ class Work:
         listener.say("sampling ...")
         samples = model.sample()
         files = save_samples(model, samples, directory.inside(directory.samples / "samples.safetensors"))
-        listener.notify("gentoolkit_samples", file=str(files["samples"]))
+        listener.observers.notify("samples", files["samples"])
         times.append(time.monotonic())
         listener.say("evaluating ...")
         figures = model.evaluate(samples)
@@ -170,4 +170,4 @@ class Work:
         seconds = {"train": listener.train_seconds, "sample": times[1] - times[0], "evaluate": times[2] - times[1]}
         listener.record("finished", {"seconds": seconds, "peak_memory_mib": peak_memory_mib(model.device)})
         write_page(directory, model.recipe)
-        listener.notify("gentoolkit_run_finished", results=directory.summary())
+        listener.observers.notify("finished", directory.summary())

@@ -24,7 +24,7 @@ def check_fit(root: Node, sections: Mapping[str, Any], registry: Registry) -> li
         sections: The valid sections by name. The others are not checked.
         registry: The available components, for suggestions.
     """
-    faults = list(_equal_metrics(root, sections.get("metrics", ())))
+    faults = [fault for name in ("metrics", "observers") for fault in _duplicates(root, name, sections.get(name, ()))]
     train, sample = sections.get("train"), sections.get("sample")
     if dataset := sections.get("dataset"):
         try:
@@ -38,12 +38,12 @@ def check_fit(root: Node, sections: Mapping[str, Any], registry: Registry) -> li
     return faults
 
 
-def _equal_metrics(root: Node, metrics: Sequence[Config]) -> Iterator[Fault]:
-    for index, metric in enumerate(metrics):
-        if metric in metrics[:index]:
-            same = f"metrics.{metrics.index(metric)}"
+def _duplicates(root: Node, name: str, configs: Sequence[Config]) -> Iterator[Fault]:
+    for index, config in enumerate(configs):
+        if config in configs[:index]:
+            same = f"{name}.{configs.index(config)}"
             expected = "a different config; otherwise remove it"
-            yield _fault(root, ("metrics", str(index)), f"duplicate of {same}", expected)
+            yield _fault(root, (name, str(index)), f"duplicate of {same}", expected)
 
 
 def _check_component(root: Node, path: Path, config: Config, spec: DataSpec) -> list[Fault]:

@@ -16,6 +16,7 @@ from gentoolkit.configs import (
     GuidanceConfig,
     MetricConfig,
     ObjectiveConfig,
+    ObserverConfig,
     Role,
     SamplerConfig,
     configs_in,
@@ -59,6 +60,8 @@ class Recipe(Strict):
     """What changes the field of the trained model before sampling, in this order."""
     metrics: tuple[MetricConfig, ...] = ()
     """The metrics that compare generated with real samples."""
+    observers: tuple[ObserverConfig, ...] = ()
+    """What follows the run, such as loggers."""
     init_from: RunRef | None = None
     """A run to take the initial weights from, the averaged ones if it has any. The optimizer starts anew."""
     train: TrainSettings

@@ -1,4 +1,4 @@
-"""Contracts: requirements that every component, and every plugin with hooks, must satisfy.
+"""Contracts: requirements that every component and every command must satisfy.
 
 Run them with `gentool check my-dist` on the command line, with `check("my-dist")` from Python, or in pytest with::
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
@@ -55,11 +57,11 @@ def does_not_apply(reason: str) -> NoReturn:
 
 
 class Subject(Protocol):
-    """The argument of a contract: a component (`Case`) or a plugin with hooks (`gentoolkit.testing.hooks`).
+    """The argument of a contract: a component (`Case`) or a command (`gentoolkit.testing.command`).
 
     Attributes:
         name: The name in outcomes.
-        kind: The component's kind, or "plugin".
+        kind: The component's kind, or "command".
         traits: The traits that determine which contracts apply.
         expected_failures: Contract id -> why it can't be satisfied.
         can_be_built: Whether the subject can be built, and so be checked.
@@ -134,7 +136,7 @@ class Case:
     def build(
         self, split: str = "train", spec: DataSpec | None = None, seed: int = 0, needs: Iterable[str] = ()
     ) -> Any:
-        """Build the component as a run does.
+        """Build the component as a run does. Observers get a directory that is deleted afterwards.
 
         Backbones and objectives may draw their initial weights from torch's global generator, so it is forked and
         seeded for them. For the other kinds it is not, so that their use of it is detected.
@@ -146,9 +148,10 @@ class Case:
             needs: The capabilities that are needed, for backbones.
         """
         seed += self.seed
-        with forked(seed, "contract") if KINDS[self.kind].has_weights else nullcontext():
+        draws = forked(seed, "contract") if KINDS[self.kind].has_weights else nullcontext()
+        with draws, tempfile.TemporaryDirectory() as folder:
             given = {"split": split, "seed": seed, "spec": spec or self.spec, "needs": frozenset(needs)}
-            return build(self.config, **given)
+            return build(self.config, **given, directory=Path(folder))
 
     @cached_property
     def can_be_built(self) -> bool:
@@ -212,7 +215,7 @@ class Contract:
 
     def concerns(self, subject: Subject) -> bool:
         """Return whether this contract applies to the subject, skipped or not."""
-        kinds = (subject.kind,) if subject.kind == "plugin" else ("any", subject.kind)
+        kinds = ("any", subject.kind) if subject.kind in KINDS else (subject.kind,)
         return self.id.split(".")[0] in kinds and self.needs <= subject.traits
 
 
@@ -235,7 +238,7 @@ def contract(
 
 
 def contracts_of(subject: Subject | Entry) -> tuple[Contract, ...]:
-    """Return the contracts that apply to a component or a plugin with hooks: `any.factory` first, the rest by id."""
+    """Return the contracts that apply to a component or a command: `any.factory` first, the rest by id."""
     of = Case(subject) if isinstance(subject, Entry) else subject
     return tuple(c for c in sorted(CONTRACTS.values(), key=lambda c: (c.id != BUILDS, c.id)) if c.concerns(of))
 

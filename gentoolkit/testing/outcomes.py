@@ -31,7 +31,7 @@ class Planned:
     Attributes:
         contract: The contract's id.
         component: The component's name in recipes.
-        kind: The component's kind, or "plugin" for hooks.
+        kind: The component's kind, or "command".
         headline: The first line of the requirement.
         expected: The reason that the component gives for an expected failure; None if it declares none.
     """

@@ -1,4 +1,4 @@
-"""All contracts, and the components and plugins that they are run on."""
+"""All contracts, and the components and commands that they are run on."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from importlib import import_module
 from gentoolkit.kinds import KINDS
 from gentoolkit.plugins import Plugins, load_plugins
 from gentoolkit.registry import Entry, Registry
-from gentoolkit.testing import hooks
+from gentoolkit.testing.command import CommandCase
 from gentoolkit.testing.contracts import CONTRACTS, Case, Contract, Subject, contracts_of
 from gentoolkit.testing.outcomes import Outcome
 from gentoolkit.testing.running import run
 from gentoolkit.testing.worker import need_plugins
+from gentoolkit.verbs import added_verbs
 
 __all__ = ["CONTRACTS", "check_entry", "contract_tests", "contracts_of", "run", "subjects_of"]
 
@@ -22,7 +23,7 @@ for _module in ("common", *(name for kind in KINDS.values() for name in kind.con
 
 
 def subjects_of(distribution: str, plugins: Plugins) -> tuple[Subject, ...]:
-    """Return the components of an installed distribution, by kind and name, then its plugins with hooks.
+    """Return the components of an installed distribution, by kind and name, then its commands.
 
     Raises:
         UsageError: See `need_plugins`.
@@ -31,8 +32,8 @@ def subjects_of(distribution: str, plugins: Plugins) -> tuple[Subject, ...]:
     components = (
         Case(entry, registry=plugins.registry) for entry in plugins.registry.entries() if entry.distribution == name
     )
-    own = (hooks.HooksCase(plugin) for plugin in plugins.loaded if plugin.distribution == name)
-    return (*components, *(case for case in own if case.traits))
+    commands = (CommandCase(verb) for verb in added_verbs().values() if verb.distribution == name)
+    return (*components, *commands)
 
 
 def check_entry(entry: Entry, registry: Registry | None = None) -> Iterator[Outcome]:

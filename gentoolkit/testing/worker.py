@@ -17,6 +17,7 @@ from gentoolkit.distributions import canonical
 from gentoolkit.errors import PluginError, UsageError, joined, listing, suggest
 from gentoolkit.plugins import Plugins, load_plugins
 from gentoolkit.testing.outcomes import BUILDS, Outcome, Planned
+from gentoolkit.verbs import declared_verbs
 
 #: Seconds after which a contract is stopped. Only a contract that hangs takes so long; the slowest takes a few seconds.
 LIMIT = 600.0
@@ -25,16 +26,17 @@ _SERVE = "import sys; from gentoolkit.testing.worker import serve; serve(sys.arg
 
 
 def need_plugins(distribution: str, plugins: Plugins) -> str:
-    """Return the normalized name of a distribution after checking that it has plugins and that all can be loaded.
+    """Return the normalized name of a distribution after checking that what it has can be loaded.
 
     Raises:
-        UsageError: The distribution has no plugins, or one of them could not be loaded.
+        UsageError: The distribution has no plugins and no commands, or one of them could not be loaded.
     """
-    name = canonical(distribution)
-    if broken := [plugin for plugin in plugins.quarantined if plugin.distribution == name]:
-        faults = "; ".join(f"{plugin.name}: {plugin.reason}" for plugin in broken)
+    name, verbs = canonical(distribution), list(declared_verbs())
+    broken = [(plugin.name, plugin.reason) for plugin in plugins.quarantined if plugin.distribution == name]
+    if broken := broken + [(verb.name, verb.fault) for verb in verbs if verb.distribution == name and verb.fault]:
+        faults = "; ".join(f"{of}: {reason}" for of, reason in broken)
         raise UsageError(f"{name!r} can't be checked, because one of its plugins could not be loaded: {faults}")
-    installed = {plugin.distribution for plugin in plugins.loaded}
+    installed = {plugin.distribution for plugin in plugins.loaded} | {verb.distribution for verb in verbs}
     if name not in installed:
         raise UsageError(
             joined(

@@ -19,6 +19,18 @@ def test_both_commands_show_their_help(capfd):
         assert done.stdout.startswith("Usage:")
 
 
+def test_the_plugin_of_the_benchmark_is_listed_by_help(tmp_path, capfd):
+    startup.python(
+        "import subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=2)",
+        startup.sys.executable,
+        "-c",
+        startup.GENTOOL,
+        "--help",
+        path=startup.install(tmp_path),
+    )()
+    assert "polish  From bench-parts." in capfd.readouterr().err
+
+
 def test_a_run_is_followed_to_its_first_step_and_no_further():
     """The smoke recipe would take its twelve steps, sample, measure and draw; no process is left to do so."""
     startup.first_step(str(startup.RECIPES / "smoke.yaml"))

@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
+from gentoolkit import verbs
 from gentoolkit.plugins import GROUP, load_plugins
 from gentoolkit.testing import CONTRACTS, contracts_of
 
 PARTS = """
-import click
 from gentoolkit.api import Component, hookimpl
 from testing_parts.configs import StepsConfig
 
@@ -17,13 +17,9 @@ from testing_parts.configs import StepsConfig
 def gentoolkit_components():
     yield Component("no_order", StepsConfig, "testing_parts.broken_samplers:NoOrder")
 """
-HOOKS = """
+COMMANDS = """
 import click
-from gentoolkit.api import hookimpl
-
-@hookimpl
-def gentoolkit_commands():
-    return [click.Command("shine", help="Shine.")]
+shine = click.Command("shine", help="Shine.")
 """
 
 
@@ -34,12 +30,12 @@ def install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "parts_plugin", None)  # so that it is forgotten at the end
     del sys.modules["parts_plugin"]
 
-    def make(source):
+    def make(source, points=f"[{GROUP}]\nmain = parts_plugin\n"):
         (tmp_path / "parts_plugin.py").write_text(source)
         info = tmp_path / "parts-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: parts\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[{GROUP}]\nmain = parts_plugin\n")
+        (info / "entry_points.txt").write_text(points)
         monkeypatch.syspath_prepend(tmp_path)
 
     return make
@@ -76,12 +72,19 @@ def test_verbose_lists_all_with_what_they_demand(gentool, parts):
     assert f"  {FAILED}" in lines
 
 
-def test_a_plugin_that_has_hooks_alone_is_checked(gentool, install):
-    install(HOOKS)
+def test_a_package_that_has_commands_alone_is_checked(gentool, install):
+    install(COMMANDS, f"[{verbs.GROUP}]\nshine = parts_plugin:shine\n")
     code, out, _ = gentool("check", "-v", "parts")
     assert code == 0
-    assert f"passed: parts/main plugin.commands: {CONTRACTS['plugin.commands'].headline}" in out.splitlines()
+    assert f"passed: parts/shine command.help: {CONTRACTS['command.help'].headline}" in out.splitlines()
     assert out.endswith("2 run: 2 passed, 0 failed, 0 failed as expected; 0 skipped\n")
+
+
+def test_a_command_whose_name_is_taken_is_not_checked(gentool, install):
+    install(COMMANDS, f"[{verbs.GROUP}]\nrun = parts_plugin:shine\n")
+    code, _, err = gentool("check", "parts")
+    assert code == 2
+    assert "run: the command 'run' already exists in gentoolkit; rename it" in err
 
 
 def test_each_result_is_printed_as_soon_as_it_is_known(gentool, parts, monkeypatch):

@@ -1,5 +1,6 @@
 """What plugins from outside can do to the command line: add verbs, and tell the user what to mend."""
 
+import json
 import os
 import re
 import signal
@@ -9,93 +10,156 @@ from pathlib import Path
 
 import pytest
 
-from gentoolkit.distributions import has_foreign_plugins
-from gentoolkit.plugins import GROUP, load_plugins
+from gentoolkit import plugins, verbs
 from gentoolkit.verbs import VERBS
 
 SMOKE = Path(__file__).parents[2] / "recipes" / "smoke.yaml"
 POLISH = """
 import click
-from gentoolkit.api import hookimpl
+
+print("imported")
 
 @click.command("polish")
 def polish():
-    "Make the samples shine. At length."
+    "Make the samples shine."
     click.echo("shining")
-
-@hookimpl
-def gentoolkit_commands():
-    return [polish, click.Command("secret", hidden=True)]
 """
 
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Install a module as the only plugin of a distribution of that name."""
+    """Install a module as the only plugin of a distribution of that name, or with the given entry points instead."""
     monkeypatch.syspath_prepend(tmp_path)
     made = []
 
-    def make(name, source):
+    def make(name, source, group=plugins.GROUP, **points):
         made.append(name)
         (tmp_path / f"{name}.py").write_text(source)
         info = tmp_path / f"{name}-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[{GROUP}]\nmain = {name}\n")
+        lines = [f"{key} = {value}" for key, value in (points or {"main": name}).items()]
+        (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines, ""]))
 
     yield make
     for name in made:
         sys.modules.pop(name, None)
 
 
-def test_help_lists_the_verbs_of_plugins_in_their_own_section(gentool, install):
-    assert "Commands of plugins" not in gentool("--help")[1] or has_foreign_plugins()
-    install("polisher", POLISH)
-    code, out, _ = gentool("--help")
+@pytest.fixture
+def polisher(install):
+    install("polisher", POLISH, verbs.GROUP, polish="polisher:polish")
+
+
+def not_loaded(gentool):
+    return [bad["reason"] for bad in json.loads(gentool("plugins", "--json")[1])["quarantined"]]
+
+
+def test_help_lists_the_commands_of_packages_without_importing_them(gentool, install):
+    install("never", "raise AssertionError", verbs.GROUP, polish="never:polish", dust="never:dust [extra]")
+    code, out, err = gentool("--help")
     ours, _, added = out.partition("\nCommands of plugins:\n")
-    assert code == 0
+    assert (code, err) == (0, "")
     assert all(f"\n  {verb} " in ours for verb in VERBS)
-    assert "  polish  Make the samples shine.\n" in added
-    assert "secret" not in out
+    assert "  dust    From never.\n  polish  From never.\n" in added
 
 
-def test_a_verb_of_a_plugin_is_called(gentool, install):
-    install("polisher", POLISH)
-    assert gentool("polish")[:2] == (0, "shining\n")
+def test_help_says_nothing_of_commands_where_there_are_none(monkeypatch, gentool):
+    monkeypatch.setattr(verbs, "entry_points", lambda prefix: [])
+    assert "Commands of plugins" not in gentool("--help")[1]
 
 
-def test_a_plugin_that_breaks_does_not_break_help(gentool, install):
-    install("breaker", "raise SystemExit(3)")
-    code, out, _ = gentool("--help")
+@pytest.mark.usefixtures("polisher")
+def test_a_command_of_a_package_is_called(gentool):
+    assert gentool("polish") == (0, "shining\n", "imported\n")
+
+
+@pytest.mark.usefixtures("polisher")
+def test_its_own_help_is_shown(gentool):
+    code, out, _ = gentool("polish", "--help")
     assert code == 0
-    assert "breaker" not in out
+    assert "Usage: gentool polish" in out
+    assert "Make the samples shine." in out
 
 
-@pytest.mark.parametrize("verb", ["run", "ls"])
-def test_a_plugin_that_takes_the_name_of_our_verb_is_listed_as_not_loaded(gentool, install, verb):
-    install("taker", POLISH.replace('"polish"', repr(verb)))
-    code, out, _ = gentool("plugins")
-    assert code == 0
-    assert f"not loaded: main (taker 1.0): the command '{verb}' already exists in gentoolkit; rename it\n" in out
+@pytest.mark.usefixtures("polisher")
+def test_gentool_plugins_lists_it_without_importing_it(gentool):
+    code, out, err = gentool("plugins")
+    assert (code, err) == (0, "")
+    assert re.search(r"^command +polish +polisher 1\.0$", out, re.MULTILINE)
+    assert "polish" not in gentool("plugins", "--kind", "sampler")[1]
+    commands = json.loads(gentool("plugins", "--json")[1])["commands"]
+    assert {"name": "polish", "distribution": "polisher", "version": "1.0"} in commands
+
+
+@pytest.mark.usefixtures("polisher")
+def test_a_misspelt_command_of_a_package_is_answered_with_it(gentool):
+    code, _, err = gentool("polsh")
+    assert code == 2
+    assert err.endswith("No such command 'polsh'; did you mean 'polish'?\n")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_names_of_our_own_verbs_are_taken(gentool, install, verb):
+    install("taker", POLISH, verbs.GROUP, **{verb: "taker:polish"})
+    assert not_loaded(gentool) == [f"the command {verb!r} already exists in gentoolkit; rename it"]
     assert "shine" not in gentool(verb, "--help")[1]
 
 
-@pytest.mark.skipif(has_foreign_plugins(), reason="plugins from outside are installed here, so help must load them")
-def test_help_loads_no_plugin_where_there_are_only_ours():
+@pytest.mark.usefixtures("polisher")
+def test_the_first_package_by_name_has_a_command_that_two_declare(gentool, install):
+    install("a_polisher", POLISH, verbs.GROUP, polish="a_polisher:polish")
+    assert not_loaded(gentool) == ["the command 'polish' already exists in a-polisher; rename it"]
+    assert "polish  From a-polisher.\n" in gentool("--help")[1]
+    assert gentool("polish")[1] == "shining\n"
+
+
+@pytest.mark.parametrize(
+    ("group", "point", "reason"),
+    [
+        (
+            "gentoolkit.commands.v1",
+            {"polish": "odd:polish"},
+            "it is declared in 'gentoolkit.commands.v1', but this version of gentoolkit supports "
+            "'gentoolkit.commands.v2'",
+        ),
+        (verbs.GROUP, {"--all": "odd:polish"}, "the name of a command must consist of a-z, 0-9, '_' and '-'"),
+        (verbs.GROUP, {"polish": "odd"}, "'odd' is not 'module:command'"),
+    ],
+)
+def test_what_can_be_no_command_is_reported_and_left_out(gentool, install, group, point, reason):
+    install("odd", POLISH, group, **point)
+    assert not_loaded(gentool) == [reason]
+    assert "From odd" not in gentool("--help")[1]
+    assert gentool("polish")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("1 / 0", r"can't be imported from 'bad:polish': ZeroDivisionError: division by zero \(.*/bad\.py:1\)"),
+        ("raise SystemExit(3)", r"can't be imported from 'bad:polish': SystemExit: 3 \(.*/bad\.py:1\)"),
+        ("", "can't be imported from 'bad:polish': AttributeError: module 'bad' has no attribute 'polish'"),
+        ("def polish(): pass", "'bad:polish' is a function; expected a click.Command"),
+    ],
+)
+def test_a_command_that_breaks_is_named_with_its_package_and_breaks_nothing_else(gentool, install, source, told):
+    install("bad", source, verbs.GROUP, polish="bad:polish")
+    code, out, err = gentool("polish")
+    assert (code, out) == (1, "")
+    assert re.fullmatch(rf"error: the command 'polish' of bad 1\.0(:)? {told}\n", err), err
+    assert gentool("--help")[0] == gentool("ls")[0] == 0
+
+
+def test_help_imports_no_plugin():
     program = (
         "import sys; from gentoolkit.cli import cli; cli.main(['--help'], standalone_mode=False); "
-        "loaded = {'gentoolkit.plugins', 'gentoolkit_dit', 'pydantic', 'pluggy'} & set(sys.modules); "
+        "heavy = {'gentoolkit.plugins', 'gentoolkit_dit', 'pydantic', 'pluggy', 'importlib.metadata'}; "
+        "loaded = heavy & set(sys.modules); "
         "assert not loaded, loaded"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-def test_our_own_plugins_add_no_verbs():
-    """`added_verbs` relies on it: it loads no plugins where there are only ours."""
-    ours = [plugin for plugin in load_plugins().loaded if plugin.distribution == "gentoolkit"]
-    assert ours
-    assert not [plugin.name for plugin in ours if plugin.commands]
 
 
 NEEDS_EXTRA = """
@@ -179,28 +243,16 @@ def started(folder, patience, *arguments):
     )
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="timers as on POSIX")
-def test_help_leaves_a_plugin_out_that_never_ends_to_import(install, tmp_path):
-    install("a_sleeper", SLEEPER)
-    install("b_polisher", POLISH)
-    with started(tmp_path, 0.5, "--help") as process:
-        out, err = process.communicate(timeout=FOREVER)
-    assert process.returncode == 0, err
-    assert "  polish  Make the samples shine.\n" in out
-    assert err == "skipping plugin 'main' of a-sleeper: the import took more than 0.5 s\n"
-
-
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
 def test_ctrl_c_skips_a_plugin_whose_import_has_been_announced(install, tmp_path):
     install("a_sleeper", SLEEPER)
-    install("b_polisher", POLISH)
     with started(tmp_path, 0.2, "plugins") as process:
         announced = process.stderr.readline()
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=FOREVER)
     assert announced == "still importing plugin 'main' of a-sleeper (0 s); press Ctrl-C to skip it\n"
     assert process.returncode == 0, err
-    assert "polish" in out
+    assert "dit" in out
     assert "not loaded: main (a-sleeper 1.0): the import was interrupted after" in out
 
 
@@ -214,3 +266,19 @@ def test_an_early_ctrl_c_names_the_plugin_that_was_being_imported(install, tmp_p
     assert (process.returncode, out) == (130, "")
     # A signal in the middle of a write may have what was written come twice.
     assert err.splitlines()[-1] == "interrupted while importing plugin 'main' of a-sleeper"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
+def test_ctrl_c_ends_the_import_of_a_command_and_names_it(install, tmp_path):
+    install("a_sleeper", SLEEPER, verbs.GROUP, polish="a_sleeper:polish")
+    with started(tmp_path, 0.2, "polish") as process:
+        announced = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=FOREVER)
+    title = "the command 'polish' of a-sleeper 1.0"
+    assert announced == f"still importing {title} (0 s); press Ctrl-C to skip it\n"
+    assert (process.returncode, out) == (1, "")
+    told = err.splitlines()[-1]
+    assert told.startswith(
+        f"error: {title} can't be imported from 'a_sleeper:polish': the import was interrupted after"
+    )

@@ -1,4 +1,4 @@
-"""A plugin for tests: points in the plane, a small backbone for any condition, a noisy and an adaptive sampler."""
+"""A plugin for tests: points in the plane, a backbone for any condition, two unusual samplers and an observer."""
 
 from typing import Literal
 
@@ -6,7 +6,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from gentoolkit.api import BackboneConfig, Component, DatasetConfig, DataSpec, Labels, SamplerConfig, Vectors, hookimpl
+from gentoolkit.api import (
+    BackboneConfig,
+    Component,
+    DatasetConfig,
+    DataSpec,
+    Labels,
+    ObserverConfig,
+    SamplerConfig,
+    Vectors,
+    hookimpl,
+)
+from gentoolkit.observers import Observer
 from gentoolkit.protocols import Batch
 from gentoolkit.randomness import numpy_generator
 
@@ -110,6 +121,44 @@ class Restless:
         return x
 
 
+class RecorderConfig(ObserverConfig):
+    pass
+
+
+class Recorder(Observer):
+    """Appends what it hears to `heard`."""
+
+    def __init__(self, config, directory):
+        self.directory = str(directory)
+
+    def hear(self, *event):
+        heard.append((self.directory, *event))
+
+    def started(self, recipe, step):
+        self.hear("started", recipe["name"], step)
+
+    def step(self, step, values):
+        self.hear(step, set(values))
+
+    def validation(self, step, values):
+        self.hear("validation", step, set(values))
+
+    def checkpoint(self, step, checkpoint):
+        self.hear("checkpoint", step, checkpoint)
+
+    def samples(self, file):
+        self.hear("samples", file)
+
+    def finished(self, results):
+        self.hear("finished", results["evaluation"]["step"])
+
+    def failed(self, error):
+        self.hear("failed", error)
+
+    def close(self):
+        self.hear("closed")
+
+
 @hookimpl
 def gentoolkit_components():
     spec = DataSpec((2,), Labels(2, droppable=True))
@@ -117,43 +166,4 @@ def gentoolkit_components():
     yield Component("perceptron", PerceptronConfig, f"{__name__}:Perceptron", tiny_spec=spec)
     yield Component("noisy", NoisyConfig, f"{__name__}:Noisy", traits=frozenset({"stochastic"}))
     yield Component("restless", RestlessConfig, f"{__name__}:Restless", traits=frozenset({"adaptive"}))
-
-
-@hookimpl
-def gentoolkit_run_started(directory, recipe):
-    heard.append((directory, "started", recipe["name"]))
-
-
-@hookimpl
-def gentoolkit_step(directory, step, values):
-    heard.append((directory, step, set(values)))
-
-
-@hookimpl
-def gentoolkit_validation(directory, step, values):
-    heard.append((directory, "validation", step, set(values)))
-
-
-@hookimpl
-def gentoolkit_checkpoint(directory, step, checkpoint):
-    heard.append((directory, "checkpoint", step, checkpoint))
-
-
-@hookimpl
-def gentoolkit_samples(directory, file):
-    heard.append((directory, "samples", file))
-
-
-@hookimpl
-def gentoolkit_run_finished(directory, results):
-    heard.append((directory, "finished", results["evaluation"]["step"]))
-
-
-@hookimpl
-def gentoolkit_run_failed(directory, error):
-    heard.append((directory, "failed", error))
-
-
-@hookimpl
-def gentoolkit_run_closed(directory):
-    heard.append((directory, "closed"))
+    yield Component("recorder", RecorderConfig, f"{__name__}:Recorder")

@@ -23,14 +23,14 @@ SMOKE = Path(__file__).parents[2] / "recipes" / "smoke.yaml"
 
 
 class Observed:
-    """Stands for the plugins: keeps what they are told, and in which thread."""
+    """Stands for the observers: keeps what they are told, and in which thread."""
 
     def __init__(self):
         self.heard = []
 
-    def notify(self, hook_name, **values):
-        if hook_name == "gentoolkit_checkpoint":
-            self.heard.append((values["step"], threading.current_thread()))
+    def notify(self, event, *arguments):
+        if event == "checkpoint":
+            self.heard.append((arguments[0], threading.current_thread()))
 
     def steps(self):
         return [step for step, _ in self.heard]
@@ -84,14 +84,14 @@ def test_training_goes_on_while_a_checkpoint_is_written(listener, work, gate):
         with torch.no_grad():
             first.add_(1)
         listener.record("step", {"step": 5, "loss": 1.0})
-        assert listener.plugins.steps() == []
+        assert listener.observers.steps() == []
         assert "checkpoint" not in (listener.directory.log.read_text() if listener.directory.log.exists() else "")
         gate.open.set()
     checkpoint = newest_checkpoint(listener.directory.checkpoints)
     name = next(iter(dict(work.state.weights.named_parameters())))
     assert torch.equal(checkpoint.tensors["weights"][name], saved)
     assert checkpoint.numbers["metrics_size"] == size < listener.directory.metrics.stat().st_size
-    assert listener.plugins.heard == [(4, threading.main_thread())]
+    assert listener.observers.heard == [(4, threading.main_thread())]
     assert "checkpoint" in listener.directory.log.read_text()
 
 
@@ -99,9 +99,9 @@ def test_a_checkpoint_is_told_at_the_next_record_after_it_is_on_the_disk(listene
     with listener.training(StopSignal(), 0):
         save_at(listener, work.state, 4)
         listener._writing[1].result(3600)
-        assert listener.plugins.steps() == []
+        assert listener.observers.steps() == []
         listener.record("step", {"step": 5, "loss": 1.0})
-        assert listener.plugins.steps() == [4]
+        assert listener.observers.steps() == [4]
 
 
 def test_a_second_checkpoint_waits_for_the_first(listener, work, gate):
@@ -109,8 +109,8 @@ def test_a_second_checkpoint_waits_for_the_first(listener, work, gate):
         save_at(listener, work.state, 4)
         threading.Timer(0.2, gate.open.set).start()
         save_at(listener, work.state, 5)
-        assert listener.plugins.steps() == [4]
-    assert gate.begun == listener.plugins.steps() == [4, 5]
+        assert listener.observers.steps() == [4]
+    assert gate.begun == listener.observers.steps() == [4, 5]
     assert gate.most == 1
 
 
@@ -124,7 +124,7 @@ def test_what_ends_the_training_leaves_no_checkpoint_half_written(listener, work
     with pytest.raises(ZeroDivisionError):
         fail()
     assert newest_checkpoint(listener.directory.checkpoints).step == 4
-    assert listener.plugins.steps() == [4]
+    assert listener.observers.steps() == [4]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("checkpoint")]
 
 

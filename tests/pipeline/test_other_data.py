@@ -18,6 +18,7 @@ backbone: {{type: points/perceptron}}
 objective: {{type: flow_matching}}
 sampler: {{type: {sampler}}}
 metrics: [{{type: sliced_wasserstein, num_projections: 8}}, {{type: residual_std_ratio}}]
+observers: [points/recorder]
 train: {{steps: 8, batch_size: 16, validate_every: 4, condition_dropout: {dropout}, checkpoint_every: 4}}
 sample: {{per_class: 5, batch_size: 3}}
 evaluate: {{per_class: 8, validation_samples: 16}}
@@ -67,15 +68,15 @@ def test_observers_hear_what_happens(plugins, tmp_path):
     step = {"loss", "velocity_error", "gradient_norm", "learning_rate"}
     # An observer hears of a checkpoint once it is on the disk, at the next step or later, while the training goes on.
     assert [event for event in heard if event[0] != "checkpoint"] == [
-        ("started", "step"),
+        ("started", "step", 0),
         *[(k, step) for k in range(1, 5)],
         ("validation", 4, {"loss", "loss_by_t", "path"}),
         *[(k, step) for k in range(5, 9)],
-        ("samples", str(run.directory.samples / "samples.safetensors")),
+        ("samples", run.directory.samples / "samples.safetensors"),
         ("finished", 8),
         ("closed",),
     ]
-    first, last = (heard.index(("checkpoint", k, str(run.directory.checkpoints / f"step-{k}"))) for k in (4, 8))
+    first, last = (heard.index(("checkpoint", k, run.directory.checkpoints / f"step-{k}")) for k in (4, 8))
     assert heard.index((4, step)) < first < last == [event[0] for event in heard].index("samples") - 1
 
 

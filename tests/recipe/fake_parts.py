@@ -13,6 +13,7 @@ from gentoolkit.api import (
     Labels,
     MetricConfig,
     ObjectiveConfig,
+    ObserverConfig,
     Problem,
     SamplerConfig,
     Vectors,
@@ -96,6 +97,10 @@ class DistanceConfig(MetricConfig):
     num_projections: int = 64
 
 
+class QuietConfig(ObserverConfig):
+    every: int = 1
+
+
 class OtherConfig(SamplerConfig):
     num_steps: int = 1
     name: str = ""
@@ -108,6 +113,7 @@ def registry():
         (Component("net", NetConfig, "nowhere:Net", {"depth": 1}, DataSpec((1, 2, 2))), "gentoolkit"),
         (Component("matching", MatchingConfig, "nowhere:Matching"), "gentoolkit"),
         (Component("steps", StepsConfig, "nowhere:Steps"), "gentoolkit"),
+        (Component("quiet", QuietConfig, "nowhere:Quiet"), "gentoolkit"),
         (Component("other", OtherConfig, "nowhere:Other"), "my-dist"),
         (Component("distance", DistanceConfig, "nowhere:Distance"), "gentoolkit"),
     ):

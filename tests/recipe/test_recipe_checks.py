@@ -57,6 +57,13 @@ def test_a_metric_may_come_twice_only_with_another_config():
     ]
 
 
+def test_an_observer_may_come_twice_only_with_another_config():
+    assert len(parsed(text_of(metrics="observers: [quiet, {type: quiet, every: 2}]")).observers) == 2
+    assert problems(metrics="observers: [quiet, {type: quiet, every: 1}]") == [
+        "r.yaml:8:20: observers.1: duplicate of observers.0; expected a different config; otherwise remove it"
+    ]
+
+
 def test_classes_must_exist():
     assert parsed(text_of(sample="sample: {classes: [0, 2]}")).sample.classes == (0, 2)
     assert problems(sample="sample: {classes: [0, 3, 2, 9]}") == [

@@ -72,7 +72,7 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file():
         "r.yaml:8:10: metrics: got 5; expected a list",
         "r.yaml:9:8: train: set exactly one of 'epochs' and 'steps'",
         "r.yaml:10:1: smaple: unknown field; expected one of 'backbone', 'dataset', 'device', 'evaluate', 'guidance', "
-        "'init_from', 'metrics', 'name', 'objective', 'sample', 'sampler', 'seed', 'train', 'version'; "
+        "'init_from', 'metrics', 'name', 'objective', 'observers', 'sample', 'sampler', 'seed', 'train', 'version'; "
         "did you mean 'sample'?",
     ]
 

@@ -32,7 +32,7 @@ from gentoolkit.testing import (
 )
 from gentoolkit.testing.contracts import Contract, contract, does_not_apply, fail
 from gentoolkit.testing.worker import supervised
-from testing_parts.catalogue import adaptive, entry, metric, sampler
+from testing_parts.catalogue import adaptive, entry, metric, observer, sampler
 from testing_parts.configs import BlobsConfig, PlainConfig, StepsConfig
 from testing_parts.datasets import Blobs
 from testing_parts.objectives import Velocity
@@ -102,7 +102,7 @@ def plugins(*components, quarantined=()):
     entries = tuple(map(entry, components))
     registry = Registry()
     registry.add(*entries)
-    return Plugins(registry, (Plugin("parts", "parts", "1.0", entries, None, (), None),), tuple(quarantined))
+    return Plugins(registry, (Plugin("parts", "parts", "1.0", entries),), tuple(quarantined))
 
 
 def test_a_contract_that_returns_has_passed():
@@ -123,6 +123,13 @@ def test_a_crash_is_a_failure_with_its_type_and_place():
 def test_what_does_not_apply_is_skipped_with_its_reason():
     result = outcome(lambda case: does_not_apply("it has no labels"))
     assert (result.status, result.message) == ("skipped", "does not apply: it has no labels")
+
+
+def test_a_component_whose_extra_is_not_installed_is_skipped_with_its_message():
+    outcomes = list(check_entry(entry(observer("NotInstalled"))))
+    assert {outcome.status for outcome in outcomes} == {"skipped"}
+    assert outcomes[0].message == "does not apply: wandb is not installed: pip install parts[wandb]"
+    assert {outcome.message for outcome in outcomes[1:]} == {"not run: the component can't be built"}
 
 
 def test_a_declared_failure_is_expected_and_keeps_reason_and_measurement():

@@ -13,7 +13,7 @@ GOOD_CASES = [
 
 
 def test_every_contract_has_a_saboteur():
-    of_components = {key for key in CONTRACTS if not key.startswith("plugin.")}  # for the others see test_hooks.py
+    of_components = {key for key in CONTRACTS if not key.startswith("command.")}  # for the others see test_commands.py
     assert {saboteur.contract for saboteur in SABOTEURS} == of_components
 
 

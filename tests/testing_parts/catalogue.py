@@ -15,6 +15,7 @@ from testing_parts.configs import (
     MlpConfig,
     PlainConfig,
     QuantityConfig,
+    QuietConfig,
     RoundedConfig,
     SpacingConfig,
     StepsConfig,
@@ -107,6 +108,10 @@ def metric(name):
     return component(f"metrics:{name}", MeanConfig)
 
 
+def observer(name):
+    return component(f"observers:{name}", QuietConfig)
+
+
 GOOD = [
     sampler("Euler"),
     sampler("Heun"),
@@ -140,6 +145,10 @@ GOOD = [
     grid("Even"),
     grid("Bent", 1.0),
     guidance("ScaledGuidance"),
+    observer("Silent"),
+    observer("Best"),
+    observer("Diary"),
+    observer("Scratch"),
 ]
 
 
@@ -331,4 +340,19 @@ SABOTEURS = [
     Saboteur("metric.samples", metric("OddReal"), "the real samples 0, 8, ..."),
     Saboteur("metric.chunked", metric("LastChunk"), "for samples in chunks, but"),
     Saboteur("metric.chunked", metric("ChunkMeans"), "for samples in chunks, but"),
+    Saboteur("observer.events", observer("Unprepared"), "step raises KeyError: 'accuracy'"),
+    Saboteur("observer.events", observer("Quits"), "failed raises SystemExit: 2"),
+    Saboteur("observer.events", observer("OnlyFromStart"), "step raises AssertionError"),
+    Saboteur("observer.events", observer("Loud"), "step: it prints 'hello"),
+    Saboteur("observer.events", observer("LoudElsewhere"), "finished: it prints 'hello"),
+    Saboteur("observer.events", observer("Censor"), "validation changes its arguments"),
+    Saboteur("observer.events", observer("Gambler"), "step: the global generator of python was used"),
+    Saboteur("observer.events", observer("NumpyGambler"), "started: the global generator of numpy was used"),
+    Saboteur("observer.events", observer("TorchGambler"), "close: the global generator of torch was used"),
+    Saboteur("observer.directory", observer("Eager"), "building it makes log.csv"),
+    Saboteur("observer.directory", observer("Elsewhere"), "latest.txt, outside of the run's directory"),
+    Saboteur("observer.directory", observer("Here"), "observer-latest.txt, outside of the run's directory"),
+    Saboteur("observer.directory", observer("Tidy"), "scratch, outside of the run's directory"),
+    Saboteur("observer.state", observer("BestOfAll"), "best.txt is not written in every one"),
+    Saboteur("observer.state", observer("LowestOfAll"), "best.txt depends on a run that was observed before"),
 ]

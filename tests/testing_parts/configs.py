@@ -13,6 +13,7 @@ from gentoolkit.api import (
     Labels,
     MetricConfig,
     ObjectiveConfig,
+    ObserverConfig,
     PathConfig,
     PredictionConfig,
     SamplerConfig,
@@ -66,6 +67,10 @@ class BlobsConfig(DatasetConfig):
 
 class MeanConfig(MetricConfig):
     amount: float = 0.0
+
+
+class QuietConfig(ObserverConfig):
+    pass
 
 
 class CurveConfig(PathConfig):
