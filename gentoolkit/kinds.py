@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 from gentoolkit.configs import (
     BackboneConfig,
+    CodecConfig,
     Config,
+    CouplingConfig,
     DatasetConfig,
     MetricConfig,
     ObjectiveConfig,
     PathConfig,
     SamplerConfig,
+    SourceConfig,
     TimesConfig,
     WeightingConfig,
 )
@@ -54,6 +57,9 @@ def _table(*kinds: Kind) -> dict[str, Kind]:
 #: Name -> kind, in the order in which a recipe lists them.
 KINDS = _table(
     Kind(DatasetConfig, "gentoolkit.protocols:Dataset", ("dataset", "dataset_splits"), arguments=("split", "seed")),
+    Kind(CodecConfig, "gentoolkit.protocols:Codec", ("codec",), arguments=("spec",), traits=frozenset({"lossy"})),
+    Kind(SourceConfig, "gentoolkit.protocols:Source", ("source",), arguments=("spec",), traits=frozenset({"finite"})),
+    Kind(CouplingConfig, "gentoolkit.protocols:Coupling", ("coupling",)),
     Kind(
         BackboneConfig,
         "gentoolkit.protocols:Backbone",
@@ -66,7 +72,6 @@ KINDS = _table(
         ObjectiveConfig,
         "gentoolkit.protocols:Objective",
         ("objective", "objective_statistics"),
-        traits=frozenset({"coupled"}),
         has_weights=True,
     ),
     Kind(PathConfig, "gentoolkit.paths:Path", ("path",)),

@@ -153,7 +153,7 @@ def _drawn(file: SafePath, draw: Callable[[IO[bytes]], bool]) -> bool:
 
 def look(model: Model) -> Look:
     """Return how samples are drawn."""
-    return Look(model.spec.colormap, model.spec.value_range)
+    return Look(model.recipe.data_spec.colormap, model.recipe.data_spec.value_range)
 
 
 def first_real(model: Model) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def first_real(model: Model) -> dict[str, Any]:
     data = model.dataset("train")
     condition = model.spec.condition
     labels = range(condition.num_classes) if isinstance(condition, Labels) else None
-    count = 1 if len(model.spec.shape) == 3 else 500
+    count = 1 if len(model.recipe.data_spec.shape) == 3 else 500
     return {name: data.batch(rows).x1 for name, rows in group_by_class(data, count, labels, chunk=64).items()}
 
 
@@ -183,7 +183,7 @@ def draw_pictures(directory: RunDir, model: Model, samples: Samples, evaluations
 
 def draw_trajectory(images: SafePath, model: Model) -> None:
     """Draw the trajectory of one image of each class, or of many points, depending on the shape of the data."""
-    points = len(model.spec.shape) == 1
+    points = len(model.recipe.data_spec.shape) == 1
     # Noise is keyed by index, so these are the first samples of each class again.
     way = model.sample(_paths_per_class(model) if points else 1, trajectory=True)
     labels = way.condition.tolist() if isinstance(model.spec.condition, Labels) and way.condition is not None else None

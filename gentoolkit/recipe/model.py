@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import yaml
@@ -11,12 +12,16 @@ from pydantic import ConfigDict, Field, PrivateAttr, ValidationInfo, field_valid
 
 from gentoolkit.configs import (
     BackboneConfig,
+    CodecConfig,
     Config,
+    CouplingConfig,
     DatasetConfig,
     MetricConfig,
     ObjectiveConfig,
     SamplerConfig,
+    SourceConfig,
     configs_in,
+    slot,
 )
 from gentoolkit.recipe.faults import Path, shown
 from gentoolkit.recipe.reader import scalar
@@ -46,6 +51,12 @@ class Recipe(Strict):
     """Device to compute on. `auto` prefers CUDA, then MPS, then the CPU."""
     dataset: DatasetConfig
     """The data to train on and to compare samples with."""
+    codec: CodecConfig | None = None
+    """Encodes the data before training and decodes samples. By default, the data itself is modeled."""
+    source: SourceConfig = slot("gaussian")
+    """The distribution of x0, from which sampling starts."""
+    coupling: CouplingConfig = slot("independent")
+    """Which x0 of a batch is paired with which x1 in training."""
     backbone: BackboneConfig
     """The network."""
     objective: ObjectiveConfig
@@ -100,9 +111,14 @@ class Recipe(Strict):
         return self._text
 
     @property
-    def spec(self) -> DataSpec:
+    def data_spec(self) -> DataSpec:
         """Return the spec of the data. Its condition is droppable if training drops conditions."""
         return data_spec(self.dataset, self.train)
+
+    @property
+    def spec(self) -> DataSpec:
+        """Return the spec of what is modeled: of the encoded data if there is a codec, else of the data."""
+        return encoded_spec(self.codec, self.data_spec)
 
     def components(self) -> Iterator[tuple[Path, Config]]:
         """Yield the config of every component, also of those in slots, with its path, e.g. ("metrics", "0")."""
@@ -131,6 +147,16 @@ def data_spec(dataset: DatasetConfig, train: TrainSettings | None) -> DataSpec:
     if not isinstance(spec, DataSpec):
         raise TypeError(f"it returned {spec!r}; expected a DataSpec")
     return spec.with_droppable_condition() if train and train.condition_dropout > 0 else spec
+
+
+def encoded_spec(codec: CodecConfig | None, spec: DataSpec) -> DataSpec:
+    """Return the spec of encoded data, with the condition of the data; without a codec, that of the data."""
+    if codec is None:
+        return spec
+    encoded = codec.spec(spec)
+    if not isinstance(encoded, DataSpec):
+        raise TypeError(f"it returned {encoded!r}; expected a DataSpec")
+    return replace(encoded, condition=spec.condition, paired=spec.paired)
 
 
 def dump_recipe(recipe: Recipe) -> str:

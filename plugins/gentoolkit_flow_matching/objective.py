@@ -18,14 +18,14 @@ class FlowMatching:
         self.config, self.path, self.times, self.weighting = config, path, times, weighting
 
     def loss(self, backbone: BackboneFunction, batch: Batch, context: TrainingContext) -> LossRecord:
-        """Return each sample's weighted mean squared velocity error; x0 ~ N(0, I) unless the batch includes x0.
+        """Return each pair's weighted mean squared velocity error.
 
         Raises:
             UsageError: The config requires subsets of tokens, but the backbone does not support them or has too few.
         """
-        draw, x1 = context.generator, batch.x1
+        draw, x0, x1 = context.generator, batch.x0, batch.x1
+        assert x0 is not None
         t = self.times.quantile(draw.stratified() if self.config.stratified else draw.uniform(), self.path)
-        x0 = draw.normal(*x1.shape[1:]) if batch.x0 is None else batch.x0
         x_t, v = self.path.interpolate(x0, x1, t), self.path.velocity(x0, x1, t)
         if self.config.tokens is None:
             output = backbone(x_t, t, batch.condition)

@@ -1,11 +1,14 @@
 """The configs of all test components. No torch here, as in any plugin."""
 
+import math
 from typing import Annotated
 
 from pydantic import Field, PlainSerializer
 
 from gentoolkit.api import (
     BackboneConfig,
+    CodecConfig,
+    CouplingConfig,
     DatasetConfig,
     DataSpec,
     Labels,
@@ -13,6 +16,7 @@ from gentoolkit.api import (
     ObjectiveConfig,
     PathConfig,
     SamplerConfig,
+    SourceConfig,
     TimesConfig,
     WeightingConfig,
 )
@@ -65,3 +69,35 @@ class ClockConfig(TimesConfig):
 
 class WeightConfig(WeightingConfig):
     amount: float = 0.0
+
+
+class NoiseConfig(SourceConfig):
+    amount: float = 0.0
+
+    def offers(self):
+        return ("gaussian",)
+
+
+class CubeConfig(SourceConfig):
+    amount: float = 0.0
+
+
+class PairingConfig(CouplingConfig):
+    amount: float = 0.0
+
+
+class KeptConfig(CouplingConfig):
+    uses_batch = False
+
+
+class ScaleConfig(CodecConfig):
+    amount: float = 0.0
+
+
+class FlatConfig(CodecConfig):
+    """Encodes samples as vectors with values from -1 to 1, it says."""
+
+    amount: float = 0.0
+
+    def spec(self, spec):
+        return DataSpec((math.prod(spec.shape),), value_range=(-1.0, 1.0))
