@@ -243,7 +243,7 @@ def headline(evaluation: Mapping[str, Any]) -> list[Figure]:
     loss = Figure(
         "validation loss",
         validation["loss"],
-        f"Mean squared error of the predicted velocity per dimension, on held-out data with fixed times and noise, on "
+        f"Mean squared error of the predicted velocity per dimension, on held-out data with fixed times and x0, on "
         f"the {validation['path']} path.",
         references={reference["name"]: (reference["loss"], None)} if reference else {},
     )
@@ -320,15 +320,15 @@ def _pictures(images: Path) -> list[Picture]:
         ),
         Picture(
             images / TRAJECTORY,
-            "From noise to sample",
+            "From x0 to sample",
             "An animation of one sample of each class as t goes from 0 to 1.",
-            "The state of the sampler at each step, from noise at t = 0 to a sample at t = 1.",
+            "The state of the sampler at each step, from x0 at t = 0 to a sample at t = 1.",
         ),
         Picture(
             images / PATHS,
-            "From noise to sample",
-            "The paths of points from noise to samples.",
-            "The sampler's paths from noise at t = 0 (gray) to samples at t = 1 (color). Points are shown by their "
+            "From x0 to sample",
+            "The paths of points from x0 to samples.",
+            "The sampler's paths from x0 at t = 0 (gray) to samples at t = 1 (color). Points are shown by their "
             "first two coordinates, single numbers over t.",
         ),
         Picture(

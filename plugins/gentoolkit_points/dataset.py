@@ -17,7 +17,7 @@ from . import PARTS, PointsConfig, Shape
 def moons(part: Tensor, u: Tensor) -> Tensor:
     """Return points on two half circles of radius 1.5, each of which reaches into the other."""
     angle = torch.pi * (u[:, 0] + part)
-    center = torch.stack([1.5 * part - 0.75, 0.375 - 0.75 * part], dim=1)
+    center = torch.stack([1.5 * part - 0.75, 0.75 * part - 0.375], dim=1)
     return 1.5 * torch.stack([angle.cos(), angle.sin()], dim=1) + center
 
 

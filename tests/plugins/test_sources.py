@@ -68,13 +68,21 @@ def test_points_have_balanced_labels_and_lie_on_their_shape(shape):
     assert (batch.condition.bincount() - expected).abs().max() < 5 * expected**0.5
     label = batch.condition.float()
     distance = {
-        "moons": lambda: (x - torch.stack([1.5 * label - 0.75, 0.375 - 0.75 * label], 1)).norm(dim=1) - 1.5,
+        "moons": lambda: (x - torch.stack([1.5 * label - 0.75, 0.75 * label - 0.375], 1)).norm(dim=1) - 1.5,
         "rings": lambda: x.norm(dim=1) - 1 - label,
         "eight_gaussians": lambda: x.norm(dim=1) - 2.5,
         "checkerboard": lambda: (x.floor().sum(1) % 2) * 1.0,
     }[shape]()
     assert distance.abs().max() < 1e-5
     assert x.norm(dim=1).max() < 3
+
+
+def test_each_moon_reaches_into_the_other():
+    batch = everything(points(labels=True, noise=0.0))
+    upper, lower = (batch.x1[batch.condition == label] for label in (0, 1))
+    assert upper[:, 1].max() > lower[:, 1].max()  # it arches over the other's end,
+    assert upper[:, 1].min() < lower[:, 1].max()  # and its own end lies below that
+    assert upper[:, 0].max() > lower[:, 0].min()
 
 
 def test_the_noise_of_points_has_the_deviation_of_the_recipe():
