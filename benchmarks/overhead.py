@@ -68,6 +68,8 @@ class BareLoop:
 
     def step(self, batch: Batch, draws: Any) -> None:
         """Take a step; `draws` is a `Draws` or a `BatchGenerator`."""
+        x0 = draws.normal(*batch.x1.shape[1:]) if batch.x0 is None else batch.x0
+        batch = Batch(batch.x1, batch.condition, x0)
         self.optimizer.zero_grad()
         with autocast(CPU, self.precision):
             loss = self.objective.loss(self.backbone, batch, TrainingContext(draws)).loss
@@ -98,8 +100,8 @@ class OurLoop:
 
     def __init__(self, model: Model, root: Path) -> None:
         recipe = model.recipe
-        self.model, self.data = model, model.dataset("train")
-        self.plan = Plan(recipe.train, len(self.data), recipe.seed)
+        data = model.dataset("train")
+        self.pairs, self.plan = model.pairs(data), Plan(recipe.train, len(data), recipe.seed)
         self.state = TrainingState(model.backbone, model.objective, recipe.train)
         self.precision = choose_precision(recipe.train.precision, CPU)
         directory = RunDir.create(root, recipe.name)
@@ -111,7 +113,7 @@ class OurLoop:
         with self.listener.training(StopSignal(), self.state.step):
             if save:
                 RunListener.checkpoint(self.listener, self.state)
-            train(self.state, self.data, self.model.spec, self.plan, self.listener, CPU, self.precision)
+            train(self.state, self.pairs, self.plan, self.listener, CPU, self.precision)
 
 
 def compare(name: str, make: Callable[[], Model], steps: int, rounds: int) -> Row:

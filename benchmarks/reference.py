@@ -50,11 +50,11 @@ def step_of(recipe: Recipe, precision: str) -> Callable[[], None]:
     model = Model.build(recipe)
     data = model.dataset("train")
     state = TrainingState(model.backbone, model.objective, recipe.train)
-    plan = Plan(recipe.train, len(data), recipe.seed)
+    plan, pairs = Plan(recipe.train, len(data), recipe.seed), model.pairs(data)
     state.weights.train()
 
     def step() -> None:
-        training_step(state, data, model.spec, plan, CPU, precision)
+        training_step(state, pairs, plan, CPU, precision)
         state.step += 1
 
     return step

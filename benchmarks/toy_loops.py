@@ -61,9 +61,10 @@ def our_loop(steps: int) -> Callable[[], object]:
     """Return `steps` steps of gentoolkit's loop, which also measures gradients and keeps losses for its log."""
     model = toy_model("train.clip_norm=null", "train.weight_decay=0.01")
     data = model.dataset("train")
+    pairs = model.pairs(data)
     state = TrainingState(model.backbone, model.objective, model.recipe.train)
     plan, listener = Plan(model.recipe.train, len(data), model.recipe.seed), Silence(steps)
-    return lambda: train(state, data, model.spec, plan, listener, CPU, "fp32")
+    return lambda: train(state, pairs, plan, listener, CPU, "fp32")
 
 
 def bare_loop(loss: Loss, steps: int) -> Callable[[], object]:

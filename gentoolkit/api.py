@@ -31,7 +31,9 @@ import pluggy
 
 from gentoolkit.configs import (
     BackboneConfig,
+    CodecConfig,
     Config,
+    CouplingConfig,
     DatasetConfig,
     FixedGridConfig,
     GridConfig,
@@ -44,6 +46,7 @@ from gentoolkit.configs import (
     PredictionConfig,
     Problem,
     SamplerConfig,
+    SourceConfig,
     TimesConfig,
     WeightingConfig,
     slot,
@@ -59,7 +62,9 @@ if TYPE_CHECKING:
 __all__ = [
     "API_VERSION",
     "BackboneConfig",
+    "CodecConfig",
     "Component",
+    "CouplingConfig",
     "DataSpec",
     "DatasetConfig",
     "FixedGridConfig",
@@ -77,6 +82,7 @@ __all__ = [
     "RunRef",
     "Problem",
     "SamplerConfig",
+    "SourceConfig",
     "TimesConfig",
     "UsageError",
     "Vectors",
@@ -106,8 +112,8 @@ class Component:
         tiny: The smallest useful config as recipe data, without `type`; contracts and smoke tests build the component
             from it.
         tiny_spec: Data that `tiny` fits; required for backbones.
-        traits: "adaptive" and "stochastic" for samplers; "coupled" for objectives that pair x0 with x1 within a batch,
-            for example by optimal transport.
+        traits: "adaptive" and "stochastic" for samplers; "finite" for sources that draw from finitely many points;
+            "lossy" for codecs whose `decode` does not restore what `encode` received.
         expected_failures: Contract id -> why the component can't satisfy it. Always shown in results.
 
     Raises:

@@ -199,6 +199,43 @@ class DatasetConfig(Config):
         raise NotImplementedError(f"{type(self).__name__} must define spec() -> DataSpec")
 
 
+class CodecConfig(Config):
+    """Config of a codec, built by `factory(config, spec)` with the spec of the data."""
+
+    kind = "codec"
+
+    def spec(self, spec: DataSpec) -> DataSpec:
+        """Return the description of encoded samples, without importing torch; by default, that of the data.
+
+        The condition, and whether the data is paired, stay as they are in `spec`.
+
+        Args:
+            spec: The description of the data.
+        """
+        return spec
+
+
+class SourceConfig(Config):
+    """Config of a source, built by `factory(config, spec)` with the spec of what is modeled.
+
+    `offers` contains "gaussian" if the source draws x0 ~ N(0, I).
+    """
+
+    kind = "source"
+
+
+class CouplingConfig(Config):
+    """Config of a coupling, built by `factory(config)`.
+
+    Attributes:
+        uses_batch: Whether pairs depend on the other samples of the batch. If not, the core keeps the rows as they were
+            drawn and never calls the coupling.
+    """
+
+    kind = "coupling"
+    uses_batch: ClassVar[bool] = True
+
+
 class BackboneConfig(Config):
     """Config of a backbone, built by `factory(config, spec, needs)`.
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from gentoolkit.configs import (
     BackboneConfig,
+    CodecConfig,
     Config,
+    CouplingConfig,
     DatasetConfig,
     GridConfig,
     GuidanceConfig,
@@ -16,6 +18,7 @@ from gentoolkit.configs import (
     PathConfig,
     PredictionConfig,
     SamplerConfig,
+    SourceConfig,
     TimesConfig,
     WeightingConfig,
 )
@@ -58,6 +61,9 @@ def _table(*kinds: Kind) -> dict[str, Kind]:
 #: Name -> kind, in the order in which a recipe lists them.
 KINDS = _table(
     Kind(DatasetConfig, "gentoolkit.protocols:Dataset", ("dataset", "dataset_splits"), arguments=("split", "seed")),
+    Kind(CodecConfig, "gentoolkit.protocols:Codec", ("codec",), arguments=("spec",), traits=frozenset({"lossy"})),
+    Kind(SourceConfig, "gentoolkit.protocols:Source", ("source",), arguments=("spec",), traits=frozenset({"finite"})),
+    Kind(CouplingConfig, "gentoolkit.protocols:Coupling", ("coupling",)),
     Kind(
         BackboneConfig,
         "gentoolkit.protocols:Backbone",
@@ -70,7 +76,6 @@ KINDS = _table(
         ObjectiveConfig,
         "gentoolkit.protocols:Objective",
         ("objective", "objective_statistics"),
-        traits=frozenset({"coupled"}),
         has_weights=True,
     ),
     Kind(PathConfig, "gentoolkit.paths:Path", ("path",)),

@@ -3,8 +3,8 @@
 Notation:
 
     B       batch size; `*S` the shape of one sample, e.g. (C, H, W)
-    x0      (B, *S) a draw from the source: noise, unless the data comes in pairs
-    x1      (B, *S) a data sample
+    x0      (B, *S) a draw from the source
+    x1      (B, *S) a data sample, encoded if the recipe has a codec
     t       (B,)    float, 0 at x0 and 1 at x1
     x_t     (B, *S) the point on the path at time t; on the linear path x_t = (1 - t) x0 + t x1
     v       (B, *S) the velocity d x_t / dt; on the linear path v = x1 - x0
@@ -15,7 +15,7 @@ This module does not import torch at run time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -34,12 +34,13 @@ BackboneFunction = Callable[..., "Tensor"]
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples that a dataset returns.
+    """Samples, or pairs of samples.
 
     Attributes:
         x1: Data, (B, *S) float32.
         condition: Labels (B,) int64, vectors (B, D) float32, or None.
-        x0: The other end of each pair, (B, *S), for paired data only.
+        x0: The other end of each pair, (B, *S) float32. In a batch of a dataset, only for paired data; objectives
+            always receive it.
     """
 
     x1: Tensor
@@ -78,7 +79,7 @@ class TrainingContext:
 
     Attributes:
         generator: The only source of randomness that an objective may use. It returns the rows of the global batch that
-            belong to this process.
+            belong to this process. An objective draws times from it, but never x0, which is in the batch.
         step: The optimizer step, starting at 0.
         total_steps: Number of optimizer steps in the whole run.
         ema_backbone: The backbone with averaged weights, for objectives that need a teacher; None without EMA.
@@ -127,6 +128,70 @@ class KnownPosterior(Protocol):
 
 
 @runtime_checkable
+class Codec(Protocol):
+    """A map between data and what is modeled, built by `factory(config, spec)`.
+
+    It may be an `nn.Module`. It is not trained; checkpoints store its state dict.
+    """
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Return data (B, *D) encoded, (B, *S) float32. A sample does not depend on the others in the batch."""
+        ...
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return encoded samples (B, *S) as data, (B, *D) float32."""
+        ...
+
+
+@runtime_checkable
+class FittedCodec(Protocol):
+    """Optional interface of codecs that are `nn.Module`s and estimate buffers from the data."""
+
+    def fit(self, chunks: Iterable[Tensor]) -> None:
+        """Set the buffers from the training split. Called once, before a run's first step.
+
+        Args:
+            chunks: All samples, in chunks (B, *D) float32 on the CPU. Can be iterated several times.
+        """
+        ...
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A distribution of x0, built by `factory(config, spec)`."""
+
+    def draw(self, seed: int, purpose: str, rows: np.ndarray) -> Tensor:
+        """Return x0, (len(rows), *S) float32 on the CPU.
+
+        A row depends only on the seed, the purpose and its number, so that it is the same in any batch and process;
+        `gentoolkit.randomness` has keyed draws.
+
+        Args:
+            seed: The seed.
+            purpose: What the draws are for; different purposes have independent draws.
+            rows: Number of each row, (N,) int64, >= 0, in any order.
+        """
+        ...
+
+
+@runtime_checkable
+class Coupling(Protocol):
+    """A rule that pairs the x0 of a global batch with its x1, built by `factory(config)`."""
+
+    def couple(self, x0: Tensor, x1: Tensor, condition: Tensor | None) -> Tensor:
+        """Return the row of x0 for each row of x1, (B,) int64: a permutation of range(B).
+
+        The pairs must not depend on the order of the rows, nor on a random generator.
+
+        Args:
+            x0: (B, *S) float32.
+            x1: (B, *S) float32.
+            condition: The conditions of x1, as in `Batch`; none is dropped yet.
+        """
+        ...
+
+
+@runtime_checkable
 class Backbone(Protocol):
     """An `nn.Module`, built by `factory(config, spec, needs)`.
 
@@ -168,7 +233,10 @@ class Objective(Protocol):
     """A training objective, built by `factory(config)`; it may be an `nn.Module` with parameters of its own."""
 
     def loss(self, backbone: BackboneFunction, batch: Batch, context: TrainingContext) -> LossRecord:
-        """Return the per-sample losses of a batch; all randomness comes from `context.generator`."""
+        """Return the per-sample losses of pairs; `batch.x0` is always given.
+
+        All randomness, such as times, comes from `context.generator`.
+        """
         ...
 
     def field(self, backbone: BackboneFunction) -> Field:

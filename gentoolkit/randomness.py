@@ -40,15 +40,31 @@ def normal_rows(seed: int, purpose: str, rows: np.ndarray, shape: tuple[int, ...
         shape: Shape of a row.
         *numbers: Further keys.
     """
+    return _keyed(_normal, key(seed, purpose, *numbers), rows, shape)
+
+
+def uniform_rows(seed: int, purpose: str, rows: np.ndarray, shape: tuple[int, ...], *numbers: int) -> Tensor:
+    """Return U[0, 1) draws, (len(rows), *shape) float32; see `normal_rows`."""
+    return _keyed(_uniform, key(seed, purpose, *numbers), rows, shape)
+
+
+def integer_rows(seed: int, purpose: str, rows: np.ndarray, high: int, *numbers: int) -> NDArray[np.int64]:
+    """Return uniform draws from range(high), (len(rows),) int64; see `normal_rows`.
+
+    64 random bits are reduced modulo `high`, so no probability is off by more than high · 2^-64 of itself.
+    """
+    return _keyed(partial(_integers, high), key(seed, purpose, *numbers), rows, ()).numpy()
+
+
+def _keyed(draw: Draw, row_key: int, rows: np.ndarray, shape: tuple[int, ...]) -> Tensor:
+    """Return the draws of some rows. Runs of consecutive numbers are drawn in one call each."""
     rows = np.asarray(rows, dtype=np.int64)
     order = np.argsort(rows, kind="stable")
     ordered = rows[order]
-    starts = np.flatnonzero(np.diff(ordered, prepend=-2) != 1)  # of runs of consecutive numbers
+    starts = np.flatnonzero(np.diff(ordered, prepend=-2) != 1)
     runs = zip(ordered[starts].tolist(), np.diff(starts, append=len(rows)).tolist(), strict=True)
-    row_key = key(seed, purpose, *numbers)
-    drawn = [_normal(_Rows(row_key, 0, first, count), shape) for first, count in runs]
-    normal = torch.cat([torch.empty(0, *shape), *drawn])
-    return normal[torch.from_numpy(np.argsort(order))]
+    drawn = [draw(_Rows(row_key, 0, first, count), shape) for first, count in runs]
+    return torch.cat(drawn)[torch.from_numpy(np.argsort(order))] if drawn else draw(_Rows(row_key, 0, 0, 0), shape)
 
 
 class _Rows(NamedTuple):
@@ -75,6 +91,13 @@ def _uniform(rows: _Rows, shape: tuple[int, ...]) -> Tensor:
     philox, before = rows.philox(size)
     draws = np.random.Generator(philox).random(before + rows.number * size, dtype=np.float32)
     return torch.from_numpy(draws[before:]).reshape(rows.number, *shape)
+
+
+def _integers(high: int, rows: _Rows, shape: tuple[int, ...]) -> Tensor:
+    """Return uniform draws from range(high), (number of rows,) int64."""
+    philox, before = rows.philox(2)  # two words of 32 bits are one of 64
+    words = philox.random_raw(before // 2 + rows.number)[before // 2 :]
+    return torch.from_numpy((words % np.uint64(high)).astype(np.int64))
 
 
 def _normal(rows: _Rows, shape: tuple[int, ...]) -> Tensor:

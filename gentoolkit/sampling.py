@@ -65,7 +65,7 @@ def generate(
     Args:
         field: The field, with any guidance.
         sampler: Any sampler.
-        x0: Initial states, (N, *S) on the CPU; see `source_noise`.
+        x0: Initial states, (N, *S) on the CPU.
         condition: Labels (N,), vectors (N, D) or None.
         seed: Seed of the noise of stochastic samplers, which depends on this and on the sample's row.
         rows: The number that keys each sample, (N,) int64; see `sample_rows`. 0 to N - 1 by default.
@@ -179,8 +179,3 @@ def sample_rows(labels: np.ndarray) -> np.ndarray:
         (places,) = np.nonzero(labels == label)
         rows[places] = label * ROWS_PER_CLASS + np.arange(len(places))
     return rows
-
-
-def source_noise(seed: int, rows: np.ndarray, shape: tuple[int, ...]) -> Tensor:
-    """Return x0 ~ N(0, I), (len(rows), *shape); a row depends only on the seed and its number."""
-    return normal_rows(seed, "source", rows, shape)

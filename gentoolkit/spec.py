@@ -46,7 +46,7 @@ class DataSpec:
         shape: Shape of one sample, e.g. (C, H, W).
         condition: `Labels`, `Vectors`, or None for unconditional data.
         value_range: Smallest and largest possible value, or None if values are unbounded.
-        paired: Whether each batch includes its own x0.
+        paired: Whether each batch includes its own x0, which replaces the source and the coupling.
         gaussian: Whether the samples of each class are approximately N(mean, std² I). The evaluation then compares the
             model with the best field for a Gaussian model of each class. A dataset with a known posterior
             (`gentoolkit.protocols.KnownPosterior`) does not need this: the model is compared with the exact field.

@@ -76,6 +76,7 @@ def test_a_component_of_each_kind_keeps_all_its_contracts(site):
         "backbone.tokens",
         "metric.invariances",
         "objective.parameters",
+        "source.gaussian",
     }
 
 

@@ -7,7 +7,8 @@ import torch
 from building import built
 from gentoolkit.errors import NonFiniteError, PluginError
 from gentoolkit.fields import Field
-from gentoolkit.sampling import generate, sample_rows, source_noise
+from gentoolkit.randomness import normal_rows
+from gentoolkit.sampling import generate, sample_rows
 
 EULER = built("sampler", "euler", num_steps=4)
 
@@ -35,8 +36,8 @@ def by_label(x, t, condition):
 
 def test_noise_depends_on_the_row_alone():
     three, seven = np.arange(3), np.arange(7)
-    assert torch.equal(source_noise(1, three, (2, 2)), source_noise(1, seven, (2, 2))[:3])
-    assert not torch.equal(source_noise(1, three, (2, 2)), source_noise(2, three, (2, 2)))
+    assert torch.equal(normal_rows(1, "source", three, (2, 2)), normal_rows(1, "source", seven, (2, 2))[:3])
+    assert not torch.equal(normal_rows(1, "source", three, (2, 2)), normal_rows(2, "source", three, (2, 2)))
 
 
 def test_a_sample_is_keyed_by_its_class_and_its_index_within_the_class():
@@ -56,7 +57,7 @@ def test_the_samplers_own_noise_is_keyed_by_the_row():
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
 @pytest.mark.parametrize("sampler", [EULER, NoisySampler()], ids=["euler", "noisy"])
 def test_chunks_change_no_sample(sampler, batch_size):
-    x0, labels = source_noise(0, np.arange(7), (2,)), torch.arange(7)
+    x0, labels = normal_rows(0, "source", np.arange(7), (2,)), torch.arange(7)
     whole = generate(Field(by_label), sampler, x0, labels, seed=3)
     chunked = generate(Field(by_label), sampler, x0, labels, seed=3, batch_size=batch_size)
     # One multiply-add per step in float32, states below 16: rounding stays under 4 steps · 16 · 2^-23.
@@ -64,7 +65,7 @@ def test_chunks_change_no_sample(sampler, batch_size):
 
 
 def test_trajectory_runs_from_source_to_sample():
-    x0 = source_noise(0, np.arange(5), (2,))
+    x0 = normal_rows(0, "source", np.arange(5), (2,))
     samples = generate(Field(by_label), EULER, x0, torch.arange(5), batch_size=2, trajectory=True)
     assert samples.condition.tolist() == [0, 1, 2, 3, 4]
     assert samples.times == (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -88,7 +89,7 @@ def test_trajectory_runs_from_source_to_sample():
 )
 def test_samples_that_are_not_finite_name_what_began(velocity, sampler, kind, words):
     with pytest.raises(NonFiniteError, match=words) as caught:
-        generate(Field(velocity), sampler, 10 + source_noise(0, np.arange(3), (2,)), torch.arange(3))
+        generate(Field(velocity), sampler, 10 + normal_rows(0, "source", np.arange(3), (2,)), torch.arange(3))
     assert caught.value.kind == kind
 
 
@@ -98,7 +99,7 @@ def test_a_sampler_that_returns_no_samples_is_at_fault():
             return None
 
     with pytest.raises(PluginError, match=r"returned a NoneType; expected a tensor of shape \(3, 2\)") as caught:
-        generate(Field(by_label), Idle(), source_noise(0, np.arange(3), (2,)))
+        generate(Field(by_label), Idle(), normal_rows(0, "source", np.arange(3), (2,)))
     assert caught.value.kind == "sampler"
 
 

@@ -135,7 +135,8 @@ def fit_gaussian_classes(
     sums = torch.zeros(num_classes, *dataset.batch(order(np.arange(1))).x1.shape[1:], dtype=torch.float64)
     for start in range(0, count, chunk):
         batch = dataset.batch(order(np.arange(start, min(start + chunk, count))))
-        x1, labels = batch.x1.double(), _labels(batch.condition, batch.x1, num_classes)
+        x1 = batch.x1.cpu().double()  # encoded samples may be on another device
+        labels = _labels(batch.condition, x1, num_classes)
         n += labels.bincount(minlength=num_classes)
         sums.index_add_(0, labels, x1)
         squares.index_add_(0, labels, x1.flatten(1).square().mean(dim=1))

@@ -14,8 +14,8 @@ from torch import Tensor
 from gentoolkit.errors import GentoolError, UsageError
 from gentoolkit.evaluation.metrics import finite
 from gentoolkit.fields import Field
-from gentoolkit.protocols import Dataset
-from gentoolkit.randomness import Permutation, normal_rows
+from gentoolkit.protocols import Batch, Coupling, Dataset, Source
+from gentoolkit.randomness import Permutation
 
 #: Number of equal bins of t in [0, 1] for which the validation loss is reported.
 TIME_BINS = 10
@@ -77,6 +77,9 @@ def validation_loss(
     dataset: Dataset,
     num_samples: int,
     *,
+    source: Source,
+    coupling: Coupling | None = None,
+    coupled_size: int = 64,
     seed: int,
     batch_size: int = 64,
     device: torch.device | str = "cpu",
@@ -84,15 +87,18 @@ def validation_loss(
     """Return the mean squared velocity error per dimension of a field. The result is deterministic.
 
     The first `num_samples` samples of the split get the times (k + 0.5) / num_samples in an order that depends on the
-    seed, so that classes (say, index mod 4) are not tied to times. The noise depends on the seed and the index; paired
-    data has its own x0. Random times would make the standard error larger than the differences that matter. Computed in
-    fp32.
+    seed, so that classes (say, index mod 4) are not tied to times. Random times would make the standard error larger
+    than the differences that matter. x0 depends on the seed and the index; paired data has its own. With a coupling,
+    each `coupled_size` consecutive samples are coupled, as in training. Computed in fp32.
 
     Args:
         field: The velocity field. Its backbone must be on `device` and in eval mode.
         dataset: A held-out split.
         num_samples: Number of samples, at most `len(dataset)`.
-        seed: Seed of times and noise.
+        source: The source of x0.
+        coupling: The coupling of training, or None for independent pairs.
+        coupled_size: Number of samples to couple at once: the batch size of training.
+        seed: Seed of times and x0.
         batch_size: Number of samples to compute at once. Changes the result only by rounding.
         device: Where to compute: "cpu", "cuda", "mps".
 
@@ -104,10 +110,13 @@ def validation_loss(
     times = torch.from_numpy((order + 0.5) / num_samples).float()
     device = torch.device(device)
     errors = np.empty(num_samples)
+    size = batch_size if coupling is None else coupled_size
     with torch.autocast(device.type, enabled=False):
-        for start in range(0, num_samples, batch_size):
-            indices = np.arange(start, min(start + batch_size, num_samples))
-            errors[order[indices]] = _velocity_errors(field, dataset, indices, times[indices], seed, device).numpy()
+        for indices in np.split(np.arange(num_samples), range(size, num_samples, size)):
+            pairs = _pairs(dataset, indices, source, coupling, seed)
+            for part in torch.arange(len(indices)).split(batch_size):
+                rows, few = indices[part.numpy()], pairs.map(lambda tensor, part=part: tensor[part].to(device))  # type: ignore[misc]
+                errors[order[rows]] = _velocity_errors(field, few, times[rows].to(device)).numpy()
     return ValidationLoss(errors, field.path.name)
 
 
@@ -120,13 +129,18 @@ def require_samples(dataset: Dataset, num_samples: int) -> None:
         )
 
 
-def _velocity_errors(
-    field: Field, dataset: Dataset, indices: NDArray[np.int64], t: Tensor, seed: int, device: torch.device
-) -> Tensor:
+def _pairs(dataset: Dataset, indices: NDArray[np.int64], source: Source, coupling: Coupling | None, seed: int) -> Batch:
     batch = dataset.batch(indices)
-    x0 = batch.x0 if batch.x0 is not None else normal_rows(seed, "validation-noise", indices, tuple(batch.x1.shape[1:]))
-    x0, x1, t = x0.to(device), batch.x1.to(device), t.to(device)
-    condition = None if batch.condition is None else batch.condition.to(device)
-    predicted = field.velocity(field.path.interpolate(x0, x1, t), t, condition)
+    if batch.x0 is not None:
+        return batch
+    x0 = source.draw(seed, "validation-noise", indices).to(batch.x1.device)
+    rows = slice(None) if coupling is None else coupling.couple(x0, batch.x1, batch.condition)
+    return Batch(batch.x1, batch.condition, x0[rows])
+
+
+def _velocity_errors(field: Field, pairs: Batch, t: Tensor) -> Tensor:
+    x0, x1 = pairs.x0, pairs.x1
+    assert x0 is not None
+    predicted = field.velocity(field.path.interpolate(x0, x1, t), t, pairs.condition)
     errors = (predicted - field.path.velocity(x0, x1, t)).square()
-    return errors.reshape(len(indices), -1).mean(dim=1).float().cpu()
+    return errors.reshape(len(x1), -1).mean(dim=1).float().cpu()

@@ -20,7 +20,7 @@ from gentoolkit.evaluation.metrics import finite
 from gentoolkit.fields import Field
 from gentoolkit.protocols import Dataset, Metric
 from gentoolkit.registry import build, entry_of
-from gentoolkit.sampling import Samples, sample_rows, source_noise
+from gentoolkit.sampling import Samples, sample_rows
 
 if TYPE_CHECKING:
     from gentoolkit.pipeline.model import Model
@@ -74,13 +74,17 @@ def held_out_groups(model: Model, held_out: Dataset) -> Groups:
 
 
 def reference_field(model: Model) -> Reference | None:
-    """Return the reference field, or None if there is none, as for paired data."""
+    """Return the reference field, or None if there is none.
+
+    Both fields hold for independent pairs of Gaussian x0 and x1. With a codec, there is only the Gaussian model: the
+    exact field is that of the data itself.
+    """
     spec = model.spec
-    if spec.paired:
+    if spec.paired or model.coupling is not None or "gaussian" not in model.recipe.source.offers():
         return None
     num_classes = spec.condition.num_classes if isinstance(spec.condition, Labels) else 1
     return evaluation.reference_field(
-        model.dataset("train"),
+        model.encoded(model.dataset("train")),
         num_classes,
         gaussian=spec.gaussian,
         seed=model.recipe.seed,
@@ -98,7 +102,9 @@ def _generate(
     batch, seed = held_out.batch(groups.real), model.sample_seed
     labels = batch.condition if isinstance(model.spec.condition, Labels) else None
     rows = sample_rows(np.zeros(len(batch), dtype=np.int64) if labels is None else labels.numpy())
-    x0 = source_noise(seed, rows, model.spec.shape) if batch.x0 is None else batch.x0
+    x0 = model.x0(seed, rows) if batch.x0 is None else model.encoded(held_out).batch(groups.real).x0
+    assert x0 is not None
+    x0 = x0.cpu()
     at_hand: dict[int, Tensor] = {}
     # Rows identify samples only if nothing but the labels comes from the held-out data.
     if drawn is not None and drawn.seed == seed and labels is batch.condition and batch.x0 is None:

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ class RunListener:
         """Compute the validation loss with the averaged weights, if there are any."""
         backbone, objective = state.averaged()
         was_training = backbone.training
-        validation = Model(self.model.recipe, self.model.device, backbone, objective, self.model.sampler).validate()
+        validation = replace(self.model, backbone=backbone, objective=objective).validate()
         backbone.train(was_training)
         self.record("validation", {"step": state.step, **validation.to_dict()})
         self.say(f"step {state.step}: validation loss {validation.loss:.4f}")

@@ -82,13 +82,15 @@ def gib(count: float) -> str:
 
 def needs_of_data(recipe: Recipe) -> dict[str, float]:
     """Return the memory that the batches and samples of a recipe need in float32."""
-    sample = FLOAT * math.prod(recipe.spec.shape)
+    data, encoded = (FLOAT * math.prod(spec.shape) for spec in (recipe.data_spec, recipe.spec))
+    sample = data if recipe.codec is None else data + encoded  # encoded samples are kept until they are decoded
     train, groups = recipe.train, recipe.spec.condition.num_classes if isinstance(recipe.spec.condition, Labels) else 1
+    micro = train.batch_size // train.accumulation
+    paired = train.batch_size if recipe.coupling.uses_batch else micro
     kept = len(recipe.sample.classes or range(groups)) * recipe.sample.per_class
     return {
-        # Noise is drawn for the whole batch; x1, x_t and the output exist for one micro-batch at a time.
-        f"train.batch_size {train.batch_size}": (train.batch_size + 3 * train.batch_size // train.accumulation)
-        * sample,
+        # Pairs exist for one micro-batch at a time, unless they are coupled over the batch; so do x_t and the output.
+        f"train.batch_size {train.batch_size}": 2 * (paired + micro) * encoded + micro * (sample - encoded),
         f"sample.per_class {recipe.sample.per_class}": kept * sample,
         # Generated samples, real ones, and as many real ones for the floor.
         f"evaluate.per_class {recipe.evaluate.per_class}": 3 * groups * recipe.evaluate.per_class * sample,

@@ -17,14 +17,15 @@ from gentoolkit.devices import choose_device, choose_precision, in_precision, ke
 from gentoolkit.errors import NonFiniteError, PluginError, UsageError, listing, raise_together
 from gentoolkit.fields import Field
 from gentoolkit.pipeline.blame import blame, blamed
+from gentoolkit.pipeline.encoded import Encoded, Encoder
 from gentoolkit.pipeline.evaluate import evaluate_model, held_out_groups, reference_field
 from gentoolkit.pipeline.memory import room_for_weights
-from gentoolkit.protocols import Dataset, Guidance, Objective, Sampler
+from gentoolkit.protocols import Codec, Coupling, Dataset, Guidance, Objective, Sampler, Source
 from gentoolkit.randomness import forked
 from gentoolkit.recipe import Recipe
 from gentoolkit.registry import build
-from gentoolkit.sampling import Samples, generate, sample_rows, source_noise
-from gentoolkit.training import Checkpoint, load_weights
+from gentoolkit.sampling import Samples, generate, sample_rows
+from gentoolkit.training import Checkpoint, Pairs, drawn, load_weights
 
 
 class Calls:
@@ -45,7 +46,7 @@ class Calls:
 
 @dataclass(frozen=True)
 class Model:
-    """The backbone, objective and sampler of a recipe.
+    """The components of a recipe that make a model.
 
     Attributes:
         recipe: The recipe that it was built from.
@@ -54,6 +55,9 @@ class Model:
         objective: The training objective, which defines the velocity field.
         sampler: The sampler.
         guidance: What changes the field before sampling, in this order.
+        source: The source of x0.
+        coupling: The coupling, or None if each sample is paired on its own.
+        codec: The codec, or None if the data itself is modeled.
         step: Number of steps that the weights were trained for.
     """
 
@@ -62,6 +66,9 @@ class Model:
     backbone: nn.Module
     objective: Objective
     sampler: Sampler
+    source: Source
+    coupling: Coupling | None = None
+    codec: Codec | None = None
     guidance: tuple[Guidance, ...] = ()
     step: int = 0
 
@@ -92,17 +99,31 @@ class Model:
             if isinstance(objective, nn.Module):
                 objective = objective.to(device)
             sampler, guidance = build(recipe.sampler), tuple(map(build, recipe.guidance))
-            return cls(recipe, device, backbone.to(device), objective, sampler, guidance)
+            codec: Any = None if recipe.codec is None else build(recipe.codec, spec=recipe.data_spec)
+            if isinstance(codec, nn.Module):
+                codec = codec.to(device).eval().requires_grad_(False)
+            source = build(recipe.source, spec=recipe.spec, split="train", seed=recipe.seed)
+            coupling = build(recipe.coupling)
+            pairing = coupling if recipe.coupling.uses_batch else None
+            return cls(recipe, device, backbone.to(device), objective, sampler, source, pairing, codec, guidance)
 
     def load(self, checkpoint: Checkpoint) -> Model:
         """Load the averaged weights of a checkpoint, or the plain ones if it has no averages, and return the model.
+
+        The codec is loaded too.
 
         Raises:
             UsageError: The weights do not match these components.
         """
         tensors = checkpoint.tensors
         load_weights(self.modules(), tensors.get("ema") or tensors["weights"])
+        self.load_codec(checkpoint)
         return replace(self, step=checkpoint.step)
+
+    def load_codec(self, checkpoint: Checkpoint) -> None:
+        """Load the state of the codec from a checkpoint. Raise UsageError if it does not match this codec."""
+        codec = self.codec if isinstance(self.codec, nn.Module) else nn.Module()
+        load_weights(codec, checkpoint.tensors.get("codec", {}))
 
     def modules(self) -> nn.ModuleDict:
         """Return the modules by name: the backbone, and the objective if it is a module."""
@@ -111,8 +132,13 @@ class Model:
 
     @property
     def spec(self) -> DataSpec:
-        """Return the spec of the data."""
+        """Return the spec of what is modeled: of the encoded data if there is a codec."""
         return self.recipe.spec
+
+    @property
+    def encoder(self) -> Encoder | None:
+        """Return the codec with its specs, or None without a codec."""
+        return None if self.codec is None else Encoder(self.codec, self.recipe.data_spec, self.spec, self.device)
 
     @property
     def sample_seed(self) -> int:
@@ -124,6 +150,24 @@ class Model:
         with blame(self.recipe, "building"):
             built: Dataset = build(self.recipe.dataset, split=split, seed=self.recipe.seed)
         return built
+
+    def encoded(self, dataset: Dataset) -> Dataset:
+        """Return a split as it is modeled: encoded if there is a codec."""
+        return dataset if self.encoder is None else Encoded(dataset, self.encoder)
+
+    def pairs(self, train: Dataset) -> Pairs:
+        """Return the pairs (x0, x1) of training, for the training split."""
+        return Pairs(self.encoded(train), self.spec, self.source, self.coupling)
+
+    def fit_codec(self, train: Dataset) -> None:
+        """Fit the codec to the training split, if there is one with something to estimate."""
+        if self.encoder is not None:
+            with blame(self.recipe, "fitting", self.recipe.codec):
+                self.encoder.fit(train)
+
+    def x0(self, seed: int, rows: np.ndarray) -> Tensor:
+        """Return the x0 that samples start from, (len(rows), *S) on the CPU; `sample_rows` are the numbers of rows."""
+        return drawn(self.source, self.spec, seed, "source", rows)
 
     def field(self, precision: str = "fp32") -> Field:
         """Return the learned field without guidance, with the modules in eval mode and the backbone in a precision."""
@@ -184,7 +228,10 @@ class Model:
         trajectory: bool = False,
         field: Field | None = None,
     ) -> Samples:
-        """Return samples that start from x0; see `sample`. `seed` and `rows` key the noise of a stochastic sampler."""
+        """Return samples that start from x0, decoded if there is a codec; see `sample`.
+
+        `seed` and `rows` key the noise of a stochastic sampler.
+        """
         settings, calls = self.recipe.sample, Calls()
         with blame(self.recipe, "sampling"):
             samples = generate(
@@ -198,6 +245,8 @@ class Model:
                 device=self.device,
                 trajectory=trajectory,
             )
+            if self.encoder is not None:
+                samples = self.encoder.decoded(samples, settings.batch_size)
         return replace(samples, network_evaluations=calls.samples / len(x0))
 
     def _labels(self, classes: Sequence[int] | None) -> list[int]:
@@ -220,14 +269,14 @@ class Model:
         """Return x0 and the conditions. Pairs and vector conditions come from the held-out data."""
         per_class = len(rows) // max(1, len(labels))
         if labels and not self.spec.paired:
-            return source_noise(seed, rows, self.spec.shape), torch.tensor(labels).repeat(per_class)
+            return self.x0(seed, rows), torch.tensor(labels).repeat(per_class)
         if self.spec.condition is None and not self.spec.paired:
-            return source_noise(seed, rows, self.spec.shape), None
-        held_out = self.dataset("held_out")
+            return self.x0(seed, rows), None
+        held_out = self.encoded(self.dataset("held_out"))
         groups = evaluation.group_by_class(held_out, per_class, labels or None, setting="sample.per_class")
         picked = torch.stack([torch.from_numpy(rows) for rows in groups.values()], dim=1).flatten()
         batch = held_out.batch(picked.numpy())
-        return source_noise(seed, rows, self.spec.shape) if batch.x0 is None else batch.x0, batch.condition
+        return self.x0(seed, rows) if batch.x0 is None else batch.x0.cpu(), batch.condition
 
     def by_class(self, samples: Samples) -> dict[str, Tensor]:
         """Return the samples by class, as in the evaluation: label as text -> (N, *S)."""
@@ -246,8 +295,11 @@ class Model:
         with blame(recipe, "validation"):
             validation = evaluation.validation_loss(
                 field or self.field(),
-                self.dataset("held_out"),
+                self.encoded(self.dataset("held_out")),
                 recipe.evaluate.validation_samples,
+                source=self.source,
+                coupling=self.coupling,
+                coupled_size=recipe.train.batch_size,
                 seed=recipe.seed,
                 batch_size=recipe.sample.batch_size,
                 device=self.device,

@@ -153,7 +153,7 @@ def _drawn(file: SafePath, draw: Callable[[IO[bytes]], bool]) -> bool:
 
 def look(model: Model) -> Look:
     """Return how samples are drawn."""
-    return Look(model.spec.colormap, model.spec.value_range)
+    return Look(model.recipe.data_spec.colormap, model.recipe.data_spec.value_range)
 
 
 def first_real(model: Model) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def first_real(model: Model) -> dict[str, Any]:
     data = model.dataset("train")
     condition = model.spec.condition
     labels = range(condition.num_classes) if isinstance(condition, Labels) else None
-    count = 1 if len(model.spec.shape) == 3 else 500
+    count = 1 if len(model.recipe.data_spec.shape) == 3 else 500
     return {name: data.batch(rows).x1 for name, rows in group_by_class(data, count, labels, chunk=64).items()}
 
 
@@ -183,7 +183,7 @@ def draw_pictures(directory: RunDir, model: Model, samples: Samples, evaluations
 
 def draw_trajectory(images: SafePath, model: Model) -> None:
     """Draw the trajectory of one image of each class, or of many points, depending on the shape of the data."""
-    points = len(model.spec.shape) == 1
+    points = len(model.recipe.data_spec.shape) == 1
     # Noise is keyed by index, so these are the first samples of each class again.
     way = model.sample(_paths_per_class(model) if points else 1, trajectory=True)
     labels = way.condition.tolist() if isinstance(model.spec.condition, Labels) and way.condition is not None else None
@@ -243,7 +243,7 @@ def headline(evaluation: Mapping[str, Any]) -> list[Figure]:
     loss = Figure(
         "validation loss",
         validation["loss"],
-        f"Mean squared error of the predicted velocity per dimension, on held-out data with fixed times and noise, on "
+        f"Mean squared error of the predicted velocity per dimension, on held-out data with fixed times and x0, on "
         f"the {validation['path']} path.",
         references={reference["name"]: (reference["loss"], None)} if reference else {},
     )
@@ -321,15 +321,15 @@ def _pictures(images: Path) -> list[Picture]:
         ),
         Picture(
             images / TRAJECTORY,
-            "From noise to sample",
+            "From x0 to sample",
             "An animation of one sample of each class as t goes from 0 to 1.",
-            "The state of the sampler at each step, from noise at t = 0 to a sample at t = 1.",
+            "The state of the sampler at each step, from x0 at t = 0 to a sample at t = 1.",
         ),
         Picture(
             images / PATHS,
-            "From noise to sample",
-            "The paths of points from noise to samples.",
-            "The sampler's paths from noise at t = 0 (gray) to samples at t = 1 (color). Points are shown by their "
+            "From x0 to sample",
+            "The paths of points from x0 to samples.",
+            "The sampler's paths from x0 at t = 0 (gray) to samples at t = 1 (color). Points are shown by their "
             "first two coordinates, single numbers over t.",
         ),
         Picture(

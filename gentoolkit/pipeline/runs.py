@@ -87,8 +87,8 @@ class Run:
                 draw_samples(self.model(), samples, file)
         if not file.is_file():
             raise UsageError(
-                f"there is no picture: the run is unfinished, or samples of shape {self.recipe.spec.shape} cannot be "
-                "drawn; run.show(run.sample()) draws images and points"
+                f"there is no picture: the run is unfinished, or samples of shape {self.recipe.data_spec.shape} cannot "
+                "be drawn; run.show(run.sample()) draws images and points"
             )
         return Image.open(BytesIO(file.read(MAX_PICTURE)))
 
@@ -191,7 +191,7 @@ def resume(
         changes = Changes.between(saved, recipe)
         if not force:
             changes.require_allowed()
-        work = Work.prepare(recipe, begun_precision(found))
+        work = Work.prepare(recipe, begun_precision(found), fitted=saved)
         news = changes.lines(work.plan)
         work.restore(saved, directory, changes.anew)
         changed = {"changes": {field: list(values) for field, values in changes.fields.items()}}

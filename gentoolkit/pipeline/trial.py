@@ -27,8 +27,8 @@ from gentoolkit.protocols import Batch, Dataset, LossRecord, Metric, TrainingCon
 from gentoolkit.randomness import BatchGenerator, forked
 from gentoolkit.registry import build
 from gentoolkit.safefiles import SafePath
-from gentoolkit.sampling import Samples, generate, source_noise
-from gentoolkit.training import check_batch, check_record, expect
+from gentoolkit.sampling import Samples, generate
+from gentoolkit.training import check_batch, check_record, coupled, expect
 
 STAGE = "trial batch"
 COUNT = 2
@@ -51,22 +51,23 @@ class Trial:
     """
 
     def __init__(self, model: Model, train: Dataset, held_out: Dataset) -> None:
-        self.model, self.recipe, self.spec = model, model.recipe, model.spec
+        self.model, self.recipe = model, model.recipe
         self.splits = {"train": train, "held_out": held_out}
         self.operations = 0.0  # per sample and training step
 
     def data(self) -> None:
         """Check the size and the first samples of both splits."""
+        spec = self.recipe.data_spec
         with blame(self.recipe, STAGE, self.recipe.dataset):
             for name, split in self.splits.items():
                 if not (count := min(len(split), COUNT)):
                     continue  # too few samples are reported as a UsageError elsewhere
-                check_batch(batch := split.batch(np.arange(count)), self.spec, count)
+                check_batch(batch := split.batch(np.arange(count)), spec, count)
                 for part in ("x1", "condition", "x0"):
                     value = getattr(batch, part)
                     if value is not None and not value.isfinite().all():
                         raise PluginError(f"{part} of the first {name} samples is not finite", kind="dataset")
-                low, high = self.spec.value_range or (-math.inf, math.inf)
+                low, high = spec.value_range or (-math.inf, math.inf)
                 if batch.x1.min() < low or batch.x1.max() > high:
                     got = f"{batch.x1.min():.4g} to {batch.x1.max():.4g}"
                     message = f"values of the first {name} samples are {got}; the spec declares {low:g} to {high:g}"
@@ -78,9 +79,11 @@ class Trial:
             require_memory(needs_of_large_samples(self.model, batch, precision), self.model.device)
 
     def parts(self, precision: str) -> None:
-        """Try the backbone, the objective, the sampler, the metrics and the observers, and draw a picture."""
-        batch = self._batch(COUNT)
+        """Try the codec, the source and all parts that follow, and draw a picture."""
         with forked(self.recipe.seed, "trial"), kept_buffers(self.model.modules()):
+            self.codec()
+            self.pairs()
+            batch = self._batch(COUNT)
             self.backbone(batch)
             self.objective(batch, precision)
             samples = self.sampler(batch)
@@ -90,6 +93,31 @@ class Trial:
                 self.observer(observer)
             with blame(self.recipe, STAGE), tempfile.TemporaryDirectory() as folder:
                 draw_samples(self.model, samples, SafePath(Path(folder), ("trial.png",)))
+
+    def codec(self) -> None:
+        """Check that the codec encodes and decodes the first training samples."""
+        encoder, part = self.model.encoder, self.recipe.codec
+        if encoder is None or part is None:
+            return
+        with blame(self.recipe, STAGE, self.recipe.dataset):
+            train = self.splits["train"]
+            x1 = train.batch(np.arange(min(COUNT, len(train)))).x1.to(self.model.device)
+        with blame(self.recipe, STAGE, part), self.unchanged(part, x1=x1):
+            z = encoder.encode(x1)
+            with self.unchanged(part, z=z):
+                for name, value in {"encode(...)": z, "decode(...)": encoder.decode(z)}.items():
+                    if not value.isfinite().all():
+                        raise PluginError(f"{name} of the first train samples is not finite", kind="codec")
+
+    def pairs(self) -> None:
+        """Check x0 of the first rows, and the coupling of a few pairs."""
+        recipe, model = self.recipe, self.model
+        with blame(recipe, STAGE, recipe.source):
+            if not model.x0(recipe.seed, np.arange(COUNT)).isfinite().all():
+                raise PluginError("x0 of the first rows is not finite", kind="source")
+        if model.coupling is not None and (batch := self._batch(FEW)):
+            with blame(recipe, STAGE, recipe.coupling), self.unchanged(recipe.coupling, **vars(batch)):
+                coupled(model.coupling, batch)
 
     @torch.no_grad()
     def backbone(self, batch: Batch) -> None:
@@ -136,9 +164,14 @@ class Trial:
         return record, kept.bytes
 
     def _batch(self, count: int) -> Batch:
-        train = self.splits["train"]
+        """Return the first pairs of the training split, as they are drawn."""
+        train = self.model.encoded(self.splits["train"])
+        rows = np.arange(min(count, len(train)))
         with blame(self.recipe, STAGE, self.recipe.dataset):
-            return train.batch(np.arange(min(count, len(train)))).map(lambda part: part.to(self.model.device))
+            batch = train.batch(rows)
+        with blame(self.recipe, STAGE, self.recipe.source):
+            x0 = self.model.x0(self.recipe.seed, rows) if batch.x0 is None else batch.x0
+        return Batch(batch.x1, batch.condition, x0).map(lambda part: part.to(self.model.device))
 
     @torch.no_grad()
     def sampler(self, batch: Batch) -> Samples:
@@ -151,7 +184,8 @@ class Trial:
                 raise PluginError(message, kind="objective")
             velocity = field.velocity(x1, self._times(batch), batch.condition)
             expect("objective", "the field's velocity", velocity, (tuple(x1.shape), torch.float32))
-        x0 = source_noise(recipe.seed, np.arange(len(x1)), self.spec.shape) if batch.x0 is None else batch.x0.cpu()
+        assert batch.x0 is not None
+        x0 = batch.x0.cpu()
         condition = None if batch.condition is None else batch.condition.cpu()
         part = recipe.sampler
         with blame(recipe, STAGE, part), self.unchanged(part, x0=x0, condition=condition):
@@ -161,7 +195,7 @@ class Trial:
             else:
                 bounded = replace(field, predict=ends_after(MAX_EVALUATIONS, field))
             try:
-                return generate(
+                samples = generate(
                     bounded,
                     sampler,
                     x0,
@@ -171,7 +205,10 @@ class Trial:
                     trajectory=True,
                 )
             except Enough:
-                return Samples(x0, condition)
+                samples = Samples(x0, condition)
+        encoder = self.model.encoder
+        with blame(recipe, STAGE, recipe.codec):
+            return samples if encoder is None else encoder.decoded(samples, COUNT)
 
     def metric(self, part: Config) -> None:
         """Compare held-out samples with each other: a few, or as many as in the evaluation if the metric needs more."""

@@ -54,13 +54,20 @@ class Work:
     train_seconds: float = 0.0
 
     @classmethod
-    def prepare(cls, recipe: Recipe, precision: str | None = None, initial: Checkpoint | None = None) -> Work:
+    def prepare(
+        cls,
+        recipe: Recipe,
+        precision: str | None = None,
+        initial: Checkpoint | None = None,
+        fitted: Checkpoint | None = None,
+    ) -> Work:
         """Build everything and run the checks and the trial, to find errors before training starts.
 
         Args:
             recipe: The recipe.
             precision: The precision that the run started with. Default: as in the recipe.
-            initial: A checkpoint with the initial weights. Default: random weights.
+            initial: A checkpoint with the initial weights and the codec. Default: random weights.
+            fitted: A checkpoint with the codec of the run. Default: that of `initial`, else the codec is fitted here.
 
         Raises:
             PluginError: A component raises an exception, or returns a wrong shape or type.
@@ -79,8 +86,13 @@ class Work:
         trial.memory(precision)
         planned = partial(Plan, recipe.train, len(data), recipe.seed)
         raise_together(planned, model.check_held_out)
+        if fitted is not None:
+            model.load_codec(fitted)
+        elif initial is None:
+            model.fit_codec(data)
         trial.parts(precision)
-        state = TrainingState(model.backbone, model.objective, recipe.train, matrix_dtype(precision, device))
+        dtype = matrix_dtype(precision, device)
+        state = TrainingState(model.backbone, model.objective, recipe.train, dtype, model.codec)
         operations = trial.operations * recipe.train.batch_size / recipe.train.accumulation
         return cls(model, data, planned(), state, precision, operations)
 
@@ -143,7 +155,8 @@ class Work:
             threads_for(self.operations, self.model.device),
             blame(self.model.recipe, lambda: f"training step {state.step + 1}"),
         ):
-            done = train(state, self.data, self.model.spec, self.plan, listener, self.model.device, self.precision)
+            pairs = self.model.pairs(self.data)
+            done = train(state, pairs, self.plan, listener, self.model.device, self.precision)
         if not done:
             raise InterruptedRun(
                 f"stopped at step {state.step} of {total} and saved; continue with: gentool resume {directory.path}",

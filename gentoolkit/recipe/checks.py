@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gentoolkit.configs import Config
+from gentoolkit.configs import Config, to_data
 from gentoolkit.recipe.capabilities import check_needs
 from gentoolkit.recipe.faults import Fault, Path
-from gentoolkit.recipe.model import components_of, data_spec
+from gentoolkit.recipe.model import Recipe, components_of, data_spec, encoded_spec
 from gentoolkit.recipe.reader import Node
 from gentoolkit.recipe.validation import as_written, follow
 from gentoolkit.registry import Registry, entry_of
 from gentoolkit.settings import SampleSettings, TrainSettings
 from gentoolkit.spec import DataSpec, Labels
+
+#: The sections whose components see the data itself; the others see it encoded.
+OF_DATA = ("dataset", "codec", "metrics")
 
 
 def check_fit(root: Node, sections: Mapping[str, Any], registry: Registry) -> list[Fault]:
@@ -31,11 +34,28 @@ def check_fit(root: Node, sections: Mapping[str, Any], registry: Registry) -> li
             spec = data_spec(dataset, train)
         except Exception as error:  # a plugin's code may raise anything
             return [*faults, _fault(root, ("dataset",), _raised(dataset, "spec", error))]
-        for path, config in components_of(sections):
-            faults += _check_component(root, path, config, spec)
+        faults += _check_components(root, sections, spec)
         faults += _check_conditions(root, spec, train, sample)
+        faults += _check_pairs(root, spec, sections)
         faults += check_needs(root, sections, spec, registry)
     return faults
+
+
+def _check_components(root: Node, sections: Mapping[str, Any], spec: DataSpec) -> list[Fault]:
+    """Check every component against the data or the encoded data. A faulty codec leaves the latter unknown."""
+
+    def check(of_data: bool, spec: DataSpec) -> list[Fault]:
+        checked = [(path, config) for path, config in components_of(sections) if (path[0] in OF_DATA) == of_data]
+        return [fault for path, config in checked for fault in _check_component(root, path, config, spec)]
+
+    faults = check(True, spec)
+    if "codec" not in sections or any(fault.path[0] == "codec" for fault in faults):
+        return faults
+    try:
+        encoded = encoded_spec(sections["codec"], spec)
+    except Exception as error:  # a plugin's code may raise anything
+        return [*faults, _fault(root, ("codec",), _raised(sections["codec"], "spec", error))]
+    return faults + check(False, encoded)
 
 
 def _duplicates(root: Node, name: str, configs: Sequence[Config]) -> Iterator[Fault]:
@@ -52,6 +72,15 @@ def _check_component(root: Node, path: Path, config: Config, spec: DataSpec) -> 
     except Exception as error:  # a plugin's code may raise anything
         return [_fault(root, path, _raised(config, "check", error))]
     return [_fault(root, (*path, *(field.split(".") if field else ())), message) for field, message in problems]
+
+
+def _check_pairs(root: Node, spec: DataSpec, sections: Mapping[str, Any]) -> Iterator[Fault]:
+    """Check that data with pairs of its own has no other source and coupling."""
+    for name in ("source", "coupling"):
+        default = Recipe.model_fields[name].default
+        if spec.paired and name in sections and (got := to_data(sections[name])["type"]) != default:
+            wrong = f"got {got!r}, but the data comes in pairs (x0, x1), so x0 has no other {name}"
+            yield _fault(root, (name,), wrong, f"{default!r}, or remove it")
 
 
 def _raised(config: Config, method: str, error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import yaml
@@ -11,7 +12,9 @@ from pydantic import ConfigDict, Field, PrivateAttr, ValidationInfo, field_valid
 
 from gentoolkit.configs import (
     BackboneConfig,
+    CodecConfig,
     Config,
+    CouplingConfig,
     DatasetConfig,
     GuidanceConfig,
     MetricConfig,
@@ -19,7 +22,9 @@ from gentoolkit.configs import (
     ObserverConfig,
     Role,
     SamplerConfig,
+    SourceConfig,
     configs_in,
+    slot,
 )
 from gentoolkit.recipe.faults import Path, shown
 from gentoolkit.recipe.reader import scalar
@@ -50,6 +55,12 @@ class Recipe(Strict):
     """Device to compute on. `auto` prefers CUDA, then MPS, then the CPU."""
     dataset: DatasetConfig
     """The data to train on and to compare samples with."""
+    codec: CodecConfig | None = None
+    """Encodes the data before training and decodes samples. By default, the data itself is modeled."""
+    source: SourceConfig = slot("gaussian")
+    """The distribution of x0, from which sampling starts."""
+    coupling: CouplingConfig = slot("independent")
+    """Which x0 of a batch is paired with which x1 in training."""
     backbone: BackboneConfig
     """The network."""
     objective: ObjectiveConfig
@@ -110,9 +121,14 @@ class Recipe(Strict):
         return self._text
 
     @property
-    def spec(self) -> DataSpec:
+    def data_spec(self) -> DataSpec:
         """Return the spec of the data. Its condition is droppable if training drops conditions."""
         return data_spec(self.dataset, self.train)
+
+    @property
+    def spec(self) -> DataSpec:
+        """Return the spec of what is modeled: of the encoded data if there is a codec, else of the data."""
+        return encoded_spec(self.codec, self.data_spec)
 
     def with_init_from(self, reference: RunRef) -> Recipe:
         """Return the recipe with another reference for the initial weights."""
@@ -152,6 +168,16 @@ def data_spec(dataset: DatasetConfig, train: TrainSettings | None) -> DataSpec:
     if not isinstance(spec, DataSpec):
         raise TypeError(f"it returned {spec!r}; expected a DataSpec")
     return spec.with_droppable_condition() if train and train.condition_dropout > 0 else spec
+
+
+def encoded_spec(codec: CodecConfig | None, spec: DataSpec) -> DataSpec:
+    """Return the spec of encoded data, with the condition of the data; without a codec, that of the data."""
+    if codec is None:
+        return spec
+    encoded = codec.spec(spec)
+    if not isinstance(encoded, DataSpec):
+        raise TypeError(f"it returned {encoded!r}; expected a DataSpec")
+    return replace(encoded, condition=spec.condition, paired=spec.paired)
 
 
 def dump_recipe(recipe: Recipe) -> str:

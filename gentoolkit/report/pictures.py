@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DPI = 200
 #: Colors of text, real samples, generated samples and means, single steps, and validation.
 INK, REAL, GENERATED, LIGHT, MARK = "#333333", "#9a9a9a", "#2a6f97", "#a9c9dd", "#d1495b"
-#: Colors of classes, and of noise.
+#: Colors of classes, and of x0.
 CLASSES = (GENERATED, MARK, "#e09f3e", "#4f9d69", "#7d5ba6", "#17a2b8", "#9c6644", "#e07a9f", "#7f8c2d", "#4a4e69")
 NOISE = "#c3ccd4"
 #: Maximum number of classes, and of generated samples per class, in a grid.
@@ -184,7 +184,7 @@ def _point_panels(pairs: Mapping[str, tuple[NDArray[np.float64], NDArray[np.floa
 
 
 def trajectory_paths(frames: ArrayLike, times: Sequence[float], labels: Sequence[str], path: Path | IO[bytes]) -> bool:
-    """Draw the paths of points from noise (gray) to samples (in the color of their class).
+    """Draw the paths of points from x0 (gray) to samples (in the color of their class).
 
     The first two coordinates are drawn, or for D = 1 the value over t. Colors repeat after ten classes.
 
@@ -208,10 +208,10 @@ def trajectory_paths(frames: ArrayLike, times: Sequence[float], labels: Sequence
     names = list(dict.fromkeys(labels))
     figure = _figure(1200, 1200)
     axes = figure.add_axes((0.07, 0.06, 0.9, 0.86))
-    axes.plot(*states[0].T[:2], ".", color=NOISE, markersize=3, label="noise, t = 0")
+    axes.plot(*states[0].T[:2], ".", color=NOISE, markersize=3, label="start, t = 0")
     for k, name in enumerate(names):
         ways, color = states[:, [label == name for label in labels], :2], CLASSES[k % len(CLASSES)]
-        # The color of each segment is interpolated from noise to class by the time at its end.
+        # The color of each segment is interpolated from x0 to class by the time at its end.
         shades = np.linspace(0, 1, len(t))[1:, None] if len(t) < 2 else t[1:, None]
         colors = (1 - shades) * np.array(to_rgb(NOISE)) + shades * np.array(to_rgb(color))
         pieces = np.stack([ways[:-1], ways[1:]], axis=2)  # (T - 1, n, 2 ends, 2)

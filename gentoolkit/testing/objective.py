@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gentoolkit.protocols import Batch, LossRecord
 from gentoolkit.testing.contracts import Case, contract, does_not_apply, fail, require
 from gentoolkit.testing.measures import equal_or_none, global_randomness_kept, largest_difference
-from gentoolkit.testing.placed import ROWS, OnePoint, Placed, gaussian_batch, loss_at, paired_noise
+from gentoolkit.testing.placed import ROWS, OnePoint, Placed, gaussian_batch, loss_at, noise
 
 #: Number of times from 0 to 1, both included, at which fields are compared.
 TIMES = 257
@@ -53,7 +53,7 @@ def record(case: Case) -> None:
 def one_point(case: Case) -> None:
     """For data with one point per condition, the velocity towards that point minimizes the loss and has error 0.
 
-    However x0 and x1 are paired, x_t = alpha x1 + sigma x0 then determines the velocity alpha' x1 + sigma' x0. If the
+    x_t = alpha x1 + sigma x0 then determines the velocity alpha' x1 + sigma' x0. If the
     velocity is off by 1/2, the unweighted error must be 1/4, and the loss must not decrease for any sample. Times with
     sigma < 0.05 are excluded because of rounding.
 
@@ -62,7 +62,7 @@ def one_point(case: Case) -> None:
     """
     data, objective = OnePoint(case), case.build()
     condition = case.conditions(ROWS)
-    batch = Batch(data.points(condition, ROWS), condition, paired_noise(case, ROWS))
+    batch = Batch(data.points(condition, ROWS), condition, noise(case, ROWS))
     records = {}
     for step in (0.0, 0.5, -0.5):
         records[step], backbone = loss_at(case, objective, batch, torch.tensor([step, 0, 0, 0]).repeat(ROWS, 1), data)
@@ -120,9 +120,6 @@ def field(case: Case) -> None:
 def condition(case: Case) -> None:
     """The loss and the field pass the condition to the backbone unchanged; gentoolkit itself drops conditions.
 
-    A "coupled" objective may pass the samples in another order; `objective.one_point` checks that their conditions are
-    in the same order.
-
     Power: any changed condition in any of 64 samples, at times from 0 to 1.
     """
     batch, objective = gaussian_batch(case, 64), case.build()
@@ -131,11 +128,8 @@ def condition(case: Case) -> None:
     objective.field(in_field).velocity(batch.x1, torch.linspace(0, 1, 64), batch.condition)
     for name, calls in (("loss", in_loss.calls), ("field", in_field.calls)):
         for _, _, got in calls:
-            expected, given = batch.condition, got
-            if name == "loss" and "coupled" in case.traits and expected is not None and got is not None:
-                expected, given = (rows.sort(0).values for rows in (expected, got))
             require(
-                equal_or_none(given, expected),
+                equal_or_none(got, batch.condition),
                 f"the {name} passes the condition {got} to the backbone; expected {batch.condition}",
             )
 

@@ -1,8 +1,8 @@
 """The backbone of the contracts for objectives: the optimal velocity, on data for which it is known.
 
 There are two kinds of such data. For N(mean, std² I) the optimal velocity is `gentoolkit.paths.gaussian_velocity`,
-provided that x0 and x1 are independent. For data with one point per condition, x_t and t determine the velocity
-exactly, however x0 and x1 are paired.
+since the pairs of the contracts are independent. For data with one point per condition, x_t and t determine the
+velocity exactly.
 """
 
 from __future__ import annotations
@@ -24,9 +24,6 @@ from gentoolkit.testing.contracts import Case, require
 STD, MEAN = 0.3, 2.0
 #: Number of batches for the statistics, and samples per batch.
 CALLS, ROWS = 256, 256
-#: Number of batches for objectives that pair x0 with x1 within a batch. Their batches have one sample, so that there is
-#: nothing to pair.
-COUPLED_CALLS = 4096
 
 #: `(path, x_t, t, condition) -> v`
 Best = Callable[[Path, Tensor, Tensor, Tensor | None], Tensor]
@@ -106,15 +103,14 @@ class Placed(nn.Module):
 
 
 def gaussian_batch(case: Case, count: int, stream: int = 0) -> Batch:
-    """Return samples of the Gaussian data, paired with noise if the spec declares paired data."""
-    shape = case.spec.shape
-    x1 = MEAN + STD * case.normal(count, *shape, draw=10 * stream)
-    return Batch(x1, case.conditions(count, first=stream * count), paired_noise(case, count, stream))
+    """Return independent pairs of standard normal noise and the Gaussian data."""
+    x1 = MEAN + STD * case.normal(count, *case.spec.shape, draw=10 * stream)
+    return Batch(x1, case.conditions(count, first=stream * count), noise(case, count, stream))
 
 
-def paired_noise(case: Case, count: int, stream: int = 0) -> Tensor | None:
-    """Return x0 for paired data, (B, *S), or None."""
-    return case.normal(count, *case.spec.shape, draw=10 * stream + 1) if case.spec.paired else None
+def noise(case: Case, count: int, stream: int = 0) -> Tensor:
+    """Return standard normal x0, (B, *S)."""
+    return case.normal(count, *case.spec.shape, draw=10 * stream + 1)
 
 
 def context_for(case: Case, count: int, teacher: nn.Module, stream: int = 0) -> TrainingContext:
@@ -136,6 +132,7 @@ class Statistics:
     """Records of many training steps at the optimal velocity for Gaussian data, with one row for each of N samples.
 
     Attributes:
+        x0: The noise, (N, *S).
         x1: The data, (N, *S).
         condition: The conditions; zeros if there are none.
         x_t: The states that the backbone received, (N, *S).
@@ -148,6 +145,7 @@ class Statistics:
         path: The path of the objective's field.
     """
 
+    x0: Tensor
     x1: Tensor
     condition: Tensor
     x_t: Tensor
@@ -161,16 +159,14 @@ class Statistics:
 
 
 def statistics(case: Case) -> Statistics:
-    """Evaluate the loss and its gradients at the optimal velocity for Gaussian data.
-
-    Uses CALLS batches of ROWS samples, or COUPLED_CALLS batches of one sample for "coupled" objectives.
-    """
+    """Evaluate the loss and its gradients at the optimal velocity for Gaussian data, in CALLS batches of ROWS pairs."""
     objective = case.build()
-    calls, rows = (COUPLED_CALLS, 1) if "coupled" in case.traits else (CALLS, ROWS)
     found: list[tuple[Tensor, ...]] = []
-    for stream in range(calls):
-        batch = gaussian_batch(case, rows, stream)
-        theta = torch.zeros(rows, 4, requires_grad=True)
+    for stream in range(CALLS):
+        batch = gaussian_batch(case, ROWS, stream)
+        assert batch.x0 is not None
+        x0 = batch.x0.clone()
+        theta = torch.zeros(ROWS, 4, requires_grad=True)
         record, backbone = loss_at(case, objective, batch, theta, stream=stream)
         record.loss.sum().backward()
         assert theta.grad is not None
@@ -178,8 +174,8 @@ def statistics(case: Case) -> Statistics:
         error = record.loss if record.velocity_error is None else record.velocity_error
         gradients = [output.grad.abs() for output in backbone.outputs if output.grad is not None]
         outputs = torch.stack(gradients).sum(0) if gradients else torch.zeros_like(x_t)
-        condition = torch.zeros(rows) if batch.condition is None else batch.condition
-        found.append((batch.x1, condition, x_t, t, record.t.detach(), error.detach(), theta.grad, outputs))
-    x1, condition, x_t, t, times, error, steps, outputs = (torch.cat(parts) for parts in zip(*found, strict=True))
+        condition = torch.zeros(ROWS) if batch.condition is None else batch.condition
+        found.append((x0, batch.x1, condition, x_t, t, record.t.detach(), error.detach(), theta.grad, outputs))
+    x0, x1, condition, x_t, t, times, error, steps, outputs = (torch.cat(parts) for parts in zip(*found, strict=True))
     has_error = record.velocity_error is not None
-    return Statistics(x1, condition, x_t, t, times, error, steps, outputs, has_error, backbone.path)
+    return Statistics(x0, x1, condition, x_t, t, times, error, steps, outputs, has_error, backbone.path)

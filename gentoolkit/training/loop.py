@@ -15,10 +15,11 @@ from torch.nn import Parameter
 from gentoolkit.api import DataSpec
 from gentoolkit.devices import autocast
 from gentoolkit.errors import NonFiniteError
-from gentoolkit.protocols import Batch, Dataset, TrainingContext
+from gentoolkit.protocols import Batch, TrainingContext
 from gentoolkit.randomness import BatchGenerator, forked
+from gentoolkit.training.pairs import Pairs
 from gentoolkit.training.plan import Plan
-from gentoolkit.training.promises import check_batch, check_record
+from gentoolkit.training.promises import check_record
 from gentoolkit.training.state import CURE, EpochTotals, TrainingState, sums_by_time
 
 #: Seconds between fetches of the losses from the device. Each fetch waits for the device.
@@ -55,8 +56,7 @@ class StepResult:
 
 def train(
     state: TrainingState,
-    dataset: Dataset,
-    spec: DataSpec,
+    pairs: Pairs,
     plan: Plan,
     listener: Listener,
     device: torch.device,
@@ -66,8 +66,7 @@ def train(
 
     Args:
         state: The training state, updated in place.
-        dataset: The training split.
-        spec: The spec of the data.
+        pairs: The pairs to train on.
         plan: Steps, data order and learning rates.
         listener: Receives records and decides when to stop.
         device: The device of `state`.
@@ -82,7 +81,7 @@ def train(
     log = _Log(state, plan, listener)
     state.weights.train()
     while state.step < plan.total_steps:
-        log.add(training_step(state, dataset, spec, plan, device, precision))
+        log.add(training_step(state, pairs, plan, device, precision))
         state.step += 1
         last, stop = state.step == plan.total_steps, listener.should_stop()
         validates = bool(plan.settings.validate_every) and state.step % (plan.settings.validate_every or 1) == 0
@@ -100,29 +99,21 @@ def train(
     return True
 
 
-def training_step(
-    state: TrainingState, dataset: Dataset, spec: DataSpec, plan: Plan, device: torch.device, precision: str
-) -> StepResult:
+def training_step(state: TrainingState, pairs: Pairs, plan: Plan, device: torch.device, precision: str) -> StepResult:
     """Take one optimizer step, over `accumulation` micro-batches, and return its losses."""
     settings, step = plan.settings, state.step
-    indices = plan.indices(step)
-    size = settings.batch_size // settings.accumulation
     losses, errors, times = list[Tensor](), list[Tensor](), list[Tensor]()
-    for start in range(0, settings.batch_size, size):
-        rows = slice(start, start + size)
+    for rows, batch in pairs.of_step(plan, step, device):
 
         def draws(purpose: str, rows: slice = rows) -> BatchGenerator:
             return BatchGenerator(plan.seed, purpose, step, settings.batch_size, rows, device)
 
-        batch = dataset.batch(indices[rows])
-        check_batch(batch, spec, size)
-        batch = batch.map(lambda part: part.to(device))
-        batch = drop_conditions(batch, spec, settings.condition_dropout, draws)
+        batch = drop_conditions(batch, pairs.spec, settings.condition_dropout, draws)
         ema = None if state.ema is None else state.ema["backbone"]
         context = TrainingContext(draws("objective"), step, plan.total_steps, ema)
-        with forked(plan.seed, "dropout", step, start), autocast(device, precision):
+        with forked(plan.seed, "dropout", step, rows.start), autocast(device, precision):
             record = state.objective.loss(state.backbone, batch, context)
-        check_record(record, size)
+        check_record(record, len(batch))
         (record.loss.sum() / settings.batch_size).backward()
         losses.append(record.loss.detach())
         errors.append(losses[-1] if record.velocity_error is None else record.velocity_error.detach())

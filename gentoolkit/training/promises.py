@@ -37,6 +37,19 @@ def check_batch(batch: object, spec: DataSpec, count: int) -> None:
             raise PluginError(message, kind="dataset")
 
 
+def check_coupling(rows: object, count: int) -> None:
+    """Check that a coupling returned a permutation of range(count).
+
+    Raises:
+        PluginError: It did not.
+    """
+    expect("coupling", "couple(...)", rows, ((count,), torch.int64))
+    assert isinstance(rows, Tensor)
+    if not torch.equal(rows.sort().values.cpu(), torch.arange(count)):
+        message = f"couple(...) is not a permutation of 0 to {count - 1}; each row of x0 must be used once"
+        raise PluginError(message, kind="coupling")
+
+
 def check_record(record: object, count: int) -> None:
     """Check that an objective returned losses and times for `count` samples, and that the losses have a gradient.
 

@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter
 from torch import Tensor, nn
 
 from gentoolkit.errors import NoCheckpointError, NonFiniteError, UsageError, listing
-from gentoolkit.protocols import Objective
+from gentoolkit.protocols import Codec, Objective
 from gentoolkit.settings import TrainSettings
 from gentoolkit.training.checkpoints import Checkpoint
 from gentoolkit.training.optimizers import Optimizers
@@ -64,6 +64,7 @@ class TrainingState:
 
     Attributes:
         weights: The backbone, and the objective if it is a module.
+        codec: The codec if it is a module, which is saved but not trained, or None.
         ema: A copy of `weights` with the exponential moving averages, or None.
         step: Number of optimizer steps taken.
         totals: Sums over the current epoch.
@@ -75,9 +76,11 @@ class TrainingState:
         objective: Objective,
         settings: TrainSettings,
         matrix_dtype: torch.dtype = torch.float32,
+        codec: Codec | None = None,
     ) -> None:
         parts = {"backbone": backbone} | ({"objective": objective} if isinstance(objective, nn.Module) else {})
         self.weights = nn.ModuleDict(parts)
+        self.codec = codec if isinstance(codec, nn.Module) else None
         self.objective = objective
         self.settings = settings
         self.ema = deepcopy(self.weights).eval().requires_grad_(False) if settings.ema_decay else None
@@ -119,6 +122,8 @@ class TrainingState:
         tensors = {"weights": dict(self.weights.state_dict()), "optimizer": optimizer_tensors}
         if self.ema is not None:
             tensors["ema"] = dict(self.ema.state_dict())
+        if self.codec is not None:
+            tensors["codec"] = dict(self.codec.state_dict())
         numbers = {"optimizer": optimizer_numbers, "totals": vars(self.totals).copy(), **extra}
         return Checkpoint(self.step, tensors, numbers)
 

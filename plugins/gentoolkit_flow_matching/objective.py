@@ -24,17 +24,17 @@ class FlowMatching:
         self.prediction, self.weighting = prediction, weighting
 
     def loss(self, backbone: Any, batch: Batch, context: TrainingContext) -> LossRecord:
-        """Return each sample's weighted mean squared error; x0 ~ N(0, I) unless the batch includes x0.
+        """Return each pair's weighted mean squared error.
 
         The error of the backbone's output is that of every other quantity up to a factor, which depends on t.
 
         Raises:
             UsageError: There are fewer tokens than the config requires.
         """
-        draw, x1, path, prediction = context.generator, batch.x1, self.path, self.prediction
+        draw, x0, x1, path, prediction = context.generator, batch.x0, batch.x1, self.path, self.prediction
+        assert x0 is not None
         u = draw.stratified() if self.config.stratified else draw.uniform()
         t = self.times.quantile(u, path).clamp(*prediction.domain(path))
-        x0 = draw.normal(*x1.shape[1:]) if batch.x0 is None else batch.x0
         x_t = path.interpolate(x0, x1, t)
         target = self.output_for(path.velocity(x0, x1, t), x_t, t)
         inputs = expand(prediction.input(t, path), x_t) * x_t, prediction.time(t, path), batch.condition

@@ -27,7 +27,8 @@ def test_both_loops_find_the_same_weights_from_the_same_draws(tmp_path, override
     start = [parameter.detach().clone() for parameter in bare.parameters]
     ours.steps(STEPS, save=True)
     for step in range(STEPS):
-        bare.step(ours.data.batch(ours.plan.indices(step)), BatchGenerator(ours.plan.seed, "objective", step, 16))
+        ((_, batch),) = ours.pairs.of_step(ours.plan, step, torch.device("cpu"))
+        bare.step(batch, BatchGenerator(ours.plan.seed, "objective", step, 16))
     for before, mine, theirs in zip(start, ours.state.parameters, bare.parameters, strict=True):
         assert torch.equal(mine, theirs)
         assert not torch.equal(mine, before)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from building import built
+from gentoolkit.api import DataSpec
 from gentoolkit.evaluation import (
     GaussianClasses,
     exact_field,
@@ -16,12 +17,13 @@ from gentoolkit.evaluation.exact import FIT_SAMPLES
 from gentoolkit.paths import LINEAR, gaussian_velocity, gaussian_velocity_error
 from gentoolkit.protocols import Batch
 from gentoolkit.randomness import normal_rows
-from gentoolkit.sampling import generate, source_noise
+from gentoolkit.sampling import generate
 from testing_parts.objectives import Circle
 
 SHAPE = (2, 3, 4)
 MEANS = torch.linspace(-1, 2, 3).reshape(3, 1, 1, 1) * torch.linspace(0.5, 1.5, 24).reshape(SHAPE)
 STDS = (0.03, 0.0376, 0.2)
+GAUSSIAN = built("source", "gaussian", {"spec": DataSpec(SHAPE)})
 
 
 class Sorted:
@@ -54,7 +56,7 @@ def euler_factor(std, num_steps):
 @pytest.mark.parametrize("num_steps", [1, 20, 200])
 def test_euler_steps_with_the_exact_field_are_exact_mathematics(num_steps):
     field = GaussianClasses(MEANS, STDS).field()
-    x0, labels = source_noise(1, np.arange(30), SHAPE), torch.arange(30) % 3
+    x0, labels = normal_rows(1, "source", np.arange(30), SHAPE), torch.arange(30) % 3
     x1 = generate(field, built("sampler", "euler", num_steps=num_steps), x0, labels).x1
     factors = torch.tensor([euler_factor(std, num_steps) for std in STDS])[labels].reshape(-1, 1, 1, 1)
     # float32 states of size 4, rounded at every step; h |c| <= 1, so no step amplifies what came before.
@@ -68,14 +70,14 @@ def test_twenty_steps_keep_half_of_the_deviation_and_many_keep_all():
 
 def test_without_labels_there_is_one_class():
     field = GaussianClasses(MEANS[:1], STDS[:1]).field()
-    x, t = source_noise(2, np.arange(5), SHAPE), torch.linspace(0, 0.9, 5)
+    x, t = normal_rows(2, "source", np.arange(5), SHAPE), torch.linspace(0, 0.9, 5)
     conditions = (None, torch.zeros(5, 3), torch.full((5,), 7))
     assert all(torch.equal(field.velocity(x, t, None), field.velocity(x, t, condition)) for condition in conditions)
 
 
 def test_another_path_is_followed():
     field = GaussianClasses(MEANS, (0.0, 0.0, 0.0)).field(Circle())
-    x, t, labels = source_noise(3, np.arange(6), SHAPE), torch.linspace(0, 0.9, 6), torch.arange(6) % 3
+    x, t, labels = normal_rows(3, "source", np.arange(6), SHAPE), torch.linspace(0, 0.9, 6), torch.arange(6) % 3
     # A class that is one point: the denoised sample is that point, whatever x_t.
     torch.testing.assert_close(field.denoised(x, t, labels), MEANS[labels], rtol=0, atol=1e-4)
 
@@ -119,7 +121,9 @@ def test_the_loss_by_time_is_the_mean_over_classes_of_different_spread():
         def batch(self, indices):
             return super().batch(indices * 7919 % n)
 
-    found = validation_loss(reference_field(data, 3, gaussian=True, seed=0).field, Shuffled(4000), n, seed=1)
+    found = validation_loss(
+        reference_field(data, 3, gaussian=True, seed=0).field, Shuffled(4000), n, source=GAUSSIAN, seed=1
+    )
     t = (torch.arange(n, dtype=torch.float64) + 0.5) / n
     optima = torch.stack([gaussian_velocity_error(t, std) for std in STDS])
     curve, mean_std = optima.mean(dim=0).reshape(10, -1), gaussian_velocity_error(t, sum(STDS) / 3).reshape(10, -1)
@@ -145,7 +149,7 @@ class Known(Sorted):
 def test_data_that_knows_its_posterior_has_the_exact_field_of_any_path(path):
     reference = reference_field(Known(2), 3, gaussian=False, seed=0, path=path)
     assert reference.name == "exact field"
-    x, t, labels = source_noise(4, np.arange(30), SHAPE), torch.linspace(0, 0.99, 30), torch.arange(30) % 3
+    x, t, labels = normal_rows(4, "source", np.arange(30), SHAPE), torch.linspace(0, 0.99, 30), torch.arange(30) % 3
     best = torch.cat(
         [gaussian_velocity(x[i : i + 1], t[i : i + 1], MEANS[i % 3], STDS[i % 3], path) for i in range(30)]
     )
@@ -155,7 +159,7 @@ def test_data_that_knows_its_posterior_has_the_exact_field_of_any_path(path):
 
 
 def test_the_exact_field_is_finite_at_both_ends():
-    field, x = exact_field(Known(2)), source_noise(4, np.arange(3), SHAPE)
+    field, x = exact_field(Known(2)), normal_rows(4, "source", np.arange(3), SHAPE)
     for t in (0.0, 1.0):
         assert field.velocity(x, torch.full((3,), t), torch.arange(3)).isfinite().all()
 

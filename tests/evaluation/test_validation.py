@@ -1,19 +1,24 @@
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from building import built
+from gentoolkit import evaluation
+from gentoolkit.api import DataSpec
 from gentoolkit.errors import GentoolError
-from gentoolkit.evaluation import TIME_BINS, ValidationLoss, validation_loss
+from gentoolkit.evaluation import TIME_BINS, ValidationLoss
 from gentoolkit.fields import Field
 from gentoolkit.paths import gaussian_velocity, gaussian_velocity_error
 from gentoolkit.protocols import Batch
-from gentoolkit.randomness import normal_rows
+from gentoolkit.randomness import Permutation, normal_rows
 from testing_parts.objectives import Circle
 
 STD, DIMS = 0.2, 16
+validation_loss = partial(evaluation.validation_loss, source=built("source", "gaussian", {"spec": DataSpec((DIMS,))}))
 #: One mean per class; the field knows the class.
 MEANS = torch.linspace(-1, 2, 4)[:, None] * torch.linspace(0.5, 1.5, DIMS)
 
@@ -158,6 +163,33 @@ def test_pairs_bring_their_own_start():
     x1 = GaussianClasses(20).batch(np.arange(20)).x1
     torch.testing.assert_close(x_t, (2 - t[:, None]) * x1)
     assert loss.loss == pytest.approx(x1.square().mean().item(), rel=1e-5)
+
+
+class ByFirst:
+    """Pairs x0 and x1 in the order of their first elements."""
+
+    def couple(self, x0, x1, condition):
+        rows = torch.empty(len(x1), dtype=torch.int64)
+        rows[x1[:, 0].argsort()] = x0[:, 0].argsort()
+        return rows
+
+
+@pytest.mark.parametrize("batch_size", [3, 8, 64])
+def test_pairs_are_coupled_as_in_training_whatever_the_batch_size(data, batch_size):
+    seen = {}
+
+    def field(x, t, condition):
+        seen.update(zip(t.tolist(), x, strict=True))
+        return torch.zeros_like(x)
+
+    validation_loss(Field(field), data, 20, seed=3, batch_size=batch_size, coupling=ByFirst(), coupled_size=8)
+    order = Permutation(20, 3, "validation-times")(np.arange(20))
+    times, x1 = torch.from_numpy((order + 0.5) / 20).float(), data.batch(np.arange(20)).x1
+    x_t = torch.stack([seen[t] for t in times.tolist()])
+    x0 = normal_rows(3, "validation-noise", np.arange(20), (DIMS,))
+    for rows in (slice(0, 8), slice(8, 16), slice(16, 20)):
+        paired, t = x0[rows][ByFirst().couple(x0[rows], x1[rows], None)], times[rows, None]
+        torch.testing.assert_close(x_t[rows], t * x1[rows] + (1 - t) * paired)
 
 
 def test_another_path_is_followed(data):

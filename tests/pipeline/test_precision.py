@@ -38,7 +38,7 @@ work = Work.prepare(load_recipe(path, [
     "evaluate.per_class=2", "evaluate.validation_samples=2", "dataset.num_samples=64",
 ]))
 with Watch() as watch:
-    training_step(work.state, work.data, work.model.spec, work.plan, work.model.device, work.precision)
+    training_step(work.state, work.model.pairs(work.data), work.plan, work.model.device, work.precision)
     work.model.sample(1)
     work.model.validate()
 assert watch.calls > 100

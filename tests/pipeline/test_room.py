@@ -17,6 +17,7 @@ from gentoolkit.pipeline.model import Model
 from gentoolkit.pipeline.work import Work
 from gentoolkit.protocols import TrainingContext
 from gentoolkit.randomness import BatchGenerator
+from gentoolkit.training import Plan
 
 CPU = torch.device("cpu")
 GIB = 2**30
@@ -115,7 +116,8 @@ def test_the_batch_is_measured_where_samples_are_small(plugins, parts, tmp_path,
 
 def test_what_is_found_without_data_is_what_is_kept():
     model = Model.build(smoke("objective.tokens=null", "train.precision=fp32"))
-    batch = model.dataset("train").batch(np.arange(2))
+    ((_, batch),) = model.pairs(model.dataset("train")).of_step(Plan(model.recipe.train, 64, 0), 0, CPU)
+    batch = batch.map(lambda part: part[:2])
     kept = memory.Kept(model.modules())
     with kept:
         model.objective.loss(model.backbone, batch, TrainingContext(BatchGenerator(0, "trial", 0, 2)))

@@ -13,8 +13,9 @@ import torch
 import gentoolkit as gt
 from gentoolkit.errors import InterruptedRun, NoCheckpointError, UsageError
 from gentoolkit.interrupts import StopSignal
+from gentoolkit.randomness import normal_rows
 from gentoolkit.rundir import RunDir
-from gentoolkit.sampling import sample_rows, source_noise
+from gentoolkit.sampling import sample_rows
 from gentoolkit.training import newest_checkpoint, train
 
 SMOKE = Path(__file__).parents[2] / "recipes" / "smoke.yaml"
@@ -116,7 +117,7 @@ def test_the_exact_field_draws_with_the_recipes_sampler_from_the_noise_of_the_sa
     figures = {m["name"]: m["per_class"] for m in finished.summary()["evaluation"]["metrics"]}
     model = finished.model()
     field, labels = model.reference_field().field, torch.arange(4).repeat_interleave(4)
-    x = source_noise(0, sample_rows(labels.numpy()), (1, 8, 8))
+    x = normal_rows(0, "source", sample_rows(labels.numpy()), (1, 8, 8))
     for k in range(4):  # Euler, by hand
         x = x + field.velocity(x, torch.full((16,), k / 4), labels) / 4
     held_out = model.dataset("held_out").batch(np.arange(16))

@@ -7,7 +7,9 @@ from pydantic import Field, model_validator
 
 from gentoolkit.api import (
     BackboneConfig,
+    CodecConfig,
     Component,
+    CouplingConfig,
     DatasetConfig,
     DataSpec,
     Labels,
@@ -16,6 +18,7 @@ from gentoolkit.api import (
     ObserverConfig,
     Problem,
     SamplerConfig,
+    SourceConfig,
     Vectors,
 )
 from gentoolkit.errors import RecipeError
@@ -30,6 +33,7 @@ class BlobsConfig(DatasetConfig):
     size: int = Field(default=8, ge=1)
     """Side of an image."""
     condition: Literal["labels", "vectors", "none"] = "labels"
+    paired: bool = False
 
     def spec(self):
         if self.size == 666:
@@ -37,7 +41,7 @@ class BlobsConfig(DatasetConfig):
         if self.size == 667:
             return "a spec"
         conditions = {"labels": Labels(3), "vectors": Vectors(5), "none": None}
-        return DataSpec((1, self.size, self.size), conditions[self.condition])
+        return DataSpec((1, self.size, self.size), conditions[self.condition], paired=self.paired)
 
 
 class Layer(Strict):
@@ -85,6 +89,42 @@ class NetConfig(BackboneConfig):
             yield Problem(None, f"too deep for droppable={spec.condition and spec.condition.droppable}")
 
 
+class HalvedConfig(CodecConfig):
+    """Halves the sides of an image."""
+
+    factor: int = Field(default=2, ge=1)
+
+    def check(self, spec):
+        if spec.shape[1] % self.factor:
+            yield Problem("factor", f"factor {self.factor} does not divide {spec.shape[1]}")
+
+    def spec(self, spec):
+        if self.factor == 13:
+            raise RuntimeError("no such factor")
+        return DataSpec((1, *(side // self.factor for side in spec.shape[1:])))
+
+
+class GaussianConfig(SourceConfig):
+    def offers(self):
+        return ("gaussian",)
+
+
+class OtherSourceConfig(SourceConfig):
+    dataset: DatasetConfig
+
+    def check(self, spec):
+        if self.dataset.spec().shape != spec.shape:
+            yield Problem("dataset", f"x0 needs {spec.shape}")
+
+
+class IndependentConfig(CouplingConfig):
+    uses_batch = False
+
+
+class SortedConfig(CouplingConfig):
+    pass
+
+
 class MatchingConfig(ObjectiveConfig):
     pass
 
@@ -110,6 +150,11 @@ def registry():
     made = Registry()
     for component, distribution in (
         (Component("blobs", BlobsConfig, "nowhere:Blobs"), "gentoolkit"),
+        (Component("halved", HalvedConfig, "nowhere:Halved"), "gentoolkit"),
+        (Component("gaussian", GaussianConfig, "nowhere:Gaussian"), "gentoolkit"),
+        (Component("dataset", OtherSourceConfig, "nowhere:Dataset"), "gentoolkit"),
+        (Component("independent", IndependentConfig, "nowhere:Independent"), "gentoolkit"),
+        (Component("sorted", SortedConfig, "nowhere:Sorted"), "gentoolkit"),
         (Component("net", NetConfig, "nowhere:Net", {"depth": 1}, DataSpec((1, 2, 2))), "gentoolkit"),
         (Component("matching", MatchingConfig, "nowhere:Matching"), "gentoolkit"),
         (Component("steps", StepsConfig, "nowhere:Steps"), "gentoolkit"),

@@ -15,10 +15,10 @@ from gentoolkit.settings import TrainSettings
 def test_resolved_has_all_defaults_in_the_order_of_a_recipe():
     resolved = parsed(text_of(seed=None, metrics=None, sample=None)).resolved()
     assert list(resolved) == [
-        "version", "name", "seed", "device", "dataset", "backbone", "objective", "sampler", "guidance",
-        "metrics", "observers", "init_from", "train", "sample", "evaluate",
+        "version", "name", "seed", "device", "dataset", "codec", "source", "coupling", "backbone", "objective",
+        "sampler", "guidance", "metrics", "observers", "init_from", "train", "sample", "evaluate",
     ]  # fmt: skip
-    assert resolved["dataset"] == {"type": "blobs", "size": 8, "condition": "labels"}
+    assert resolved["dataset"] == {"type": "blobs", "size": 8, "condition": "labels", "paired": False}
     assert (resolved["seed"], resolved["metrics"], resolved["sampler"]["num_steps"]) == (0, [], 20)
     assert set(resolved["train"]) == set(TrainSettings.model_fields)
     assert json.loads(json.dumps(resolved)) == resolved

@@ -71,9 +71,9 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file():
         "r.yaml:7:35: sampler.num_steps: got 0; expected a number greater than or equal to 1",
         "r.yaml:8:10: metrics: got 5; expected a list",
         "r.yaml:9:8: train: set exactly one of 'epochs' and 'steps'",
-        "r.yaml:10:1: smaple: unknown field; expected one of 'backbone', 'dataset', 'device', 'evaluate', 'guidance', "
-        "'init_from', 'metrics', 'name', 'objective', 'observers', 'sample', 'sampler', 'seed', 'train', 'version'; "
-        "did you mean 'sample'?",
+        "r.yaml:10:1: smaple: unknown field; expected one of 'backbone', 'codec', 'coupling', 'dataset', 'device', "
+        "'evaluate', 'guidance', 'init_from', 'metrics', 'name', 'objective', 'observers', 'sample', 'sampler', "
+        "'seed', 'source', 'train', 'version'; did you mean 'sample'?",
     ]
 
 
@@ -128,7 +128,9 @@ def test_a_package_that_is_not_installed_and_a_plugin_that_is_broken_are_told():
 def test_a_text_that_is_no_mapping(text):
     (problem,) = problems(text)
     assert problem.startswith("r.yaml:")
-    assert "expected a mapping with version, name, seed, device, dataset, backbone, " in problem
+    assert (
+        "expected a mapping with version, name, seed, device, dataset, codec, source, coupling, backbone, " in problem
+    )
 
 
 def test_a_syntax_error_is_told_with_its_place():

@@ -9,14 +9,20 @@ from testing_parts.configs import (
     BlobsConfig,
     ClaimsConfig,
     ClockConfig,
+    CubeConfig,
     CurveConfig,
+    FlatConfig,
     GuideConfig,
+    KeptConfig,
     MeanConfig,
     MlpConfig,
+    NoiseConfig,
+    PairingConfig,
     PlainConfig,
     QuantityConfig,
     QuietConfig,
     RoundedConfig,
+    ScaleConfig,
     SpacingConfig,
     StepsConfig,
     TokensConfig,
@@ -68,12 +74,20 @@ def token_backbone(name):
     return backbone(name, config=TokensConfig)
 
 
-def coupled(name, spec=None, amount=0.0):
-    return objective(name, spec, "coupled", amount=amount)
+def objective(name, spec=None, amount=0.0):
+    return component(f"objectives:{name}", PlainConfig, spec, (), {"amount": amount})
 
 
-def objective(name, spec=None, *traits, amount=0.0):
-    return component(f"objectives:{name}", PlainConfig, spec, traits, {"amount": amount})
+def source(name, config=NoiseConfig, *traits, amount=0.0):
+    return component(f"sources:{name}", config, None, traits, {"amount": amount})
+
+
+def coupling(name, config=PairingConfig, spec=None, tiny=None):
+    return component(f"couplings:{name}", config, spec, (), tiny)
+
+
+def codec(name, config=ScaleConfig, *traits, amount=0.0):
+    return component(f"codecs:{name}", config, None, traits, {"amount": amount})
 
 
 def path(name, amount=0.0):
@@ -125,10 +139,8 @@ GOOD = [
     backbone("TwoTimes", config=TwoTimesConfig),
     objective("Velocity"),
     objective("Denoised"),
-    objective("Pairs", DataSpec((2,), paired=True)),
     objective("Curved", DataSpec((5,), Vectors(3))),
     objective("Weighted"),
-    coupled("Coupled"),
     dataset("Blobs"),
     dataset("Twins"),
     metric("MeanDistance"),
@@ -149,6 +161,15 @@ GOOD = [
     observer("Best"),
     observer("Diary"),
     observer("Scratch"),
+    source("Noise"),
+    source("Cube", CubeConfig),
+    source("Few", CubeConfig, "finite"),
+    coupling("ByMean"),
+    coupling("ByMean", spec=DataSpec((3,), Vectors(2))),
+    coupling("Kept", KeptConfig),
+    codec("Scale"),
+    codec("Mean"),
+    codec("Rounded", ScaleConfig, "lossy"),
 ]
 
 
@@ -215,12 +236,13 @@ SABOTEURS = [
     Saboteur("objective.gradient", objective("FastClock"), "at the known optimal velocity is not zero"),
     Saboteur("objective.gradient", objective("FastDenoised"), "at the known optimal velocity is not zero"),
     Saboteur("objective.gradient", objective("DataWeighted"), "at the known optimal velocity is not zero"),
-    Saboteur("objective.closed_form", objective("Summed"), "4.00"),
+    Saboteur("objective.closed_form", objective("Summed"), "is 3.9988 times"),
     Saboteur("objective.closed_form", objective("WeightedError"), "times the closed form; z-scores"),
     Saboteur("objective.closed_form", objective("Forgetful"), "set LossRecord.velocity_error"),
-    Saboteur("objective.time_direction", objective("Backwards"), "t probably runs from data to noise; z"),
-    Saboteur("objective.time_direction", objective("LoudNoise"), "not standard normal noise; z"),
-    Saboteur("objective.time_direction", objective("SlowClock"), "covariance with x1"),
+    Saboteur("objective.time_direction", objective("Backwards"), "t probably runs from data to noise"),
+    Saboteur("objective.time_direction", objective("LoudNoise"), "x_t differs from alpha(t) x1 + sigma(t) x0 by up to"),
+    Saboteur("objective.time_direction", objective("SlowClock"), "x_t differs from alpha(t) x1 + sigma(t) x0 by up to"),
+    Saboteur("objective.time_direction", objective("OwnNoise"), "expected the x0, x1 of the batch"),
     Saboteur("objective.field", objective("WrongSign"), "from the velocity passed to `output_for`"),
     Saboteur("objective.field", objective("Negative"), "`output_for`; it is its negative"),
     Saboteur("objective.field", objective("PoleAtStart"), "differs by nan"),
@@ -228,23 +250,57 @@ SABOTEURS = [
     Saboteur("objective.field", objective("ClampedField", amount=0.02), "(from t = 0.9805 to 1)"),
     Saboteur("objective.field", objective("ClampedDenoised", amount=0.02), "to 0.9999)"),
     Saboteur("objective.one_point", objective("SlowClock"), "the error of the velocity that leads to the only x1"),
-    Saboteur("objective.one_point", coupled("CoupledSlowClock", amount=0.01), "leads to the only x1"),
-    Saboteur("objective.one_point", coupled("SortedApart"), "leads to the only x1"),
+    Saboteur("objective.one_point", objective("Sorted"), "leads to the only x1"),
     Saboteur("objective.one_point", objective("Summed"), "has 4 times the expected error"),
     Saboteur("objective.coverage", objective("NoLateTimes", amount=0.1), "1/16 of the times number 15 (counted from 0"),
     Saboteur("objective.coverage", objective("NoLateGradient"), "1/16 of the times number 15 (counted from 0"),
     Saboteur("objective.coverage", objective("FaintClass"), "class number 1 (counted from 0"),
     Saboteur("objective.coverage", objective("FaintElement"), "flattened output number 3 (counted from 0"),
     Saboteur("objective.coverage", objective("LastLeftOut"), "place in the batch number 255 (counted from 0"),
-    Saboteur("objective.time_direction", coupled("CoupledLoudNoise"), "not standard normal noise; z"),
-    Saboteur("objective.gradient", coupled("CoupledSlowClock", amount=0.1), "optimal velocity"),
-    Saboteur("objective.closed_form", coupled("CoupledSlowClock", amount=0.3), "closed form"),
     Saboteur("objective.condition", objective("Unconditional"), "the loss passes the condition None"),
     Saboteur("objective.condition", objective("UnconditionalField"), "the field passes the condition"),
     Saboteur("objective.randomness", objective("TorchNoise"), "global generator of torch was used"),
     Saboteur("objective.randomness", objective("NumpyTimes"), "global generator of numpy was used"),
     Saboteur("objective.randomness", objective("FixedDraws"), "the losses for different generators are equal"),
     Saboteur("objective.parameters", objective("DetachedWeight"), "not finite for slope"),
+    Saboteur("source.draw", source("Double"), "torch.float64"),
+    Saboteur("source.draw", source("Infinite"), "x0 is not finite"),
+    Saboteur("source.rows", source("Sequential"), "rows drawn shuffled differ from those drawn in order"),
+    Saboteur("source.rows", source("Centered"), "differ from those drawn in order"),
+    Saboteur("source.rows", source("Global"), "differ from those drawn in order"),
+    Saboteur("source.processes", source("Process"), "in a fresh interpreter"),
+    Saboteur("source.keys", source("OneSeed", amount=1.0), "512 of 512 rows are the same for another seed"),
+    Saboteur("source.keys", source("OneSeed", CubeConfig, "finite", amount=1.0), "expected at most 256"),
+    Saboteur("source.keys", source("OnePurpose"), "512 of 512 rows are the same for another purpose"),
+    Saboteur("source.keys", source("ShortNumbers"), "are the same for another upper half of the number"),
+    Saboteur("source.distinct", source("Repeating", amount=77_777), "1 of 100000 rows repeat another row"),
+    Saboteur("source.distinct", source("Few"), "of 100000 rows repeat another row"),
+    Saboteur("source.gaussian", source("Cube"), "not N(0, I); z-scores"),
+    Saboteur("source.gaussian", source("Loud", amount=0.1), "not N(0, I); z-scores"),
+    Saboteur("coupling.permutation", coupling("Nearest"), "rows of x0 are not used; expected a permutation"),
+    Saboteur("coupling.permutation", coupling("Short"), "torch.int32"),
+    Saboteur("coupling.order", coupling("Swapped"), "of 256 pairs change with the order of x1"),
+    Saboteur("coupling.order", coupling("Greedy"), "pairs change with the order of x1"),
+    Saboteur("coupling.repeatable", coupling("Random"), "global generator of torch was used"),
+    Saboteur("coupling.repeatable", coupling("Remembering"), "pairs change when a batch is coupled again"),
+    Saboteur("coupling.inputs_kept", coupling("InPlace"), "x0 is modified"),
+    Saboteur("coupling.unused", coupling("Reversed", KeptConfig), "pairs are changed, but uses_batch is False"),
+    Saboteur("coupling.unused", coupling("Idle"), "declare `uses_batch = False`"),
+    Saboteur("codec.spec", codec("Flat"), "encode of 1 samples returns ((1, 4), torch.float32)"),
+    Saboteur("codec.spec", codec("Double"), "torch.float64"),
+    Saboteur("codec.spec", codec("Logarithm"), "encode returns numbers that are not finite"),
+    Saboteur("codec.spec", codec("Flat", FlatConfig), "its spec declares -1 to 1"),
+    Saboteur("codec.inverse", codec("Off", amount=0.01), "decode(encode(x)) differs from x by"),
+    Saboteur("codec.inverse", codec("Rounded"), "decode(encode(x)) differs from x by"),
+    Saboteur("codec.rows", codec("BatchScaled", amount=0.1), "when samples are passed in parts of 7"),
+    Saboteur("codec.rows", codec("Noisy"), "global generator of torch was used"),
+    Saboteur("codec.rows", codec("InPlace"), "encode modifies its input"),
+    Saboteur("codec.state", codec("Forgetful"), "differs after the state is loaded"),
+    Saboteur("codec.state", codec("Plain"), "it is not a torch.nn.Module"),
+    Saboteur("codec.fit", codec("FirstChunk"), "if fit receives chunks of"),
+    Saboteur("codec.fit", codec("MeanOfMeans"), "if fit receives chunks of (1, 899)"),
+    Saboteur("codec.fit", codec("LastLeftOut"), "fit does not use samples 800 to 899 of 900"),
+    Saboteur("codec.fit", codec("Unfitted"), "fit has no effect on encode"),
     Saboteur("path.coefficients", path("Scalar"), "d_alpha of t ((257, 1, 1), torch.float32) is ((), torch.float32)"),
     Saboteur("path.coefficients", path("Single"), "alpha of t ((257, 1, 1), torch.float64) is"),
     Saboteur("path.coefficients", path("BatchScaled"), "alpha changes by"),

@@ -1,11 +1,14 @@
 """The configs of all test components. No torch here, as in any plugin."""
 
+import math
 from typing import Annotated
 
 from pydantic import Field, PlainSerializer
 
 from gentoolkit.api import (
     BackboneConfig,
+    CodecConfig,
+    CouplingConfig,
     DatasetConfig,
     DataSpec,
     GridConfig,
@@ -17,6 +20,7 @@ from gentoolkit.api import (
     PathConfig,
     PredictionConfig,
     SamplerConfig,
+    SourceConfig,
     TimesConfig,
     WeightingConfig,
 )
@@ -100,3 +104,35 @@ class GuideConfig(GuidanceConfig):
 class ClaimsConfig(GuideConfig):
     def keeps(self):
         return ("velocity", "flow_map")
+
+
+class NoiseConfig(SourceConfig):
+    amount: float = 0.0
+
+    def offers(self):
+        return ("gaussian",)
+
+
+class CubeConfig(SourceConfig):
+    amount: float = 0.0
+
+
+class PairingConfig(CouplingConfig):
+    amount: float = 0.0
+
+
+class KeptConfig(CouplingConfig):
+    uses_batch = False
+
+
+class ScaleConfig(CodecConfig):
+    amount: float = 0.0
+
+
+class FlatConfig(CodecConfig):
+    """Encodes samples as vectors with values from -1 to 1, it says."""
+
+    amount: float = 0.0
+
+    def spec(self, spec):
+        return DataSpec((math.prod(spec.shape),), value_range=(-1.0, 1.0))

@@ -1,4 +1,4 @@
-"""Velocity and x1 prediction, pairs, a curved path, a learned weight, and what can go wrong with objectives."""
+"""Velocity and x1 prediction, a curved path, a learned weight, and what can go wrong with objectives."""
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ class Velocity:
         return draw.uniform()
 
     def noise(self, batch, draw):
-        return draw.normal(*batch.x1.shape[1:])
+        return batch.x0.clone()
 
     def label(self, t):
         """Return the time that the backbone is told."""
@@ -61,13 +61,6 @@ class Denoised(Velocity):
 
     def output_for(self, velocity, x_t, t):
         return self.path.denoised_from_velocity(velocity, x_t, t)
-
-
-class Pairs(Velocity):
-    """Takes x0 from the batch, as reflow does."""
-
-    def noise(self, batch, draw):
-        return batch.x0
 
 
 class Circle(Path):
@@ -240,46 +233,6 @@ class GapInField(Velocity):
         return Field(lambda x, t, c: expand(~inside(t), x) * backbone(x, t, c), self.path)
 
 
-class Coupled(Velocity):
-    """Pairs x0 with x1 in the order of their means: optimal transport between the means of a batch."""
-
-    def noise(self, batch, draw):
-        noise = super().noise(batch, draw)
-        rank = lambda x: x.flatten(1).mean(1).argsort()
-        paired = torch.empty_like(noise)
-        paired[rank(batch.x1)] = noise[rank(noise)]
-        return paired
-
-
-class CoupledSlowClock(Coupled):
-    def label(self, t):
-        return (1 - self.amount) * t
-
-
-class CoupledLoudNoise(Coupled):
-    def noise(self, batch, draw):
-        return 1.2 * super().noise(batch, draw)
-
-
-class Sorted(Coupled):
-    """Hands on the samples in the order of their means."""
-
-    def loss(self, backbone, batch, context):
-        order = batch.x1.flatten(1).mean(1).argsort()
-        condition = None if batch.condition is None else batch.condition[self.of_conditions(order)]
-        return super().loss(backbone, Batch(batch.x1[order], condition), context)
-
-    def of_conditions(self, order):
-        return order
-
-
-class SortedApart(Sorted):
-    """Leaves the conditions where they were."""
-
-    def of_conditions(self, order):
-        return torch.arange(len(order))
-
-
 class FastClock(Velocity):
     """The backbone is told t / 0.95."""
 
@@ -390,8 +343,20 @@ class FixedDraws(Velocity):
     def times(self, draw):
         return torch.rand(draw.total, generator=torch.Generator().manual_seed(0))
 
+
+class OwnNoise(Velocity):
+    """Draws x0 itself, whatever the source."""
+
     def noise(self, batch, draw):
-        return torch.randn(batch.x1.shape, generator=torch.Generator().manual_seed(1))
+        return draw.normal(*batch.x1.shape[1:])
+
+
+class Sorted(Velocity):
+    """Passes the samples in another order, but not the conditions."""
+
+    def loss(self, backbone, batch, context):
+        order = batch.x1.flatten(1).mean(1).argsort()
+        return super().loss(backbone, Batch(batch.x1[order], batch.condition, batch.x0[order]), context)
 
 
 class DetachedWeight(Weighted):

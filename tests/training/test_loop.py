@@ -13,7 +13,7 @@ from gentoolkit.errors import GentoolError, NoCheckpointError, NonFiniteError
 from gentoolkit.protocols import Batch
 from gentoolkit.randomness import forked
 from gentoolkit.settings import TrainSettings
-from gentoolkit.training import Plan, TrainingState, train
+from gentoolkit.training import Pairs, Plan, TrainingState, train
 from gentoolkit.training.loop import clip_gradients, training_step
 from gentoolkit.training.state import EpochTotals, sums_by_time
 from gentoolkit_flow_matching.objective import FlowMatching
@@ -31,6 +31,10 @@ class Points:
     def batch(self, indices):
         i = torch.from_numpy(indices)
         return Batch(torch.stack([i, -i], dim=1).float() / 10, i % 3)
+
+
+GAUSSIAN = built("source", "gaussian", {"spec": SPEC})
+PAIRS = Pairs(Points(), SPEC, GAUSSIAN)
 
 
 class Small(nn.Module):
@@ -84,7 +88,7 @@ def start(dropout=0.0, objective=None, **settings):
 
 def go(state, plan, listener=None):
     listener = listener or Recorder()
-    return train(state, Points(), SPEC, plan, listener, CPU, "fp32"), listener
+    return train(state, PAIRS, plan, listener, CPU, "fp32"), listener
 
 
 def weights(state):
@@ -145,7 +149,7 @@ def test_the_average_follows_its_recursion():
     state, plan = start(ema_decay=0.7, steps=3)
     expected = weights(state)
     for _ in range(3):
-        training_step(state, Points(), SPEC, plan, CPU, "fp32")
+        training_step(state, PAIRS, plan, CPU, "fp32")
         state.step += 1
         expected = 0.7 * expected + 0.3 * weights(state)
     average = torch.cat([parameter.flatten() for parameter in state.ema.parameters()])
@@ -155,9 +159,9 @@ def test_the_average_follows_its_recursion():
 
 def test_the_average_has_a_buffer_that_was_replaced():
     state, plan = start(ema_decay=0.7, steps=2)
-    training_step(state, Points(), SPEC, plan, CPU, "fp32")
+    training_step(state, PAIRS, plan, CPU, "fp32")
     state.backbone.calls = state.backbone.calls + 10
-    training_step(state, Points(), SPEC, plan, CPU, "fp32")
+    training_step(state, PAIRS, plan, CPU, "fp32")
     assert state.ema["backbone"].calls == state.backbone.calls == 12
 
 
@@ -177,7 +181,7 @@ def test_without_dropout_no_condition_is_touched():
 
 def test_gradients_are_clipped_by_their_global_norm():
     free, plan = start(clip_norm=None, steps=1)
-    norm = training_step(free, Points(), SPEC, plan, CPU, "fp32").gradient_norm.item()
+    norm = training_step(free, PAIRS, plan, CPU, "fp32").gradient_norm.item()
     clipped, plan = start(clip_norm=norm / 10, steps=1)
     seen = {}
     real_step = clipped.optimizers.step
@@ -185,7 +189,7 @@ def test_gradients_are_clipped_by_their_global_norm():
         seen.update(norm=torch.cat([p.grad.flatten() for p in clipped.parameters]).norm().item()),
         real_step(rate),
     )
-    result = training_step(clipped, Points(), SPEC, plan, CPU, "fp32")
+    result = training_step(clipped, PAIRS, plan, CPU, "fp32")
     assert result.gradient_norm.item() == pytest.approx(norm)
     assert seen["norm"] == pytest.approx(norm / 10, rel=1e-4)
 
