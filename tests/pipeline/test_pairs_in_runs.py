@@ -74,7 +74,7 @@ def test_a_checkpoint_has_the_codec_and_no_data_is_read_to_use_it(finished, tmp_
     model.sample(3)
     finished.evaluate()
     gt.resume(finished.path)
-    again = gt.run(recipe("train.steps=2"), tmp_path, init_from=finished.path).model()
+    again = gt.run(recipe("train.steps=2", f"init_from={finished.path}"), tmp_path).model()
     assert torch.equal(again.codec.mean, saved["mean"])
 
 
@@ -273,4 +273,4 @@ def test_weights_of_another_codec_are_refused(tmp_path, first, second):
     with pytest.raises(
         UsageError, match=r"(?s)do not match.*mean: (missing|\(2,\) float32) -> (missing|\(2,\) float32)"
     ):
-        gt.run(recipe("train.steps=1", f"codec={second}"), tmp_path, init_from=run.path)
+        gt.run(recipe("train.steps=1", f"codec={second}", f"init_from={run.path}"), tmp_path)

@@ -83,8 +83,8 @@ def test_counts_beyond_all_sense_are_refused_in_the_recipe(override):
 def test_a_third_party_s_network_is_refused_while_it_grows(four_gib, plugins, parts, tmp_path, monkeypatch):
     whole, made = parts.Perceptron.__init__, []
 
-    def deep(self, config, spec):
-        whole(self, config, spec)
+    def deep(self, config, spec, needs):
+        whole(self, config, spec, needs)
         while True:  # 16 MiB a layer, so that without a limit this ends by the memory of the machine
             made.append(nn.Linear(2048, 2048, bias=False))
 

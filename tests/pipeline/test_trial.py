@@ -139,7 +139,7 @@ def test_a_fault_is_named_before_anything_is_made(plugins, parts, tmp_path, monk
 
 
 def test_a_backbone_without_parameters_is_named(plugins, parts, tmp_path, monkeypatch):
-    monkeypatch.setattr(parts.Perceptron, "__init__", lambda self, config, spec: nn.Module.__init__(self))
+    monkeypatch.setattr(parts.Perceptron, "__init__", lambda self, config, spec, needs: nn.Module.__init__(self))
     monkeypatch.setattr(parts.Perceptron, "forward", lambda self, x, t, c: x)
     with pytest.raises(PluginError, match=r"backbone 'points/perceptron' .*it has no parameters to train"):
         go(plugins, tmp_path / "runs")
@@ -170,8 +170,8 @@ def test_a_trial_moves_no_buffer_and_leaves_no_gradient(plugins, parts, tmp_path
     whole, seen = parts.Perceptron.forward, []
     init = parts.Perceptron.__init__
 
-    def counted(self, config, spec):
-        init(self, config, spec)
+    def counted(self, config, spec, needs):
+        init(self, config, spec, needs)
         self.register_buffer("calls", torch.zeros(()))
 
     def forward(self, *arguments):
