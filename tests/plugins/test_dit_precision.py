@@ -31,10 +31,10 @@ def losses(precision: str, seed: int) -> torch.Tensor:
     model = Model.build(recipe)
     data = model.dataset("train")
     state = TrainingState(model.backbone, model.objective, recipe.train, matrix_dtype(precision, model.device))
-    plan = Plan(recipe.train, len(data), recipe.seed)
+    plan, pairs = Plan(recipe.train, len(data), recipe.seed), model.pairs(data)
     means = []
     while state.step < plan.total_steps:
-        result = training_step(state, data, model.spec, plan, model.device, precision)
+        result = training_step(state, pairs, plan, model.device, precision)
         means.append(torch.cat(result.losses).mean())
         state.step += 1
     return torch.stack(means)
