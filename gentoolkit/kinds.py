@@ -10,8 +10,10 @@ from gentoolkit.configs import (
     DatasetConfig,
     MetricConfig,
     ObjectiveConfig,
+    OptimizerConfig,
     PathConfig,
     SamplerConfig,
+    ScheduleConfig,
     TimesConfig,
     WeightingConfig,
 )
@@ -25,9 +27,12 @@ class Kind:
         config: The base class of its configs, which has the kind's name.
         protocol: The interface of its components, "module:attribute".
         contracts: The modules of `gentoolkit.testing` with its contracts. The first has a function `observe`, which
-            returns what must be equal for two equal components.
-        arguments: What the factory receives after the config: "split", "seed" or "spec". Components in slots follow as
-            keyword arguments.
+            returns what must be equal for two equal components. If the factory takes other arguments than "split",
+            "seed" and "spec", it also has a function `arguments`, which returns them.
+        arguments: What the factory receives after the config: "split", "seed", "spec" or "parameters". Components in
+            slots follow as keyword arguments.
+        deferred: Whether the outer component chooses the arguments of one in a slot. Its factory then receives a
+            function that builds the inner one, such as `rest(parameters=...)`, instead of the inner one itself.
         traits: Traits that its components can declare; contracts adapt to them.
         has_weights: Whether its components may draw initial weights from torch's global generator.
         needs_spec: Whether its components must declare `tiny_spec`.
@@ -37,6 +42,7 @@ class Kind:
     protocol: str
     contracts: tuple[str, ...]
     arguments: tuple[str, ...] = ()
+    deferred: bool = False
     traits: frozenset[str] = frozenset()
     has_weights: bool = False
     needs_spec: bool = False
@@ -79,4 +85,12 @@ KINDS = _table(
         traits=frozenset({"adaptive", "stochastic"}),
     ),
     Kind(MetricConfig, "gentoolkit.protocols:Metric", ("metric",)),
+    Kind(
+        OptimizerConfig,
+        "gentoolkit.protocols:Optimizer",
+        ("optimizer",),
+        arguments=("parameters",),
+        deferred=True,
+    ),
+    Kind(ScheduleConfig, "gentoolkit.protocols:Schedule", ("schedule",)),
 )

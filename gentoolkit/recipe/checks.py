@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gentoolkit.configs import Config
+from gentoolkit.configs import Config, Problem, ScheduleConfig
 from gentoolkit.recipe.faults import Fault, Path
 from gentoolkit.recipe.model import components_of, data_spec
 from gentoolkit.recipe.reader import Node
@@ -24,6 +24,8 @@ def check_fit(root: Node, sections: Mapping[str, Any]) -> list[Fault]:
     """
     faults = list(_equal_metrics(root, sections.get("metrics", ())))
     train, sample = sections.get("train"), sections.get("sample")
+    if train and train.steps is not None:
+        faults += _check_length(root, train.schedule, train.steps)
     if dataset := sections.get("dataset"):
         try:
             spec = data_spec(dataset, train)
@@ -43,11 +45,24 @@ def _equal_metrics(root: Node, metrics: Sequence[Config]) -> Iterator[Fault]:
             yield _fault(root, ("metrics", str(index)), f"duplicate of {same}", expected)
 
 
+def _check_length(root: Node, schedule: ScheduleConfig, total_steps: int) -> list[Fault]:
+    path = ("train", "schedule")
+    try:
+        problems = list(schedule.check_length(total_steps))
+    except Exception as error:  # a plugin's code may raise anything
+        return [_fault(root, path, _raised(schedule, "check_length", error))]
+    return _faults(root, path, problems)
+
+
 def _check_component(root: Node, path: Path, config: Config, spec: DataSpec) -> list[Fault]:
     try:
-        problems = [(problem.field, problem.message) for problem in config.check(spec)]
+        problems = list(config.check(spec))
     except Exception as error:  # a plugin's code may raise anything
         return [_fault(root, path, _raised(config, "check", error))]
+    return _faults(root, path, problems)
+
+
+def _faults(root: Node, path: Path, problems: Sequence[Problem]) -> list[Fault]:
     return [_fault(root, (*path, *(field.split(".") if field else ())), message) for field, message in problems]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib import import_module
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
@@ -131,7 +132,7 @@ class Case:
             return self.config.spec()
         return self.entry.component.tiny_spec or PLAIN_SPEC
 
-    def build(self, split: str = "train", spec: DataSpec | None = None, seed: int = 0) -> Any:
+    def build(self, split: str = "train", spec: DataSpec | None = None, seed: int = 0, **given: Any) -> Any:
         """Build the component as a run does.
 
         Backbones and objectives may draw their initial weights from torch's global generator, so it is forked and
@@ -141,10 +142,13 @@ class Case:
             split: The split, for datasets.
             spec: The data spec, for backbones; `self.spec` by default.
             seed: Added to the case's seed, to obtain another initialization.
+            **given: Other arguments of the kind; by default, what `arguments` in its module of contracts returns.
         """
         seed += self.seed
+        home = import_module(f"gentoolkit.testing.{KINDS[self.kind].contracts[0]}")
+        given = getattr(home, "arguments", lambda case: {})(self) | given
         with forked(seed, "contract") if KINDS[self.kind].has_weights else nullcontext():
-            return build(self.config, split=split, seed=seed, spec=spec or self.spec)
+            return build(self.config, split=split, seed=seed, spec=spec or self.spec, **given)
 
     @cached_property
     def can_be_built(self) -> bool:

@@ -14,9 +14,11 @@ from testing_parts.configs import (
     BlobsConfig,
     ClockConfig,
     CurveConfig,
+    FractionConfig,
     MeanConfig,
     MlpConfig,
     PlainConfig,
+    RateConfig,
     StepsConfig,
     WeightConfig,
 )
@@ -86,6 +88,7 @@ class Graded(NamedTuple):
 
 NET, LOSS, STEPS, MEAN, BLOBS = MlpConfig, PlainConfig, StepsConfig, MeanConfig, BlobsConfig
 CURVE, CLOCK, WEIGHT = CurveConfig, ClockConfig, WeightConfig
+RATE, SHARE = RateConfig, FractionConfig
 FOUR = DataSpec((4,), Labels(3))
 ONE = DataSpec((1,))
 VECTORS = DataSpec((3,), Vectors(3))
@@ -118,6 +121,10 @@ GRADED = [
     Graded("times.coverage", "schedules_of_time:Steps", CLOCK, 1 / 2000, 0.0),
     Graded("weighting.weight", "schedules_of_time:Negative", WEIGHT, 1 / 200, 1 / 300),
     Graded("weighting.coverage", "schedules_of_time:Late", WEIGHT, 1 / 15, 1 / 20),
+    Graded("optimizer.order", "optimizers:FirstFaster", RATE, 1e-7, 1e-11),
+    Graded("schedule.fraction", "schedules:Above", SHARE, 1e-15, 0.0),
+    Graded("schedule.warmup", "schedules:Stumbles", SHARE, 2e-12, 1e-13),
+    Graded("schedule.warmup", "schedules:Low", SHARE, 0.011, 0.009),
     Graded("sampler.constant_field", "broken_samplers:GradedSteps", STEPS, 1e-13, 1e-16),
     Graded("sampler.order", "broken_samplers:GradedOrder", STEPS, 0.2, 0.1),
     Graded("sampler.times", "broken_samplers:GradedTimes", STEPS, 2e-12, 1e-13),

@@ -9,9 +9,12 @@ from testing_parts.configs import (
     BlobsConfig,
     ClockConfig,
     CurveConfig,
+    FractionConfig,
+    ImpossibleConfig,
     MeanConfig,
     MlpConfig,
     PlainConfig,
+    RateConfig,
     RoundedConfig,
     StepsConfig,
     ToleranceConfig,
@@ -73,6 +76,14 @@ def weighting(name, amount=0.0):
     return component(f"schedules_of_time:{name}", WeightConfig, tiny={"amount": amount})
 
 
+def optimizer(name, amount=0.0):
+    return component(f"optimizers:{name}", RateConfig, tiny={"amount": amount})
+
+
+def schedule(name, amount=0.0, config=FractionConfig):
+    return component(f"schedules:{name}", config, tiny={"amount": amount})
+
+
 def dataset(name):
     return component(f"datasets:{name}", BlobsConfig)
 
@@ -108,6 +119,9 @@ GOOD = [
     times("Squared"),
     weighting("One"),
     weighting("SignalToNoise"),
+    optimizer("Momentum"),
+    schedule("Flat"),
+    schedule("Cycles"),
 ]
 
 
@@ -216,6 +230,24 @@ SABOTEURS = [
     Saboteur("weighting.weight", weighting("Flat"), "the weights for t ((255,), torch.float32) are ((1,)"),
     Saboteur("weighting.rows", weighting("Normalized"), "with the other times of a batch"),
     Saboteur("weighting.coverage", weighting("Late", 0.2), "sixteenths [0, 1, 2] of the times"),
+    Saboteur("optimizer.groups", optimizer("Forgets"), "contains the parameter objective.log_weight 0 times"),
+    Saboteur("optimizer.groups", optimizer("Rateless"), "of the groups are [None]; expected numbers above 0"),
+    Saboteur("optimizer.descent", optimizer("Upwards"), "in 20 steps with torch.float32; expected a decrease"),
+    Saboteur("optimizer.descent", optimizer("MatricesOnly"), "the distance of backbone.first.bias from the minimum"),
+    Saboteur("optimizer.descent", optimizer("Single"), "changes from torch.float64 to torch.float32"),
+    Saboteur("optimizer.gradients", optimizer("Drifts"), "changes although its gradient is None"),
+    Saboteur("optimizer.zero_rate", optimizer("OwnRate"), "with a learning rate of 0, backbone.first.weight, "),
+    Saboteur("optimizer.randomness", optimizer("Noisy"), "global generator of torch was used"),
+    Saboteur("optimizer.state", optimizer("Unsaved"), "in a run that is resumed after step 1"),
+    Saboteur("optimizer.state", optimizer("NotLoaded"), "load_state_dict does not restore the tensor"),
+    Saboteur("optimizer.order", optimizer("FirstFaster", 0.1), "when the parameters are given in reverse order"),
+    Saboteur("schedule.fraction", schedule("Above", 0.1), "fraction(0, 1, 1) is 1.1; expected 0 to 1"),
+    Saboteur("schedule.fraction", schedule("Whole"), "is a int; expected a float"),
+    Saboteur("schedule.fraction", schedule("Flat", config=ImpossibleConfig), "refuses every run of up to 10000 steps"),
+    Saboteur("schedule.repeatable", schedule("Counting"), "after other calls"),
+    Saboteur("schedule.warmup", schedule("Stumbles", 0.1), "falls from 0.5 to 0.4 after step 1"),
+    Saboteur("schedule.warmup", schedule("Low", 0.5), "the largest fraction in 1000 steps is 0.5"),
+    Saboteur("schedule.coverage", schedule("Stops"), "the fraction is 0 at 8999 of 10000 steps, first at step 1000"),
     Saboteur("sampler.constant_field", broken_sampler("ShortSteps"), "dx/dt = c"),
     Saboteur("sampler.constant_field", broken_sampler("SinglePrecisionSteps"), "dx/dt = c"),
     Saboteur("sampler.order", broken_sampler("StaleHeun"), "measured order 1.0"),

@@ -11,8 +11,11 @@ from gentoolkit.api import (
     Labels,
     MetricConfig,
     ObjectiveConfig,
+    OptimizerConfig,
     PathConfig,
+    Problem,
     SamplerConfig,
+    ScheduleConfig,
     TimesConfig,
     WeightingConfig,
 )
@@ -65,3 +68,19 @@ class ClockConfig(TimesConfig):
 
 class WeightConfig(WeightingConfig):
     amount: float = 0.0
+
+
+class RateConfig(OptimizerConfig):
+    learning_rate: float = Field(default=0.01, gt=0)
+    amount: float = 0.0
+
+
+class FractionConfig(ScheduleConfig):
+    amount: float = 0.0
+
+
+class ImpossibleConfig(FractionConfig):
+    """Saboteur of schedule.fraction: no run is long enough."""
+
+    def check_length(self, total_steps):
+        yield Problem(None, "too short")
