@@ -27,9 +27,10 @@ from gentoolkit.pipeline import Model
 from gentoolkit.pipeline.listener import RunListener
 from gentoolkit.pipeline.observers import Observers
 from gentoolkit.pipeline.progress import Silent
+from gentoolkit.pipeline.work import plan_of, state_of
 from gentoolkit.protocols import Batch, TrainingContext
 from gentoolkit.rundir import RunDir
-from gentoolkit.training import Plan, TrainingState, train
+from gentoolkit.training import TrainingState, train
 
 SECTION = "overhead of the pipeline"
 
@@ -58,8 +59,9 @@ class BareLoop:
         self.precision = choose_precision(self.settings.precision, CPU)
         self.parameters: list[Tensor] = list(self.backbone.parameters())
         self.averages: list[Tensor] = list(deepcopy(self.backbone).requires_grad_(False).parameters())
-        rate, betas, decay = self.settings.learning_rate, self.settings.betas, self.settings.weight_decay
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=rate, betas=betas, weight_decay=decay, fused=True)
+        config: Any = self.settings.optimizer
+        rate, decay = config.learning_rate, config.weight_decay
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=rate, betas=config.betas, weight_decay=decay, fused=True)
 
     def steps(self, count: int, batch: Batch, draws: Any) -> None:
         """Take `count` steps on the same batch."""
@@ -77,9 +79,9 @@ class BareLoop:
         if self.settings.clip_norm:
             clip_grad_norm_(self.parameters, self.settings.clip_norm)
         self.optimizer.step()
-        if self.settings.ema_decay:
+        if self.settings.ema and self.settings.ema.decay:
             with torch.no_grad():
-                torch._foreach_lerp_(self.averages, self.parameters, 1 - self.settings.ema_decay)
+                torch._foreach_lerp_(self.averages, self.parameters, 1 - self.settings.ema.decay)
 
 
 class Window(RunListener):
@@ -101,8 +103,8 @@ class OurLoop:
     def __init__(self, model: Model, root: Path) -> None:
         recipe = model.recipe
         data = model.dataset("train")
-        self.pairs, self.plan = model.pairs(data), Plan(recipe.train, len(data), recipe.seed)
-        self.state = TrainingState(model.backbone, model.objective, recipe.train)
+        self.pairs, self.plan = model.pairs(data), plan_of(recipe, len(data))
+        self.state = state_of(model)
         self.precision = choose_precision(recipe.train.precision, CPU)
         directory = RunDir.create(root, recipe.name)
         self.listener = Window(directory, Observers(recipe, directory.path), model, self.plan, Silent())
@@ -141,7 +143,7 @@ def compare(name: str, make: Callable[[], Model], steps: int, rounds: int) -> Ro
 
 def measure(quick: bool) -> list[Row]:
     """Return the ratios for the reference recipe's transformer and for a 2-D perceptron."""
-    average = "train.ema_decay=0.999"
+    average = "train.ema.decay=0.999"
     size = f"train.batch_size={8 if quick else 64}"
     return [
         compare("DiT", lambda: Model.build(reference(size, average)), *((4, 3) if quick else (3, 7))),

@@ -12,9 +12,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gentoolkit.devices import has_bf16
 from gentoolkit.pipeline import Model
+from gentoolkit.pipeline.work import plan_of, state_of
 from gentoolkit.recipe import Recipe, load_recipe
 from gentoolkit.registry import build
-from gentoolkit.training import Plan, TrainingState
 from gentoolkit.training.loop import training_step
 
 CPU = torch.device("cpu")
@@ -49,8 +49,8 @@ def step_of(recipe: Recipe, precision: str) -> Callable[[], None]:
     """Return one whole training step of a recipe, data and bookkeeping included, in "fp32" or "bf16"."""
     model = Model.build(recipe)
     data = model.dataset("train")
-    state = TrainingState(model.backbone, model.objective, recipe.train)
-    plan, pairs = Plan(recipe.train, len(data), recipe.seed), model.pairs(data)
+    state = state_of(model)
+    plan, pairs = plan_of(recipe, len(data)), model.pairs(data)
     state.weights.train()
 
     def step() -> None:

@@ -25,7 +25,7 @@ dataset: {{type: benchmarks/eight_gaussians}}
 backbone: {{type: benchmarks/perceptron}}
 objective: {{type: flow_matching}}
 sampler: {{type: euler, num_steps: 20}}
-train: {{steps: 100000, batch_size: {BATCH_SIZE}, learning_rate: 1e-3, precision: fp32}}
+train: {{steps: 100000, batch_size: {BATCH_SIZE}, optimizer: {{learning_rate: 1e-3}}, precision: fp32}}
 """
 
 

@@ -16,7 +16,8 @@ from benchmarks.peers import installed
 from benchmarks.reference import CPU
 from benchmarks.timing import Row, interleaved, ratio
 from benchmarks.toy import BATCH_SIZE, toy_model
-from gentoolkit.training import Plan, TrainingState, train
+from gentoolkit.pipeline.work import plan_of, state_of
+from gentoolkit.training import TrainingState, train
 
 SECTION = "2-D toy"
 LEARNING_RATE = 1e-3
@@ -59,11 +60,10 @@ class Silence:
 
 def our_loop(steps: int) -> Callable[[], object]:
     """Return `steps` steps of gentoolkit's loop, which also measures gradients and keeps losses for its log."""
-    model = toy_model("train.clip_norm=null", "train.weight_decay=0.01")
+    model = toy_model("train.clip_norm=null", "train.optimizer.weight_decay=0.01")
     data = model.dataset("train")
-    pairs = model.pairs(data)
-    state = TrainingState(model.backbone, model.objective, model.recipe.train)
-    plan, listener = Plan(model.recipe.train, len(data), model.recipe.seed), Silence(steps)
+    state, pairs = state_of(model), model.pairs(data)
+    plan, listener = plan_of(model.recipe, len(data)), Silence(steps)
     return lambda: train(state, pairs, plan, listener, CPU, "fp32")
 
 

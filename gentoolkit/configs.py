@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field, GetCoreSchemaHandler, GetJsonSchemaHandle
 from pydantic_core import CoreSchema, core_schema
 
 from gentoolkit.errors import PluginError, listing
-from gentoolkit.settings import Strict
 from gentoolkit.spec import DataSpec
+from gentoolkit.strict import Strict
 
 #: Key that marks a slot in a JSON schema, with the kind of its components.
 SLOT = "x-gentoolkit-kind"
@@ -320,3 +320,24 @@ class ObserverConfig(Config):
     """Config of an observer, built by `factory(config, directory)`; directory is that of the run."""
 
     kind = "observer"
+
+
+class OptimizerConfig(Config):
+    """Config of an optimizer, built by `factory(config, parameters)`.
+
+    In a slot, the core passes the outer factory a function that builds the optimizer: `rest(parameters=...)`.
+    """
+
+    kind = "optimizer"
+    #: How many numbers the optimizer keeps per weight. The check of the memory before a run counts them.
+    state_per_weight: ClassVar[int] = 0
+
+
+class ScheduleConfig(Config):
+    """Config of a learning-rate schedule, built by `factory(config)`."""
+
+    kind = "schedule"
+
+    def check_length(self, total_steps: int) -> Iterator[Problem]:
+        """Yield a `Problem` for each reason why a run can't have this number of steps; by default, none."""
+        yield from ()

@@ -15,9 +15,11 @@ from gentoolkit.configs import (
     MetricConfig,
     ObjectiveConfig,
     ObserverConfig,
+    OptimizerConfig,
     PathConfig,
     PredictionConfig,
     SamplerConfig,
+    ScheduleConfig,
     SourceConfig,
     TimesConfig,
     WeightingConfig,
@@ -32,9 +34,12 @@ class Kind:
         config: The base class of its configs, which has the kind's name.
         protocol: The interface of its components, "module:attribute".
         contracts: The modules of `gentoolkit.testing` with its contracts. The first has a function `observe`, which
-            returns what must be equal for two equal components.
-        arguments: What the factory receives after the config: "split", "seed", "spec", "needs" or "directory".
-            Components in slots follow as keyword arguments.
+            returns what must be equal for two equal components. If the factory takes arguments that are not the same
+            for all contracts, it also has a function `arguments`, which returns them.
+        arguments: What the factory receives after the config: "split", "seed", "spec", "needs", "parameters" or
+            "directory". Components in slots follow as keyword arguments.
+        deferred: Whether the outer component chooses the arguments of one in a slot. Its factory then receives a
+            function that builds the inner one, such as `rest(parameters=...)`, instead of the inner one itself.
         traits: Traits that its components can declare; contracts adapt to them.
         has_weights: Whether its components may draw initial weights from torch's global generator.
         needs_spec: Whether its components must declare `tiny_spec`.
@@ -44,6 +49,7 @@ class Kind:
     protocol: str
     contracts: tuple[str, ...]
     arguments: tuple[str, ...] = ()
+    deferred: bool = False
     traits: frozenset[str] = frozenset()
     has_weights: bool = False
     needs_spec: bool = False
@@ -92,4 +98,12 @@ KINDS = _table(
     Kind(GuidanceConfig, "gentoolkit.protocols:Guidance", ("guidance",)),
     Kind(MetricConfig, "gentoolkit.protocols:Metric", ("metric",)),
     Kind(ObserverConfig, "gentoolkit.observers:Observer", ("observer",), arguments=("directory",)),
+    Kind(
+        OptimizerConfig,
+        "gentoolkit.protocols:Optimizer",
+        ("optimizer",),
+        arguments=("parameters",),
+        deferred=True,
+    ),
+    Kind(ScheduleConfig, "gentoolkit.protocols:Schedule", ("schedule",)),
 )

@@ -17,10 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from torch import Tensor, nn
 
     from gentoolkit.fields import Field
@@ -89,6 +90,25 @@ class TrainingContext:
     step: int = 0
     total_steps: int = 1
     ema_backbone: nn.Module | None = None
+
+
+@dataclass(frozen=True)
+class TrainedParameter:
+    """A parameter that an optimizer updates.
+
+    Attributes:
+        name: Its name in checkpoints, e.g. "backbone.blocks.0.mlp.0.weight".
+        parameter: The parameter.
+        blocks: If a matrix optimizer may train it, the number of equal blocks of rows, each a matrix of its own; see
+            `Backbone.matrix_blocks`. Otherwise 0.
+        matrix_dtype: The dtype for matrix products with it: bfloat16 only if training in bf16 on a processor with bf16
+            instructions.
+    """
+
+    name: str
+    parameter: nn.Parameter
+    blocks: int
+    matrix_dtype: torch.dtype
 
 
 @runtime_checkable
@@ -366,4 +386,43 @@ class Metric(Protocol):
 
     def compute(self) -> float:
         """Return the value for all samples added so far."""
+        ...
+
+
+@runtime_checkable
+class Optimizer(Protocol):
+    """A rule that updates weights by their gradients, built by `factory(config, parameters)`.
+
+    `parameters` is a sequence of `TrainedParameter`. Every `torch.optim.Optimizer` has this interface.
+
+    Attributes:
+        param_groups: Dictionaries with "params", the parameters of the group, and "lr", its learning rate. The initial
+            "lr" is the peak. Before each step, the core sets "lr" to the peak times the fraction of the schedule.
+    """
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]: ...  # noqa: D102
+
+    def step(self) -> object:
+        """Update the parameters that have a gradient."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs: tensors, numbers, texts and None, in dictionaries, lists and tuples.
+
+        Its dictionaries and lists are those of the optimizer, not copies, as with torch's optimizers.
+        """
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a state from `state_dict`."""
+        ...
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """The learning rate over a run, as a fraction of its peak, built by `factory(config)`."""
+
+    def fraction(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
+        """Return the fraction in [0, 1] for a step, counted from 0. It depends on nothing but the arguments."""
         ...

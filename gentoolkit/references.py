@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from gentoolkit.settings import Strict
+from gentoolkit.strict import Strict
 
 
 class RunRef(Strict):

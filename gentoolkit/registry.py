@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import import_module, metadata
 from operator import attrgetter
 from typing import Any
@@ -108,12 +109,13 @@ def build(config: Config, **given: Any) -> Any:
 
     Args:
         config: The config.
-        **given: The arguments of the kinds: `spec`, `needs`, `split`, `seed`, `directory`.
+        **given: The arguments of the kinds: `spec`, `needs`, `split`, `seed`, `parameters`, `directory`.
     """
 
     def built(value: Any) -> Any:
         if isinstance(value, Config):
-            return build(value, **given)
+            make = partial(build, value, **given)
+            return make if KINDS[value.kind].deferred else make()
         if isinstance(value, tuple | list):
             return tuple(map(built, value))
         return {key: built(item) for key, item in value.items()} if isinstance(value, dict) else value

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Count = Annotated[int, Field(ge=1, le=2**40)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Precision = Literal["auto", "fp32", "bf16"]
+from gentoolkit.configs import OptimizerConfig, ScheduleConfig, slot
+from gentoolkit.strict import Count, Precision, Seed, Strict
 
 
-class Strict(BaseModel):
-    """A frozen model with strict types: "1" and true are not numbers. Rejects infinite values and unknown fields."""
+class EmaSettings(Strict):
+    """The exponential moving average (EMA) of the weights. Set exactly one of the two fields."""
 
-    model_config = ConfigDict(
-        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    decay: float | None = Field(default=None, gt=0, lt=1)
+    """Constant decay per step. The average then covers about the last 1 / (1 - decay) steps."""
+    sigma_rel: float | None = Field(default=None, gt=0, le=0.28)
+    """Width of the averaged interval, as a fraction of the steps so far, so that it grows with the run.
+
+    The averaging weights are a power function of the step, whose standard deviation is `sigma_rel` times the number of
+    steps so far (Karras et al. 2024, arXiv:2312.02696, Eq. 121 ff.). Typical values are 0.05 to 0.15.
+    """
+
+    @model_validator(mode="after")
+    def _one_profile(self) -> Self:
+        if (self.decay is None) == (self.sigma_rel is None):
+            raise ValueError("set exactly one of 'decay' and 'sigma_rel'")
+        return self
 
 
 class TrainSettings(Strict):
@@ -30,39 +40,14 @@ class TrainSettings(Strict):
     """Samples per optimizer step, summed over all micro-batches. An incomplete last batch of an epoch is dropped."""
     accumulation: Count = 1
     """Micro-batches per optimizer step. More need less memory; only rounding and dropout masks change."""
-    optimizer: Literal["adamw", "muon"] = "adamw"
-    """`muon` uses Muon for the backbone's weight matrices and AdamW for everything else (Jordan et al. 2024)."""
-    learning_rate: float = Field(default=1e-4, gt=0)
-    """Peak learning rate of AdamW."""
-    matrix_learning_rate: float = Field(default=0.02, gt=0)
-    """Peak learning rate of Muon. Ignored with `adamw`."""
-    matrix_momentum: float = Field(default=0.95, ge=0, lt=1)
-    """Momentum of Muon (Jordan et al. 2024). Lower values suit short runs, where old gradients go stale quickly.
-
-    Ignored with `adamw`.
-    """
-    matrix_iterations: int = Field(default=5, ge=1, lt=100)
-    """Newton-Schulz iterations per Muon step (Jordan et al. 2024). Fewer are faster but less accurate.
-
-    With fewer iterations the update is further from orthogonal. Ignored with `adamw`.
-    """
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
-    """Decay rates of AdamW's first and second moments."""
-    weight_decay: float = Field(default=1e-4, ge=0)
-    """Decoupled weight decay, used by both AdamW and Muon."""
-    schedule: Literal["constant", "cosine", "linear"] = "cosine"
-    """How the learning rates decay from their peaks. `cosine` and `linear` end at 0."""
-    schedule_unit: Literal["step", "epoch"] = "step"
-    """Whether the learning rates are updated every step or only once per epoch."""
-    warmup_steps: int = Field(default=0, ge=0)
-    """Steps of linear learning-rate warm-up."""
+    optimizer: OptimizerConfig = slot("adamw")
+    """How the weights are updated, with the peak learning rates."""
+    schedule: ScheduleConfig = slot("cosine")
+    """The learning rate over the run as a fraction of its peak, including the warm-up."""
     clip_norm: float | None = Field(default=1.0, gt=0)
     """Maximum global norm of the gradients; larger gradients are scaled down. null disables clipping."""
-    ema_decay: float | None = Field(default=None, gt=0, lt=1)
-    """Decay per step of the exponential moving average (EMA) of the weights. null disables it.
-
-    With an EMA, validation, sampling and evaluation use the averaged weights.
-    """
+    ema: EmaSettings | None = None
+    """The moving average of the weights. If there is one, validation, sampling and evaluation use it."""
     condition_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Probability of training a sample without its condition. Classifier-free guidance requires a value above 0."""
     precision: Precision = "auto"
@@ -85,8 +70,6 @@ class TrainSettings(Strict):
             raise ValueError("set exactly one of 'epochs' and 'steps'")
         if self.batch_size % self.accumulation:
             raise ValueError(f"batch_size {self.batch_size} is not divisible by accumulation {self.accumulation}")
-        if self.steps is not None and self.warmup_steps >= self.steps:
-            raise ValueError(f"warmup_steps is {self.warmup_steps}, but training has only {self.steps} steps; lower it")
         return self
 
 

@@ -1,9 +1,12 @@
 """Components of the installed plugins, built as a run builds them."""
 
+import json
 from functools import cache
 
+from gentoolkit.configs import completed
 from gentoolkit.plugins import load_plugins
 from gentoolkit.registry import build
+from gentoolkit.settings import TrainSettings
 
 
 @cache
@@ -17,3 +20,8 @@ def config(kind, name, **fields):
 
 def built(kind, name, given=None, **fields):
     return build(config(kind, name, **fields), **(given or {}))
+
+
+def train_settings(**fields):
+    """Return the section `train` of a recipe, from its recipe data."""
+    return TrainSettings.model_validate_json(json.dumps(completed(TrainSettings, fields)), context=registry())

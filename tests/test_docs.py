@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 import gentoolkit as gt
 from gentoolkit.kinds import KINDS
 from gentoolkit.plugins import load_plugins
+from gentoolkit.protocols import TrainedParameter
 from gentoolkit.testing import check
 
 ROOT = Path(__file__).parents[1]
@@ -92,6 +94,12 @@ def test_its_recipe_trains_and_makes_its_picture(site):
     assert (Path(run.path) / "pulse.txt").read_text() == "finished"
     verb = [sys.executable, "-m", "gentoolkit", "count", str(site / "runs")]
     assert subprocess.run(verb, capture_output=True, text=True, check=True).stdout == "1\n"
+
+
+def test_an_optimizer_in_a_slot_is_built_for_the_parameters_it_is_given(site):
+    parts = [TrainedParameter("bias", None, 0, None), TrainedParameter("weight", None, 1, None)]
+    two = import_module("my_parts.two").Two(None, parts, rest=lambda parameters: parameters)
+    assert two.rest == parts[:1]
 
 
 def test_its_test_file_has_a_case_for_each_contract(site):

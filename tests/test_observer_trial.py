@@ -20,7 +20,7 @@ backbone: {type: dit, hidden_size: 16, depth: 1, num_heads: 1, patch_size: 16}
 objective: {type: flow_matching}
 sampler: {type: euler, num_steps: 2}
 observers: [{type: observer-trial/best, file: lowest.json}]
-train: {steps: 12, batch_size: 16, learning_rate: 1e-2, validate_every: 2, checkpoint_every: 3}
+train: {steps: 12, batch_size: 16, optimizer: {learning_rate: 1e-2}, validate_every: 2, checkpoint_every: 3}
 sample: {per_class: 1}
 evaluate: {per_class: 4, validation_samples: 32}
 """

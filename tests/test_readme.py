@@ -70,7 +70,12 @@ def test_a_dataset_of_ones_own_is_trained_on_and_keeps_its_contracts(installed, 
     images = np.random.default_rng(0).uniform(-1, 1, (300, 3, 32, 32)).astype(np.float32)
     np.save("images.npy", images)
     (command,) = re.findall(r"gentool run recipes/smoke.yaml (train.*dataset='.*?')", README)
-    overrides = [*shlex.split(command), "train.steps=2", "train.warmup_steps=0", "evaluate.validation_samples=8"]
+    overrides = [
+        *shlex.split(command),
+        "train.steps=2",
+        "train.schedule.warmup_steps=0",
+        "evaluate.validation_samples=8",
+    ]
     recipe = load_recipe(ROOT / "recipes" / "smoke.yaml", overrides)
     assert gt.run(recipe, tmp_path / "runs").records("finished")
     outcomes = check("my-images", load_plugins())

@@ -1,4 +1,8 @@
-"""A package from outside is installed, listed, checked, named in a recipe and run, like our own plugins."""
+"""Packages from outside are installed, listed, checked, named in recipes and run, like our own plugins.
+
+`gentoolkit-heun` is a package as anyone would write it. `trials` has components of many kinds, each in a file of
+at most 40 lines and with a recipe of its own that trains with it.
+"""
 
 import json
 import os
@@ -16,6 +20,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tests/third_party/gentoolkit-heun"
 NAME = "gentoolkit-heun/heun"
+TRIALS = ROOT / "tests/third_party/trials"
 
 
 def call(*command, cwd):
@@ -30,13 +35,15 @@ def call(*command, cwd):
 
 @pytest.fixture(scope="module")
 def outside(tmp_path_factory):
-    """A copy of the package, outside the checkout."""
-    return shutil.copytree(PACKAGE, tmp_path_factory.mktemp("outside") / PACKAGE.name)
+    """A copy of the package, outside the checkout, beside one of the trials."""
+    folder = tmp_path_factory.mktemp("outside")
+    shutil.copytree(TRIALS, folder / TRIALS.name)
+    return shutil.copytree(PACKAGE, folder / PACKAGE.name)
 
 
 @pytest.fixture(scope="module")
 def python(outside):
-    """The interpreter of an environment with the package installed, that sees all packages of this one."""
+    """The interpreter of an environment with both packages installed, that sees all packages of this one."""
     directory = outside.parent / "env"
     venv.create(directory, with_pip=False, symlinks=os.name != "nt")
     python = directory / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -46,8 +53,8 @@ def python(outside):
     parents = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     lines = [f"import site; site.addsitedir({path!r})\n" for path in sorted(parents)]
     (site_packages / "parent.pth").write_text("".join(lines))
-    pip = ["-m", "pip", "--python", python, "install", "--no-build-isolation", "--no-deps", "--no-index", outside]
-    done = call(sys.executable, *pip, cwd=outside)
+    pip = ["-m", "pip", "--python", python, "install", "--no-build-isolation", "--no-deps", "--no-index"]
+    done = call(sys.executable, *pip, outside, outside.parent / TRIALS.name, cwd=outside)
     assert done.returncode == 0, done.stdout + done.stderr
     return python
 
@@ -107,3 +114,25 @@ def test_without_the_package_the_recipe_says_what_to_install(recipe, tmp_path):
     assert "pip install gentoolkit-heun" in done.stderr
     assert f"{recipe}:" in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("file", sorted(TRIALS.glob("src/trials/[a-z]*.py")), ids=lambda file: file.stem)
+def test_a_trial_is_one_short_file_with_a_recipe_that_trains(python, tmp_path, file):
+    assert len(file.read_text().splitlines()) <= 40
+    recipe = TRIALS / "recipes" / f"{file.stem}.yaml"
+    done = gentool(python, "run", recipe, "--out", tmp_path / "runs", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (run,) = (tmp_path / "runs").iterdir()
+    assert "trials/" in (run / "resolved.yaml").read_text()
+    losses = [
+        row["loss"]
+        for line in (run / "metrics.jsonl").read_text().splitlines()
+        if (row := json.loads(line))["event"] == "step"
+    ]
+    assert sum(losses[-5:]) < sum(losses[:5])
+
+
+def test_the_trials_pass_their_contracts(python, tmp_path):
+    done = gentool(python, "check", "trials", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {outcome["status"] for outcome in json.loads(done.stdout)} <= {"passed", "skipped"}

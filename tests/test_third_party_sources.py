@@ -21,7 +21,7 @@ backbone: {type: mlp, width: 32}
 objective: flow_matching
 sampler: {type: euler, num_steps: 4}
 metrics: [sliced_wasserstein]
-train: {steps: 30, batch_size: 32, learning_rate: 3e-3}
+train: {steps: 30, batch_size: 32, optimizer: {learning_rate: 3e-3}}
 sample: {per_class: 20}
 evaluate: {per_class: 20, validation_samples: 40}
 """

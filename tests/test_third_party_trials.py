@@ -88,7 +88,7 @@ def test_it_keeps_its_contracts(plugins, name):
 
 def test_a_flow_map_jumps_where_its_field_would_go_in_many_small_steps(plugins, tmp_path):
     """After some training, one jump ends nearer to twenty Euler steps than half of the way that these go."""
-    changes = [*CHANGES["mean_flow_trial"], "train.steps=300", "train.learning_rate=3e-3"]
+    changes = [*CHANGES["mean_flow_trial"], "train.steps=300", "train.optimizer.learning_rate=3e-3"]
     recipe = gt.parse_recipe(BASE, "trial.yaml", changes, plugins.registry)
     run = gt.run(recipe, tmp_path / "runs", plugins=plugins)
     one = gt.load_model(run.path, ["sampler.num_steps=1"], plugins=plugins).sample(per_class=8).x1

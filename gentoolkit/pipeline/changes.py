@@ -12,7 +12,7 @@ from gentoolkit.errors import NoCheckpointError, UsageError, last_line
 from gentoolkit.recipe import Recipe, dump_recipe
 from gentoolkit.recipe.faults import Path
 from gentoolkit.recipe.reader import read
-from gentoolkit.registry import entry_of
+from gentoolkit.registry import Registry, build, entry_of
 from gentoolkit.settings import TrainSettings
 from gentoolkit.training import Checkpoint, Plan
 
@@ -57,15 +57,20 @@ class Changes:
     train: TrainSettings
 
     @classmethod
-    def between(cls, saved: Checkpoint, recipe: Recipe) -> Changes:
+    def between(cls, saved: Checkpoint, recipe: Recipe, registry: Registry) -> Changes:
         """Compare the recipe and plugin versions recorded in a checkpoint with the current ones.
+
+        Args:
+            saved: The checkpoint.
+            recipe: The current recipe.
+            registry: The installed components.
 
         Raises:
             NoCheckpointError: The checkpoint does not contain a valid recipe.
         """
         try:
             then = _plain(saved.numbers["recipe"])
-            train = TrainSettings.model_validate_json(json.dumps(then["train"]))
+            train = TrainSettings.model_validate_json(json.dumps(then["train"]), context=registry)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise NoCheckpointError(
                 f"the checkpoint of step {saved.step} does not contain a valid recipe: {last_line(error)}"
@@ -104,8 +109,9 @@ class Changes:
     @property
     def anew(self) -> set[str]:
         """Return which parts of the state a forced change resets: "optimizer", "ema"."""
-        starts = {"train.optimizer": "optimizer", "train.ema_decay": "ema"}
-        return {starts[field] for field in self.fields if field in starts}
+        other = [field for field in self.fields if field.startswith("train.optimizer.") and field.endswith(".type")]
+        averages = [field for field in self.fields if field.startswith("train.ema")]
+        return ({"optimizer"} if other else set()) | ({"ema"} if averages else set())
 
     def line(self, field: str) -> str:
         """Return "field: old -> new"."""
@@ -126,9 +132,11 @@ class Changes:
             raise UsageError(
                 f"the run is already at step {self.step}, so it cannot end at step {total}; set more steps"
             )
-        before = Plan(self.train, plan.num_samples, plan.seed).rate(max(self.step - 1, 0))
+        earlier = Plan(self.train, plan.num_samples, plan.seed, build(self.train.schedule))
+        before = earlier.rate(max(self.step - 1, 0))
         after = plan.rate(self.step) if total > self.step else before
-        schedule = f"the {plan.settings.schedule} schedule is recomputed for {total} steps, from step {self.step} on"
+        name = entry_of(plan.settings.schedule).name
+        schedule = f"the {name} schedule is recomputed for {total} steps, from step {self.step} on"
         return [*lines, f"{schedule}: the learning rate goes from {before:.1%} to {after:.1%} of its peak"]
 
 

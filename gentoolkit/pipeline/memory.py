@@ -99,8 +99,7 @@ def needs_of_data(recipe: Recipe) -> dict[str, float]:
 
 def copies_in_training(recipe: Recipe) -> int:
     """Return how many numbers training stores per weight: the weight, its gradient, moments and average."""
-    moments = 1 if recipe.train.optimizer == "muon" else 2
-    return 2 + moments + (recipe.train.ema_decay is not None)
+    return 2 + recipe.train.optimizer.state_per_weight + (recipe.train.ema is not None)
 
 
 @contextmanager
@@ -169,7 +168,7 @@ def kept_by_training(model: Model, batch: Batch) -> int:
     """Return the bytes that the loss of a batch keeps for its backward pass, or 0 if they cannot be estimated."""
     on_meta = _on_meta(model)
     generator = BatchGenerator(model.recipe.seed, "trial", 0, len(batch), device="meta")
-    context = TrainingContext(generator, ema_backbone=on_meta.backbone if model.recipe.train.ema_decay else None)
+    context = TrainingContext(generator, ema_backbone=on_meta.backbone if model.recipe.train.ema else None)
     kept = Kept(on_meta.modules())
 
     def loss() -> None:

@@ -188,7 +188,7 @@ def resume(
     directory, recipe = found.directory, found.recipe
     with directory.locked():
         saved = newest_checkpoint(directory.checkpoints)
-        changes = Changes.between(saved, recipe)
+        changes = Changes.between(saved, recipe, found.plugins.registry)
         if not force:
             changes.require_allowed()
         work = Work.prepare(recipe, begun_precision(found), fitted=saved)

@@ -154,7 +154,7 @@ class Trial:
         """Return the objective's record and the bytes kept for the backward pass."""
         recipe, model = self.recipe, self.model
         # The average starts as a copy of the weights.
-        teacher = model.backbone if recipe.train.ema_decay else None
+        teacher = model.backbone if recipe.train.ema else None
         generator = BatchGenerator(recipe.seed, "trial", 0, len(batch), device=model.device)
         context = TrainingContext(generator, ema_backbone=teacher)
         kept, operations = Kept(model.modules()), Operations()

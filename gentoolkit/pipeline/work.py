@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import torch
 from pydantic import TypeAdapter
 
 from gentoolkit.devices import choose_device, choose_precision, matrix_dtype
@@ -27,8 +28,30 @@ from gentoolkit.protocols import Dataset
 from gentoolkit.provenance import peak_memory_mib
 from gentoolkit.recipe import Recipe
 from gentoolkit.records import Finite, Step, cut_back
+from gentoolkit.registry import build
 from gentoolkit.rundir import RunDir
 from gentoolkit.training import Checkpoint, Plan, TrainingState, list_checkpoints, train
+
+
+def plan_of(recipe: Recipe, num_samples: int) -> Plan:
+    """Return the plan of a run with that number of training samples."""
+    with blame(recipe, "building"):
+        schedule = build(recipe.train.schedule)
+    return Plan(recipe.train, num_samples, recipe.seed, schedule)
+
+
+def state_of(model: Model, matrix_dtype: torch.dtype = torch.float32) -> TrainingState:
+    """Return the training state of a model that has not been trained yet, with its optimizer.
+
+    Args:
+        model: The model, whose weights are not copied.
+        matrix_dtype: The dtype of the optimizer's matrix products.
+    """
+    train = model.recipe.train
+    with blame(model.recipe, "building"):
+        return TrainingState(
+            model.backbone, model.objective, train, partial(build, train.optimizer), matrix_dtype=matrix_dtype
+        )
 
 
 @dataclass
@@ -84,15 +107,14 @@ class Work:
         trial = Trial(model, data, model.dataset("held_out"))
         trial.data()
         trial.memory(precision)
-        planned = partial(Plan, recipe.train, len(data), recipe.seed)
+        planned = partial(plan_of, recipe, len(data))
         raise_together(planned, model.check_held_out)
         if fitted is not None:
             model.load_codec(fitted)
         elif initial is None:
             model.fit_codec(data)
         trial.parts(precision)
-        dtype = matrix_dtype(precision, device)
-        state = TrainingState(model.backbone, model.objective, recipe.train, dtype, model.codec)
+        state = state_of(model, matrix_dtype(precision, device))
         operations = trial.operations * recipe.train.batch_size / recipe.train.accumulation
         return cls(model, data, planned(), state, precision, operations)
 
@@ -105,7 +127,8 @@ class Work:
         seconds = saved.number("train_seconds", TypeAdapter(Finite).validate_python)
         size = saved.number("metrics_size", TypeAdapter(Step).validate_python)
         sha256 = saved.number("metrics_sha256", TypeAdapter(str).validate_python)
-        self.state.restore(saved, anew)
+        with blame(self.model.recipe, "resuming"):
+            self.state.restore(saved, anew)
         self.train_seconds = seconds
         every = self.plan.settings.log_every
         logged = range(every, saved.step + 1, every)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gentoolkit.configs import Config, to_data
+from gentoolkit.configs import Config, Problem, ScheduleConfig, to_data
 from gentoolkit.recipe.capabilities import check_needs
 from gentoolkit.recipe.faults import Fault, Path
 from gentoolkit.recipe.model import Recipe, components_of, data_spec, encoded_spec
@@ -29,6 +29,8 @@ def check_fit(root: Node, sections: Mapping[str, Any], registry: Registry) -> li
     """
     faults = [fault for name in ("metrics", "observers") for fault in _duplicates(root, name, sections.get(name, ()))]
     train, sample = sections.get("train"), sections.get("sample")
+    if train and train.steps is not None:
+        faults += _check_length(root, train.schedule, train.steps)
     if dataset := sections.get("dataset"):
         try:
             spec = data_spec(dataset, train)
@@ -66,11 +68,24 @@ def _duplicates(root: Node, name: str, configs: Sequence[Config]) -> Iterator[Fa
             yield _fault(root, (name, str(index)), f"duplicate of {same}", expected)
 
 
+def _check_length(root: Node, schedule: ScheduleConfig, total_steps: int) -> list[Fault]:
+    path = ("train", "schedule")
+    try:
+        problems = list(schedule.check_length(total_steps))
+    except Exception as error:  # a plugin's code may raise anything
+        return [_fault(root, path, _raised(schedule, "check_length", error))]
+    return _faults(root, path, problems)
+
+
 def _check_component(root: Node, path: Path, config: Config, spec: DataSpec) -> list[Fault]:
     try:
-        problems = [(problem.field, problem.message) for problem in config.check(spec)]
+        problems = list(config.check(spec))
     except Exception as error:  # a plugin's code may raise anything
         return [_fault(root, path, _raised(config, "check", error))]
+    return _faults(root, path, problems)
+
+
+def _faults(root: Node, path: Path, problems: Sequence[Problem]) -> list[Fault]:
     return [_fault(root, (*path, *(field.split(".") if field else ())), message) for field, message in problems]
 
 

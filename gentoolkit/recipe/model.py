@@ -29,8 +29,9 @@ from gentoolkit.configs import (
 from gentoolkit.recipe.faults import Path, shown
 from gentoolkit.recipe.reader import scalar
 from gentoolkit.references import RunRef
-from gentoolkit.settings import EvaluateSettings, SampleSettings, Seed, Strict, TrainSettings
+from gentoolkit.settings import EvaluateSettings, SampleSettings, TrainSettings
 from gentoolkit.spec import DataSpec
+from gentoolkit.strict import Seed, Strict
 
 VERSION = 2
 #: File systems allow names of 255 bytes; the run's number is appended.
@@ -152,7 +153,13 @@ class Recipe(Strict):
 
 SINCE_VERSION_1 = (
     "objective.times=stratified is now objective.stratified=true, and objective.weight_power=p is now "
-    "objective.weighting={type: power, power: p}; sample.guidance=w is now guidance={type: cfg, scale: w}"
+    "objective.weighting={type: power, power: p}; sample.guidance=w is now guidance={type: cfg, scale: w}; "
+    "train.learning_rate, betas and weight_decay are now fields of "
+    "train.optimizer; train.optimizer=muon is now train.optimizer={type: muon, learning_rate: ..., momentum: ..., "
+    "iterations: ..., weight_decay: ..., rest: {learning_rate: ..., betas: ..., weight_decay: ...}}, in place of "
+    "train.matrix_learning_rate, matrix_momentum and matrix_iterations; train.warmup_steps is now "
+    "train.schedule.warmup_steps; train.schedule_unit=epoch is now train.schedule.per_epoch=true; and "
+    "train.ema_decay=d is now train.ema.decay=d"
 )
 
 

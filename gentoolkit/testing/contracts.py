@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -134,7 +135,12 @@ class Case:
         return self.entry.component.tiny_spec or PLAIN_SPEC
 
     def build(
-        self, split: str = "train", spec: DataSpec | None = None, seed: int = 0, needs: Iterable[str] = ()
+        self,
+        split: str = "train",
+        spec: DataSpec | None = None,
+        seed: int = 0,
+        needs: Iterable[str] = (),
+        **given: Any,
     ) -> Any:
         """Build the component as a run does. Observers get a directory that is deleted afterwards.
 
@@ -146,12 +152,15 @@ class Case:
             spec: The data spec, for backbones; `self.spec` by default.
             seed: Added to the case's seed, to obtain another initialization.
             needs: The capabilities that are needed, for backbones.
+            **given: Other arguments of the kind; by default, what `arguments` in its module of contracts returns.
         """
         seed += self.seed
+        home = import_module(f"gentoolkit.testing.{KINDS[self.kind].contracts[0]}")
+        given = getattr(home, "arguments", lambda case: {})(self) | given
         draws = forked(seed, "contract") if KINDS[self.kind].has_weights else nullcontext()
         with draws, tempfile.TemporaryDirectory() as folder:
-            given = {"split": split, "seed": seed, "spec": spec or self.spec, "needs": frozenset(needs)}
-            return build(self.config, **given, directory=Path(folder))
+            known = {"split": split, "seed": seed, "spec": spec or self.spec, "needs": frozenset(needs)}
+            return build(self.config, **known | {"directory": Path(folder)} | given)
 
     @cached_property
     def can_be_built(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
+from torch.nn.utils import clip_grad_norm_
 
 from gentoolkit.api import DataSpec
 from gentoolkit.devices import autocast
@@ -118,26 +118,13 @@ def training_step(state: TrainingState, pairs: Pairs, plan: Plan, device: torch.
         losses.append(record.loss.detach())
         errors.append(losses[-1] if record.velocity_error is None else record.velocity_error.detach())
         times.append(record.t)
-    norm = clip_gradients(state.parameters, settings.clip_norm)
+    norm = clip_grad_norm_(state.parameters, math.inf if settings.clip_norm is None else settings.clip_norm)
     rate = plan.rate(step)
-    state.optimizers.step(rate)
+    state.optimizer.step(rate)
     for parameter in state.parameters:
         parameter.grad = None
     state.update_ema()
     return StepResult(step + 1, losses, errors, times, norm, rate)
-
-
-def clip_gradients(parameters: list[Parameter], clip_norm: float | None) -> Tensor:
-    """Clip the gradients to a global norm of `clip_norm`, or not at all if it is None. Return the norm before clipping.
-
-    Pascanu et al. 2013, arXiv:1211.5063, Sec. 3.2. The results equal those of torch's `clip_grad_norm_`, which first
-    groups the gradients by device and dtype. For small networks, the grouping takes longer than the clipping.
-    """
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    if clip_norm is not None:
-        torch._foreach_mul_(gradients, (clip_norm / (norm + 1e-6)).clamp(max=1))
-    return norm
 
 
 def drop_conditions(batch: Batch, spec: DataSpec, probability: float, draws: Callable[[str], BatchGenerator]) -> Batch:
@@ -189,7 +176,7 @@ class _Log:
     def _record(self, result: StepResult, means: dict[str, float]) -> None:
         plan, step = self.plan, result.step
         if step % plan.settings.log_every == 0:
-            self.listener.record("step", {"step": step, **means, **plan.learning_rates(result.rate)})
+            self.listener.record("step", {"step": step, **means, **self.state.optimizer.learning_rates(result.rate)})
         if step % plan.steps_per_epoch == 0 or step == plan.total_steps:
             epoch = math.ceil(step / plan.steps_per_epoch)
             self.listener.record("epoch", {"epoch": epoch, "step": step, **self.state.totals.means()})

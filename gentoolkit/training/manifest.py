@@ -15,7 +15,7 @@ MANIFEST = "manifest.json"
 NUMBERS = "state.json"
 WEIGHTS = "weights.safetensors"
 #: Version of the file format. It changes when older versions of gentoolkit could not read the files correctly.
-FORMAT = 1
+FORMAT = 2
 
 
 class _Strict(BaseModel):
@@ -36,7 +36,7 @@ class _FileEntry(_Strict):
 class Manifest(_Strict):
     """The content of a manifest."""
 
-    format: Literal[1]
+    format: Literal[2]
     step: int = Field(ge=0)
     files: dict[str, _FileEntry]
 

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from gentoolkit.errors import UsageError, raise_together
+from gentoolkit.errors import PluginError, UsageError, raise_together
+from gentoolkit.protocols import Schedule
 from gentoolkit.randomness import Permutation
 from gentoolkit.settings import TrainSettings
 
 #: Number of samples whose order is computed at once, since numpy's overhead per call is large for small batches.
 ORDER_BLOCK = 16_384
-
-#: Progress in [0, 1] -> fraction of the peak learning rate.
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "constant": lambda progress: 1.0,
-    "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),  # Loshchilov and Hutter 2017, arXiv:1608.03983
-    "linear": lambda progress: 1 - progress,
-}
 
 
 @dataclass(frozen=True)
@@ -32,17 +25,19 @@ class Plan:
         settings: The recipe's `train` section.
         num_samples: Number of training samples.
         seed: The run's seed.
+        schedule: The learning-rate schedule.
 
     Raises:
-        UsageError: The data has fewer samples than a batch, or the warm-up is as long as the run.
+        UsageError: The data has fewer samples than a batch, or the run is too short for the schedule.
     """
 
     settings: TrainSettings
     num_samples: int
     seed: int
+    schedule: Schedule
 
     def __post_init__(self) -> None:
-        raise_together(self._check_batch_size, self._check_warmup)
+        raise_together(self._check_batch_size, self._check_length)
 
     def _check_batch_size(self) -> None:
         if self.num_samples < self.settings.batch_size:
@@ -51,14 +46,12 @@ class Plan:
                 "lower it or use more data"
             )
 
-    def _check_warmup(self) -> None:
+    def _check_length(self) -> None:
         if self.settings.epochs and not self.steps_per_epoch:
             return  # the number of steps is unknown
-        if self.settings.warmup_steps >= self.total_steps:
-            raise UsageError(
-                f"train.warmup_steps is {self.settings.warmup_steps}, but training has only {self.total_steps} steps; "
-                "lower it"
-            )
+        problems = self.settings.schedule.check_length(self.total_steps)
+        if lines := [f"train.schedule.{field}: {message}" for field, message in problems]:
+            raise UsageError("\n".join(lines))
 
     @property
     def steps_per_epoch(self) -> int:
@@ -84,23 +77,16 @@ class Plan:
         order = _order(self.num_samples, self.seed, epoch, block, steps * size)
         return order[row * size : (row + 1) * size].copy()  # copied, since a dataset may modify it
 
-    def learning_rates(self, rate: float) -> dict[str, float]:
-        """Return `rate` times the peak learning rates, by the name of their settings."""
-        muon = {"matrix_learning_rate": rate * self.settings.matrix_learning_rate}
-        return {"learning_rate": rate * self.settings.learning_rate} | (
-            muon if self.settings.optimizer == "muon" else {}
-        )
-
     def rate(self, step: int) -> float:
-        """Return the fraction of the peak learning rates to use in a step, in [0, 1]."""
-        warmup, total = self.settings.warmup_steps, self.total_steps
-        if step < warmup:
-            return (step + 1) / warmup
-        if self.settings.schedule_unit == "epoch":
-            progress = (step // self.steps_per_epoch) / math.ceil(total / self.steps_per_epoch)
-        else:
-            progress = (step - warmup) / (total - warmup)
-        return SCHEDULES[self.settings.schedule](progress)
+        """Return the fraction of the peak learning rates to use in a step, in [0, 1].
+
+        Raises:
+            PluginError: The schedule returns anything else.
+        """
+        rate = self.schedule.fraction(step, self.total_steps, self.steps_per_epoch)
+        if not 0 <= rate <= 1:
+            raise PluginError(f"the fraction at step {step} is {rate}; expected 0 to 1", kind="schedule")
+        return rate
 
 
 @lru_cache(maxsize=2)

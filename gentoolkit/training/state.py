@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from copy import deepcopy
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, TypeVar, cast
@@ -12,15 +12,19 @@ from pydantic import Field, TypeAdapter
 from torch import Tensor, nn
 
 from gentoolkit.errors import NoCheckpointError, NonFiniteError, UsageError, listing
-from gentoolkit.protocols import Codec, Objective
+from gentoolkit.protocols import Codec, Objective, Optimizer
 from gentoolkit.settings import TrainSettings
+from gentoolkit.training.averages import decay
 from gentoolkit.training.checkpoints import Checkpoint
-from gentoolkit.training.optimizers import Optimizers
+from gentoolkit.training.optimizers import ScheduledOptimizer, trained_parameters
 
 NUM_TIME_BINS = 10
 _T = TypeVar("_T")
 _Bins = Annotated[list[_T], Field(min_length=NUM_TIME_BINS, max_length=NUM_TIME_BINS)]
-CURE = "lower train.learning_rate, set train.clip_norm, or use train.precision=fp32; check that the data is finite"
+CURE = (
+    "lower the learning rate in train.optimizer, set train.clip_norm, or use train.precision=fp32; "
+    "check that the data is finite"
+)
 
 
 @dataclass
@@ -60,7 +64,14 @@ def sums_by_time(velocity_error: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class TrainingState:
-    """Weights, averaged weights, optimizers and the current step.
+    """Weights, averaged weights, optimizer and the current step.
+
+    Args:
+        backbone: The backbone.
+        objective: The objective.
+        settings: The recipe's `train` section.
+        optimizer: Builds the optimizer from its keyword argument `parameters`.
+        matrix_dtype: The dtype of the optimizer's matrix products.
 
     Attributes:
         weights: The backbone, and the objective if it is a module.
@@ -75,6 +86,7 @@ class TrainingState:
         backbone: nn.Module,
         objective: Objective,
         settings: TrainSettings,
+        optimizer: Callable[..., Optimizer],
         matrix_dtype: torch.dtype = torch.float32,
         codec: Codec | None = None,
     ) -> None:
@@ -83,10 +95,10 @@ class TrainingState:
         self.codec = codec if isinstance(codec, nn.Module) else None
         self.objective = objective
         self.settings = settings
-        self.ema = deepcopy(self.weights).eval().requires_grad_(False) if settings.ema_decay else None
-        trained = {name: p for name, p in self.weights.named_parameters() if p.requires_grad}
-        self.parameters = list(trained.values())
-        self.optimizers = Optimizers(backbone, trained, settings, matrix_dtype)
+        self.ema = deepcopy(self.weights).eval().requires_grad_(False) if settings.ema else None
+        trained = trained_parameters(self.weights, matrix_dtype)
+        self.parameters = [part.parameter for part in trained]
+        self.optimizer = ScheduledOptimizer(optimizer(parameters=trained), trained)
         # Collected once, since walking through the modules in every step costs as much as the averaging.
         self._averages: list[Tensor] = [] if self.ema is None else [*self.ema.parameters()]
         self._averaged: list[Tensor] = [*self.weights.parameters()]
@@ -108,17 +120,17 @@ class TrainingState:
 
     @torch.no_grad()
     def update_ema(self) -> None:
-        """Update the averages: ema <- decay · ema + (1 - decay) · weights. Buffers are copied."""
-        if self.ema is None or self.settings.ema_decay is None:
+        """Update the averages after a step: ema <- decay · ema + (1 - decay) · weights. Buffers are copied."""
+        if self.ema is None or self.settings.ema is None:
             return
-        torch._foreach_lerp_(self._averages, self._averaged, 1 - self.settings.ema_decay)
+        torch._foreach_lerp_(self._averages, self._averaged, 1 - decay(self.settings.ema, self.step + 1))
         if self._has_buffers:  # looked up each time, since a module may replace a buffer
             for average, value in zip(self.ema.buffers(), self.weights.buffers(), strict=True):
                 average.copy_(value)
 
     def checkpoint(self, extra: dict[str, Any]) -> Checkpoint:
         """Return the state as a checkpoint. `extra` is added to its numbers."""
-        optimizer_tensors, optimizer_numbers = self.optimizers.state()
+        optimizer_tensors, optimizer_numbers = self.optimizer.state()
         tensors = {"weights": dict(self.weights.state_dict()), "optimizer": optimizer_tensors}
         if self.ema is not None:
             tensors["ema"] = dict(self.ema.state_dict())
@@ -154,15 +166,14 @@ class TrainingState:
             NoCheckpointError: The checkpoint is incomplete or contains invalid values.
         """
         needed = {"weights", "optimizer"} | ({"ema"} if self.ema is not None else set())
-        empty = {group for group in needed - {*anew} if not checkpoint.tensors.get(group)}
-        if missing := empty - (set() if checkpoint.step else {"optimizer"}):
+        if missing := needed - {*anew} - checkpoint.tensors.keys():
             raise NoCheckpointError(f"the checkpoint at step {checkpoint.step} has no tensors for {listing(missing)}")
         load_weights(self.weights, checkpoint.tensors["weights"])
         if self.ema is not None:
             load_weights(self.ema, checkpoint.tensors.get("ema") or checkpoint.tensors["weights"])
         numbers = checkpoint.number("optimizer", TypeAdapter(dict[str, Any]).validate_python)
         if "optimizer" not in anew:
-            self.optimizers.restore(checkpoint.tensors["optimizer"], numbers)
+            self.optimizer.restore(checkpoint.tensors["optimizer"], numbers)
         self.totals = checkpoint.number("totals", _read_totals)
         self.step = checkpoint.step
 

@@ -17,7 +17,7 @@ def model(*overrides):
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["train.ema_decay=0.9", "train.weight_decay=0.1", "train.clip_norm=0.01"],
+        ["train.ema.decay=0.9", "train.optimizer.weight_decay=0.1", "train.clip_norm=0.01"],
         ["train.clip_norm=null", "objective.stratified=true", "train.precision=bf16"],
     ],
 )

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("default")
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    few = ["train.steps=4", "train.checkpoint_every=2", "train.validate_every=2", "train.warmup_steps=0"]
+    few = ["train.steps=4", "train.checkpoint_every=2", "train.validate_every=2", "train.schedule.warmup_steps=0"]
     return gt.run(gt.load_recipe(SMOKE, few), tmp_path_factory.mktemp("runs")).path
 
 

@@ -186,14 +186,14 @@ def test_report_and_resume_of_a_finished_run(gentool, finished):
 
 def test_a_run_is_extended_refused_and_forced(gentool, finished, tmp_path):
     run = shutil.copytree(finished[0], tmp_path / "smoke-1")
-    code, out, err = gentool("resume", run, "train.learning_rate=0.01")
+    code, out, err = gentool("resume", run, "train.optimizer.learning_rate=0.01")
     assert (code, out) == (2, "")
-    assert "train.learning_rate: 0.003 -> 0.01" in err
+    assert "train.optimizer.learning_rate: 0.003 -> 0.01" in err
     assert "--force" in err
     code, _, err = gentool("resume", run, "train.steps=14")
     assert code == 0
     assert "the linear schedule is recomputed for 14 steps, from step 12 on" in err
-    assert gentool("resume", run, "train.learning_rate=0.01", "--force", "--quiet")[0] == 0
+    assert gentool("resume", run, "train.optimizer.learning_rate=0.01", "--force", "--quiet")[0] == 0
     assert json.loads(gentool("ls", tmp_path, "--json")[1])[0]["step"] == 14
 
 
@@ -233,12 +233,12 @@ def test_schema_is_json(gentool):
 
 BAD_INPUT = {
     "unknown component": (["backbone.type=dot"], ["backbone.type", "'dot'", "dit"]),
-    "unknown field": (["train.learning_rat=1e-3"], ["learning_rat", "learning_rate"]),
+    "unknown field": (["train.optimizer.learning_rat=1e-3"], ["learning_rat", "learning_rate"]),
     "wrong type": (["train.steps=ten"], ["train.steps", "'ten'"]),
-    "text for a number": (["train.learning_rate='1e-3'"], ["train.learning_rate"]),
+    "text for a number": (["train.optimizer.learning_rate='1e-3'"], ["train.optimizer.learning_rate"]),
     "true for a number": (["sampler.num_steps=true"], ["sampler.num_steps"]),
-    "wrong range": (["train.ema_decay=1.5"], ["train.ema_decay", "1.5"]),
-    "infinity": (["train.learning_rate=.inf"], ["train.learning_rate"]),
+    "wrong range": (["train.ema.decay=1.5"], ["train.ema.decay", "1.5"]),
+    "infinity": (["train.optimizer.learning_rate=.inf"], ["train.optimizer.learning_rate"]),
     "patch that does not divide": (["backbone.patch_size=3"], ["patch_size 3 does not divide the 8 x 8 image"]),
     "heads that do not divide": (["backbone.num_heads=5"], ["not divisible by num_heads 5"]),
     "zero steps": (["sampler.num_steps=0"], ["sampler.num_steps", "0"]),
@@ -323,7 +323,9 @@ def test_usage_errors_exit_with_2(gentool, arguments):
 
 
 def test_a_loss_that_is_not_finite_exits_with_3(gentool, tmp_path):
-    code, _, err = gentool("run", SMOKE, "train.learning_rate=1e38", "train.weight_decay=1e30", "--out", tmp_path)
+    code, _, err = gentool(
+        "run", SMOKE, "train.optimizer.learning_rate=1e38", "train.optimizer.weight_decay=1e30", "--out", tmp_path
+    )
     assert code == 3
     assert "gradient norm" in err
 

@@ -133,7 +133,7 @@ def test_an_objective_that_needs_a_teacher_has_one_in_the_trial_too(plugins, tmp
         return whole(self, backbone, batch, context)
 
     monkeypatch.setattr(FlowMatching, "loss", taught)
-    assert go(plugins, tmp_path, "none", "euler", 0.0, "train.ema_decay=0.5").directory.report.exists()
+    assert go(plugins, tmp_path, "none", "euler", 0.0, "train.ema.decay=0.5").directory.report.exists()
 
 
 @pytest.mark.parametrize("loss", [lambda record: record.loss, lambda record: LossRecord(record.loss.mean(), record.t)])
@@ -149,7 +149,7 @@ def test_an_objective_that_gives_no_record_per_sample_is_named(plugins, tmp_path
     [
         ("vectors", "sample.per_class=201", "sample.per_class needs 201 held-out samples, but there are 200"),
         ("labels", "evaluate.per_class=80", "evaluate.per_class needs 160 held-out samples of a class"),
-        ("none", "train.optimizer=muon", "names no matrices for train.optimizer=muon"),
+        ("none", "train.optimizer=muon", "the backbone names no matrices"),
     ],
 )
 def test_what_would_fail_after_the_training_is_told_before(plugins, tmp_path, mode, override, words):

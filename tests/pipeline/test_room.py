@@ -52,7 +52,10 @@ def test_a_container_has_its_own_limit(tmp_path, monkeypatch, limit, expected):
     ("overrides", "words"),
     [
         # 10^7 noises and three times as many samples of 256 bytes.
-        (["train.batch_size=10000000", "train.steps=1", "train.warmup_steps=0"], "train.batch_size 10000000: 9.54 GiB"),
+        (
+            ["train.batch_size=10000000", "train.steps=1", "train.schedule.warmup_steps=0"],
+            "train.batch_size 10000000: 9.54 GiB",
+        ),
         (["dataset.image_size=2048", "evaluate.per_class=40"], "evaluate.per_class 40: 7.50 GiB"),
         (["sample.per_class=10000000"], "sample.per_class 10000000: 9.54 GiB"),
         (["dataset.image_size=2048"], r"activations kept for the backward pass: \d\d\.\d\d GiB"),

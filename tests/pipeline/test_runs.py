@@ -260,7 +260,7 @@ def test_a_finished_run_resumes_to_the_same_figures(finished, tmp_path):
 
 
 def test_without_a_valid_checkpoint_nothing_restarts_in_silence(tmp_path):
-    run = gt.run(smoke("train.steps=2", "train.warmup_steps=0"), tmp_path)
+    run = gt.run(smoke("train.steps=2", "train.schedule.warmup_steps=0"), tmp_path)
     for folder in run.directory.checkpoints.iterdir():
         (folder / "manifest.json").unlink()
     with pytest.raises(NoCheckpointError, match="no valid checkpoint"):
@@ -330,7 +330,7 @@ def test_the_report_can_be_drawn_again(finished):
 
 @pytest.mark.filterwarnings("default")  # the file is not what the checkpoint recorded
 def test_an_evaluation_by_an_earlier_version_is_left_out_of_the_page(tmp_path):
-    run = gt.run(smoke("train.steps=2", "train.warmup_steps=0"), tmp_path)
+    run = gt.run(smoke("train.steps=2", "train.schedule.warmup_steps=0"), tmp_path)
     records = [
         {name: value for name, value in record.items() if record["event"] != "evaluation" or name != "reference"}
         for record in run.records()

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from dataclasses import replace
 from importlib.metadata import PathDistribution
 from pathlib import Path
 
@@ -39,10 +40,12 @@ def test_a_renamed_copy_of_a_shipped_plugin_builds_its_own_components(copy, tmp_
     assert plugins.quarantined == ()
     entries = plugins.registry.entries()
     assert entries
+    registry = load_plugins().registry  # without the original, whose components the copies replace in slots
+    registry.add(*(replace(entry, name=entry.component.name) for entry in entries))
     for entry in entries:
         assert entry.name.startswith(f"{copy.replace('_', '-')}/")
         try:
-            built = Case(entry, registry=registry()).build()
+            built = Case(entry, registry=registry).build()
         except UsageError:  # an extra is not installed
             built = None
         for made in (entry.config, *([] if built is None else [type(built)])):

@@ -7,8 +7,8 @@ import torch
 
 from gentoolkit.devices import matrix_dtype
 from gentoolkit.pipeline import Model
+from gentoolkit.pipeline.work import plan_of, state_of
 from gentoolkit.recipe import parse_recipe
-from gentoolkit.training import Plan, TrainingState
 from gentoolkit.training.loop import training_step
 
 RECIPE = """
@@ -20,7 +20,11 @@ dataset: {{type: patterns, num_samples: 256, image_size: 8, channels: 2}}
 backbone: {{type: dit, hidden_size: 64, depth: 2, num_heads: 2, time_scale: 1000.0, position: sincos}}
 objective: {{type: flow_matching, stratified: true}}
 sampler: {{type: euler}}
-train: {{steps: 40, batch_size: 32, optimizer: muon, matrix_learning_rate: 0.04, learning_rate: 6e-3, warmup_steps: 10}}
+train:
+  steps: 40
+  batch_size: 32
+  optimizer: {{type: muon, learning_rate: 0.04, rest: {{learning_rate: 6e-3}}}}
+  schedule: {{warmup_steps: 10}}
 """
 
 
@@ -30,8 +34,8 @@ def losses(precision: str, seed: int) -> torch.Tensor:
     recipe = parse_recipe(RECIPE.format(seed=seed), "small")
     model = Model.build(recipe)
     data = model.dataset("train")
-    state = TrainingState(model.backbone, model.objective, recipe.train, matrix_dtype(precision, model.device))
-    plan, pairs = Plan(recipe.train, len(data), recipe.seed), model.pairs(data)
+    state = state_of(model, matrix_dtype(precision, model.device))
+    plan, pairs = plan_of(recipe, len(data)), model.pairs(data)
     means = []
     while state.step < plan.total_steps:
         result = training_step(state, pairs, plan, model.device, precision)

@@ -1,7 +1,7 @@
 """Components that need no torch and no plugin, for recipes in tests."""
 
 from enum import Enum
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -16,15 +16,17 @@ from gentoolkit.api import (
     MetricConfig,
     ObjectiveConfig,
     ObserverConfig,
+    OptimizerConfig,
     Problem,
     SamplerConfig,
+    ScheduleConfig,
     SourceConfig,
     Vectors,
 )
 from gentoolkit.errors import RecipeError
 from gentoolkit.recipe import Recipe, parse_recipe
 from gentoolkit.registry import Entry, Registry, entry_of, qualified
-from gentoolkit.settings import Strict
+from gentoolkit.strict import Strict
 
 
 class BlobsConfig(DatasetConfig):
@@ -146,6 +148,24 @@ class OtherConfig(SamplerConfig):
     name: str = ""
 
 
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+class AdamWConfig(OptimizerConfig):
+    learning_rate: float = Field(default=1e-4, gt=0)
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
+
+
+class CosineConfig(ScheduleConfig):
+    warmup_steps: int = 0
+
+    def check_length(self, total_steps):
+        if self.warmup_steps == 666:
+            raise RuntimeError("no such length")
+        if self.warmup_steps >= total_steps:
+            yield Problem("warmup_steps", f"too long for {total_steps} steps")
+
+
 def registry():
     made = Registry()
     for component, distribution in (
@@ -160,6 +180,8 @@ def registry():
         (Component("steps", StepsConfig, "nowhere:Steps"), "gentoolkit"),
         (Component("quiet", QuietConfig, "nowhere:Quiet"), "gentoolkit"),
         (Component("other", OtherConfig, "nowhere:Other"), "my-dist"),
+        (Component("adamw", AdamWConfig, "nowhere:AdamW"), "gentoolkit"),
+        (Component("cosine", CosineConfig, "nowhere:Cosine"), "gentoolkit"),
         (Component("distance", DistanceConfig, "nowhere:Distance"), "gentoolkit"),
     ):
         made.add(Entry(qualified(distribution, component.name), component, distribution, "1.0"))

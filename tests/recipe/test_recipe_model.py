@@ -85,7 +85,8 @@ rates = st.floats(min_value=0, max_value=1e300, exclude_min=True)
     layers=st.lists(st.fixed_dictionaries({"width": st.integers(), "dropout": st.floats(0, 1)}), max_size=3),
 )
 def test_any_settings_survive_the_round_trip(learning_rate, clip_norm, betas, steps, classes, seed, depth, layers):
-    train = {"steps": steps, "learning_rate": learning_rate, "clip_norm": clip_norm, "betas": list(betas)}
+    optimizer = {"learning_rate": learning_rate, "betas": list(betas)}
+    train = {"steps": steps, "clip_norm": clip_norm, "optimizer": optimizer}
     recipe = parsed(
         text_of(
             train=f"train: {json.dumps(train)}",
@@ -94,10 +95,11 @@ def test_any_settings_survive_the_round_trip(learning_rate, clip_norm, betas, st
             backbone=f"backbone: {json.dumps({'type': 'net', 'depth': depth, 'layers': layers})}",
         )
     )
-    assert (recipe.train.learning_rate, recipe.train.clip_norm, recipe.train.betas) == (learning_rate, clip_norm, betas)
+    made = recipe.train.optimizer
+    assert (made.learning_rate, recipe.train.clip_norm, made.betas) == (learning_rate, clip_norm, betas)
     round_trip(recipe)
 
 
 def test_the_dump_is_yaml_for_other_readers_too():
-    recipe = parsed(text_of(), "train.learning_rate=1e-5", "sampler={type: my-dist/other, name: 'no'}")
+    recipe = parsed(text_of(), "train.optimizer.learning_rate=1e-5", "sampler={type: my-dist/other, name: 'no'}")
     assert yaml.safe_load(dump_recipe(recipe)) == recipe.resolved()

@@ -33,10 +33,13 @@ def test_an_override_reaches_into_a_list():
 
 def test_an_override_may_be_a_mapping_a_list_or_null():
     recipe = parsed(
-        text_of(), "sampler={type: my-dist/other, num_steps: 3}", "train.clip_norm=null", "train.betas=[0.8, 0.9]"
+        text_of(),
+        "sampler={type: my-dist/other, num_steps: 3}",
+        "train.clip_norm=null",
+        "train.optimizer.betas=[0.8, 0.9]",
     )
     assert (type_of(recipe.sampler), recipe.sampler.num_steps) == ("my-dist/other", 3)
-    assert (recipe.train.clip_norm, recipe.train.betas) == (None, (0.8, 0.9))
+    assert (recipe.train.clip_norm, recipe.train.optimizer.betas) == (None, (0.8, 0.9))
 
 
 def test_of_two_overrides_the_later_counts():
@@ -60,7 +63,10 @@ def test_only_the_first_equals_sign_separates():
             "train.epochs=",
             "train.epochs: no value; expected path=value, such as train.epochs=5; to set null, write train.epochs=null",
         ),
-        ("train.betas=[0.9", "train.betas: not valid YAML: expected ',' or ']', but got '<stream end>'"),
+        (
+            "train.optimizer.betas=[0.9",
+            "train.optimizer.betas: not valid YAML: expected ',' or ']', but got '<stream end>'",
+        ),
         ("train.epochs=!!int 5", "train.epochs: tag '!!int' is not allowed; "),
         ("train.epochs=.inf", "train.epochs: .inf is not a finite number"),
         ("sampler={type: steps, type: steps}", "sampler.type: duplicate key; "),

@@ -59,7 +59,12 @@ def test_what_validates_satisfies_the_schema():
     for overrides in (
         [],
         ["sampler={type: my-dist/other, name: x}"],
-        ["backbone.head={width: 1}", "backbone.kernel=[1, 2]", "backbone.shape=deep", "train.betas=[0.5, 0.6]"],
+        [
+            "backbone.head={width: 1}",
+            "backbone.kernel=[1, 2]",
+            "backbone.shape=deep",
+            "train.optimizer.betas=[0.5, 0.6]",
+        ],
     ):
         assert faults(parsed(text_of(), *overrides).resolved()) == []
 

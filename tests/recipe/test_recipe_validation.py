@@ -85,11 +85,13 @@ def test_a_long_value_is_cut():
 
 
 def test_settings_are_validated_alike():
-    text = "train: {epochs: 5, optimizer: admw, betas: [0.9], learning_rate: -1}"
+    text = "train: {epochs: 5, schedule: cosin, optimizer: {betas: [0.9], learning_rate: -1}, ema: {}}"
     assert problems(train=text, sample="sample: {per_clas: 1}", evaluate="evaluate: {per_class: 0}") == [
-        "r.yaml:9:31: train.optimizer: got the text 'admw'; expected 'adamw' or 'muon'; did you mean 'adamw'?",
-        "r.yaml:9:44: train.betas.1: missing; expected a value, since there is no default",
-        "r.yaml:9:66: train.learning_rate: got -1; expected a number greater than 0",
+        "r.yaml:9:30: train.schedule: no schedule 'cosin' is installed; expected one of 'cosine'; "
+        "did you mean 'cosine'?",
+        "r.yaml:9:56: train.optimizer.betas.1: missing; expected a value, since there is no default",
+        "r.yaml:9:78: train.optimizer.learning_rate: got -1; expected a number greater than 0",
+        "r.yaml:9:88: train.ema: set exactly one of 'decay' and 'sigma_rel'",
         "r.yaml:10:10: sample.per_clas: unknown field; expected one of 'batch_size', 'classes', 'per_class', "
         "'precision', 'seed'; did you mean 'per_class'?",
         "r.yaml:11:23: evaluate.per_class: got 0; expected a number greater than or equal to 2",
@@ -110,3 +112,13 @@ def test_whatever_json_can_say_a_recipe_can_set():
 
 def test_what_follows_from_an_unreadable_value_is_not_told_of_the_section():
     assert problems(train="train: {epochs: .inf}") == ["r.yaml:9:17: train.epochs: .inf is not a finite number"]
+
+
+def test_a_run_too_short_for_its_schedule_is_told():
+    assert problems(train="train: {steps: 5, schedule: {warmup_steps: 5}}") == [
+        "r.yaml:9:44: train.schedule.warmup_steps: too long for 5 steps"
+    ]
+    assert problems(train="train: {steps: 5, schedule: {warmup_steps: 666}}") == [
+        "r.yaml:9:29: train.schedule: check_length() of 'cosine' raised RuntimeError: no such length; "
+        "this is a bug in gentoolkit"
+    ]

@@ -16,7 +16,7 @@ from gentoolkit.errors import PluginError
 from gentoolkit.kinds import KINDS, Kind
 from gentoolkit.recipe import dump_recipe, parse_recipe, recipe_schema
 from gentoolkit.registry import Entry, Registry, build, qualified
-from gentoolkit.settings import Strict
+from gentoolkit.strict import Strict
 
 
 class LineConfig(PathConfig):
@@ -343,6 +343,16 @@ def test_a_new_kind_is_one_row_in_the_table(monkeypatch):
     assert [path for path, _ in configs_in(recipe.objective)] == [(), ("flavor",)]
     with pytest.raises(Exception, match=r"objective\.flavor: no flavor 'swet' is installed; .* did you mean 'sweet'"):
         parse_recipe(text, "r.yaml", ["objective.flavor=swet"], registry)
+
+
+def test_a_component_of_a_deferred_kind_is_built_by_the_one_around_it(monkeypatch):
+    row = Kind(FlavorConfig, f"{__name__}:Sweet", ("path",), arguments=("seed",), deferred=True)
+    monkeypatch.setitem(KINDS, "flavor", row)
+    registry = registry_of({"flavored": FlavoredConfig})
+    registry.add(Entry("sweet", Component("sweet", SweetConfig, f"{__name__}:Sweet"), "gentoolkit", "1.0"))
+    make = build(registry.resolve("objective", "flavored"), seed=7).inner["flavor"]
+    assert (make().seed, make(seed=8).seed, make().config.sugar) == (7, 8, 3)
+    assert build(registry.resolve("flavor", "sweet"), seed=9).seed == 9
 
 
 def test_anything_in_a_slot_is_a_recipe_or_a_recipe_error():

@@ -14,6 +14,7 @@ from testing_parts.configs import (
     BlobsConfig,
     ClockConfig,
     CurveConfig,
+    FractionConfig,
     GuideConfig,
     MeanConfig,
     MlpConfig,
@@ -21,6 +22,7 @@ from testing_parts.configs import (
     PairingConfig,
     PlainConfig,
     QuantityConfig,
+    RateConfig,
     ScaleConfig,
     SpacingConfig,
     StepsConfig,
@@ -84,6 +86,7 @@ NET, LOSS, STEPS, MEAN, BLOBS = MlpConfig, PlainConfig, StepsConfig, MeanConfig,
 NOISE, PAIRING, SCALE = NoiseConfig, PairingConfig, ScaleConfig
 CURVE, CLOCK, WEIGHT = CurveConfig, ClockConfig, WeightConfig
 QUANTITY, SPACING, GUIDE = QuantityConfig, SpacingConfig, GuideConfig
+RATE, SHARE = RateConfig, FractionConfig
 FOUR = DataSpec((4,), Labels(3))
 ONE = DataSpec((1,))
 VECTORS = DataSpec((3,), Vectors(3))
@@ -128,6 +131,10 @@ GRADED = [
     Graded("grid.times", "around_samplers:EndsEarly", SPACING, 1e-15, 0.0),
     Graded("guidance.agreement", "around_samplers:Amplifying", GUIDE, 1e-8, 1e-11),
     Graded("guidance.quantity", "around_samplers:TimeOfQuantity", GUIDE, 1e-7, 1e-11),
+    Graded("optimizer.order", "optimizers:FirstFaster", RATE, 1e-7, 1e-11),
+    Graded("schedule.fraction", "schedules:Above", SHARE, 1e-15, 0.0),
+    Graded("schedule.warmup", "schedules:Stumbles", SHARE, 2e-12, 1e-13),
+    Graded("schedule.warmup", "schedules:Low", SHARE, 0.011, 0.009),
     Graded("sampler.constant_field", "broken_samplers:GradedSteps", STEPS, 1e-13, 1e-16),
     Graded("sampler.order", "broken_samplers:GradedOrder", STEPS, 0.2, 0.1),
     Graded("sampler.times", "broken_samplers:GradedTimes", STEPS, 2e-12, 1e-13),

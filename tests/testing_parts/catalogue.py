@@ -12,7 +12,9 @@ from testing_parts.configs import (
     CubeConfig,
     CurveConfig,
     FlatConfig,
+    FractionConfig,
     GuideConfig,
+    ImpossibleConfig,
     KeptConfig,
     MeanConfig,
     MlpConfig,
@@ -21,6 +23,7 @@ from testing_parts.configs import (
     PlainConfig,
     QuantityConfig,
     QuietConfig,
+    RateConfig,
     RoundedConfig,
     ScaleConfig,
     SpacingConfig,
@@ -114,6 +117,14 @@ def guidance(name, amount=0.0, config=GuideConfig):
     return component(f"around_samplers:{name}", config, tiny={"amount": amount})
 
 
+def optimizer(name, amount=0.0):
+    return component(f"optimizers:{name}", RateConfig, tiny={"amount": amount})
+
+
+def schedule(name, amount=0.0, config=FractionConfig):
+    return component(f"schedules:{name}", config, tiny={"amount": amount})
+
+
 def dataset(name):
     return component(f"datasets:{name}", BlobsConfig)
 
@@ -170,6 +181,9 @@ GOOD = [
     codec("Scale"),
     codec("Mean"),
     codec("Rounded", ScaleConfig, "lossy"),
+    optimizer("Momentum"),
+    schedule("Flat"),
+    schedule("Cycles"),
 ]
 
 
@@ -338,6 +352,24 @@ SABOTEURS = [
     Saboteur("guidance.quantity", guidance("TimeOfQuantity", 0.1), "predicts the denoised, the velocity differs"),
     Saboteur("guidance.unconditional", guidance("AlwaysGuides"), "field of unconditional data is changed"),
     Saboteur("guidance.keeps", guidance("Claims", config=ClaimsConfig), "a guided flow map can't jump, but keeps()"),
+    Saboteur("optimizer.groups", optimizer("Forgets"), "contains the parameter objective.log_weight 0 times"),
+    Saboteur("optimizer.groups", optimizer("Rateless"), "of the groups are [None]; expected numbers above 0"),
+    Saboteur("optimizer.descent", optimizer("Upwards"), "in 20 steps with torch.float32; expected a decrease"),
+    Saboteur("optimizer.descent", optimizer("MatricesOnly"), "the distance of backbone.first.bias from the minimum"),
+    Saboteur("optimizer.descent", optimizer("Single"), "changes from torch.float64 to torch.float32"),
+    Saboteur("optimizer.gradients", optimizer("Drifts"), "changes although its gradient is None"),
+    Saboteur("optimizer.zero_rate", optimizer("OwnRate"), "with a learning rate of 0, backbone.first.weight, "),
+    Saboteur("optimizer.randomness", optimizer("Noisy"), "global generator of torch was used"),
+    Saboteur("optimizer.state", optimizer("Unsaved"), "in a run that is resumed after step 1"),
+    Saboteur("optimizer.state", optimizer("NotLoaded"), "load_state_dict does not restore the tensor"),
+    Saboteur("optimizer.order", optimizer("FirstFaster", 0.1), "when the parameters are given in reverse order"),
+    Saboteur("schedule.fraction", schedule("Above", 0.1), "fraction(0, 1, 1) is 1.1; expected 0 to 1"),
+    Saboteur("schedule.fraction", schedule("Whole"), "is a int; expected a float"),
+    Saboteur("schedule.fraction", schedule("Flat", config=ImpossibleConfig), "refuses every run of up to 10000 steps"),
+    Saboteur("schedule.repeatable", schedule("Counting"), "after other calls"),
+    Saboteur("schedule.warmup", schedule("Stumbles", 0.1), "falls from 0.5 to 0.4 after step 1"),
+    Saboteur("schedule.warmup", schedule("Low", 0.5), "the largest fraction in 1000 steps is 0.5"),
+    Saboteur("schedule.coverage", schedule("Stops"), "the fraction is 0 at 8999 of 10000 steps, first at step 1000"),
     Saboteur("sampler.constant_field", broken_sampler("ShortSteps"), "dx/dt = c"),
     Saboteur("sampler.constant_field", broken_sampler("SinglePrecisionSteps"), "dx/dt = c"),
     Saboteur("sampler.order", broken_sampler("StaleHeun"), "measured order 1.0"),

@@ -17,9 +17,12 @@ from gentoolkit.api import (
     MetricConfig,
     ObjectiveConfig,
     ObserverConfig,
+    OptimizerConfig,
     PathConfig,
     PredictionConfig,
+    Problem,
     SamplerConfig,
+    ScheduleConfig,
     SourceConfig,
     TimesConfig,
     WeightingConfig,
@@ -136,3 +139,19 @@ class FlatConfig(CodecConfig):
 
     def spec(self, spec):
         return DataSpec((math.prod(spec.shape),), value_range=(-1.0, 1.0))
+
+
+class RateConfig(OptimizerConfig):
+    learning_rate: float = Field(default=0.01, gt=0)
+    amount: float = 0.0
+
+
+class FractionConfig(ScheduleConfig):
+    amount: float = 0.0
+
+
+class ImpossibleConfig(FractionConfig):
+    """Saboteur of schedule.fraction: no run is long enough."""
+
+    def check_length(self, total_steps):
+        yield Problem(None, "too short")

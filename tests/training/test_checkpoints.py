@@ -12,6 +12,7 @@ import torch
 from gentoolkit.errors import NoCheckpointError, OutOfSpaceError
 from gentoolkit.training import Checkpoint, list_checkpoints, load_checkpoint, newest_checkpoint
 from gentoolkit.training.checkpoints import save_checkpoint
+from gentoolkit.training.manifest import FORMAT
 
 
 def checkpoint(step):
@@ -112,7 +113,7 @@ def damage_folder(folder):
 SHORTER = {"a": torch.zeros(3), "tied": torch.zeros(3), "half": torch.zeros(3).bfloat16()}
 WELL_SUMMED = {
     "no format": change_manifest(lambda manifest: manifest.pop("format")),
-    "another format": change_manifest(lambda manifest: manifest.update(format=2)),
+    "another format": change_manifest(lambda manifest: manifest.update(format=FORMAT + 1)),
     "another step": change_manifest(lambda manifest: manifest.update(step=3)),
     "a step of text": change_manifest(lambda manifest: manifest.update(step="2")),
     "a negative size": change_manifest(lambda manifest: manifest["files"]["state.json"].update(size=-1)),

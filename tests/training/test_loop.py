@@ -2,19 +2,20 @@
 
 import copy
 import math
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
-from building import built
+from building import built, train_settings
 from gentoolkit.api import DataSpec, Labels
 from gentoolkit.errors import GentoolError, NoCheckpointError, NonFiniteError
 from gentoolkit.protocols import Batch
 from gentoolkit.randomness import forked
-from gentoolkit.settings import TrainSettings
+from gentoolkit.registry import build
 from gentoolkit.training import Pairs, Plan, TrainingState, train
-from gentoolkit.training.loop import clip_gradients, training_step
+from gentoolkit.training.loop import training_step
 from gentoolkit.training.state import EpochTotals, sums_by_time
 from gentoolkit_flow_matching.objective import FlowMatching
 
@@ -79,11 +80,13 @@ class Recorder:
 
 
 def start(dropout=0.0, objective=None, **settings):
-    settings = TrainSettings(**{"steps": 9, "batch_size": 6, "learning_rate": 0.01, "precision": "fp32", **settings})
+    given = {"steps": 9, "batch_size": 6, "optimizer": {"learning_rate": 0.01}, "precision": "fp32"}
+    settings = train_settings(**{**given, **settings})
     with forked(0, "initial weights"):
         network = Small(dropout)
-    state = TrainingState(network, objective or built("objective", "flow_matching"), settings)
-    return state, Plan(settings, 20, 5)
+    optimizer = partial(build, settings.optimizer)
+    state = TrainingState(network, objective or built("objective", "flow_matching"), settings, optimizer)
+    return state, Plan(settings, 20, 5, build(settings.schedule))
 
 
 def go(state, plan, listener=None):
@@ -96,7 +99,7 @@ def weights(state):
 
 
 def test_training_learns():
-    state, plan = start(steps=300, batch_size=20, learning_rate=0.03)
+    state, plan = start(steps=300, batch_size=20, optimizer={"learning_rate": 0.03})
     _, listener = go(state, plan)
     losses = [values["loss"] for event, values in listener.records if event == "step"]
     # Measured over five seeds: 0.46 to 0.58 of the first losses; without an optimizer step it would stay at 1.
@@ -107,7 +110,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others():
     runs = []
     for seed in (5, 5, 6):
         state, plan = start(dropout=0.3, condition_dropout=0.5)
-        go(state, Plan(plan.settings, 20, seed))
+        go(state, Plan(plan.settings, 20, seed, plan.schedule))
         runs.append(weights(state))
     assert torch.equal(runs[0], runs[1])
     assert not torch.equal(runs[0], runs[2])
@@ -127,8 +130,10 @@ def test_accumulation_changes_nothing_but_rounding(accumulation):
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 @pytest.mark.parametrize("stop_at", [1, 3, 5, 8])
-def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(stop_at, optimizer):
-    settings = {"optimizer": optimizer, "ema_decay": 0.7, "condition_dropout": 0.2, "dropout": 0.2, "warmup_steps": 2}
+@pytest.mark.parametrize("average", [{"decay": 0.7}, {"sigma_rel": 0.1}], ids=str)
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(stop_at, optimizer, average):
+    settings = {"optimizer": optimizer, "ema": average, "condition_dropout": 0.2, "dropout": 0.2}
+    settings["schedule"] = {"warmup_steps": 2}
     whole, plan = start(**settings)
     done, heard = go(whole, plan)
     assert done
@@ -146,7 +151,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(stop_at, optimize
 
 
 def test_the_average_follows_its_recursion():
-    state, plan = start(ema_decay=0.7, steps=3)
+    state, plan = start(ema={"decay": 0.7}, steps=3)
     expected = weights(state)
     for _ in range(3):
         training_step(state, PAIRS, plan, CPU, "fp32")
@@ -158,7 +163,7 @@ def test_the_average_follows_its_recursion():
 
 
 def test_the_average_has_a_buffer_that_was_replaced():
-    state, plan = start(ema_decay=0.7, steps=2)
+    state, plan = start(ema={"decay": 0.7}, steps=2)
     training_step(state, PAIRS, plan, CPU, "fp32")
     state.backbone.calls = state.backbone.calls + 10
     training_step(state, PAIRS, plan, CPU, "fp32")
@@ -166,7 +171,7 @@ def test_the_average_has_a_buffer_that_was_replaced():
 
 
 def test_conditions_are_dropped_to_the_null_label_as_often_as_asked():
-    state, plan = start(condition_dropout=0.3, steps=500, learning_rate=1e-6)
+    state, plan = start(condition_dropout=0.3, steps=500, optimizer={"learning_rate": 1e-6})
     go(state, plan)
     seen = torch.cat(state.backbone.seen)
     dropped = (seen == 3).float().mean().item()
@@ -184,26 +189,14 @@ def test_gradients_are_clipped_by_their_global_norm():
     norm = training_step(free, PAIRS, plan, CPU, "fp32").gradient_norm.item()
     clipped, plan = start(clip_norm=norm / 10, steps=1)
     seen = {}
-    real_step = clipped.optimizers.step
-    clipped.optimizers.step = lambda rate: (
+    real_step = clipped.optimizer.step
+    clipped.optimizer.step = lambda rate: (
         seen.update(norm=torch.cat([p.grad.flatten() for p in clipped.parameters]).norm().item()),
         real_step(rate),
     )
     result = training_step(clipped, PAIRS, plan, CPU, "fp32")
     assert result.gradient_norm.item() == pytest.approx(norm)
     assert seen["norm"] == pytest.approx(norm / 10, rel=1e-4)
-
-
-@pytest.mark.parametrize("clip_norm", [0.5, 1e6, None])
-def test_clipping_gives_torchs_numbers(clip_norm):
-    ours = [nn.Parameter(torch.zeros(shape)) for shape in ((3, 4), (5,), (1,))]
-    theirs = copy.deepcopy(ours)
-    for seed in range(2):  # the last one has no gradient
-        draws = torch.randn(ours[seed].shape, generator=torch.Generator().manual_seed(seed))
-        ours[seed].grad, theirs[seed].grad = draws.clone(), draws.clone()
-    norm = clip_gradients(ours, clip_norm)
-    assert torch.equal(norm, nn.utils.clip_grad_norm_(theirs, clip_norm or math.inf))
-    assert all(torch.equal(mine.grad, other.grad) for mine, other in zip(ours[:2], theirs[:2], strict=True))
 
 
 def test_every_step_and_epoch_is_recorded():
@@ -275,9 +268,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_it_is_saved():
 
 def test_a_weight_that_is_not_finite_is_never_saved():
     """One step of an absurd size: loss and gradient are finite, what it leaves is not."""
-    state, plan = start(learning_rate=1e38, steps=3, checkpoint_every=1, weight_decay=1e30)
+    state, plan = start(optimizer={"learning_rate": 1e38, "weight_decay": 1e30}, steps=3, checkpoint_every=1)
     heard = Recorder()
-    with pytest.raises(NonFiniteError, match=r"after step 1, backbone\..* is not finite; lower train.learning_rate"):
+    with pytest.raises(NonFiniteError, match=r"after step 1, backbone\..* is not finite; lower the learning rate"):
         go(state, plan, heard)
     assert heard.checkpoints == {}
 
@@ -317,17 +310,20 @@ def number(name, value):
     return lambda saved: saved.numbers.update({name: value})
 
 
+def optimizer_number(name, value):
+    return lambda saved: saved.numbers["optimizer"].update({name: value})
+
+
 TOTALS = vars(EpochTotals())
 WRONG_STATES = {
     "no optimizer": (lambda saved: saved.tensors.pop("optimizer"), "no tensors for 'optimizer'"),
-    "an empty optimizer": (lambda saved: saved.tensors["optimizer"].clear(), "no tensors for 'optimizer'"),
+    "an empty optimizer": (lambda saved: saved.tensors["optimizer"].clear(), "there is no tensor 'state.0."),
     "no average": (lambda saved: saved.tensors.pop("ema"), "no tensors for 'ema'"),
-    "half a state": (without("optimizer", "adamw.0.exp_avg"), "'adamw' is incomplete"),
-    "another optimizer": (put("optimizer", "sgd.0.momentum", torch.zeros(1)), "'sgd.0.momentum', which these"),
-    "another parameter": (put("optimizer", "adamw.99.exp_avg", torch.zeros(1)), "'adamw.99.exp_avg', which these"),
-    "no parameter": (put("optimizer", "adamw.x.exp_avg", torch.zeros(1)), "'adamw.x.exp_avg', which these"),
-    "a short name": (put("optimizer", "adamw", torch.zeros(1)), "'adamw', which these"),
-    "another shape": (put("optimizer", "adamw.0.exp_avg", torch.zeros(77)), r"has shape \(77,\), expected"),
+    "half a state": (without("optimizer", "state.0.exp_avg"), "there is no tensor 'state.0.exp_avg'"),
+    "too much state": (put("optimizer", "state.99.exp_avg", torch.zeros(1)), "'state.99.exp_avg' belongs nowhere"),
+    "no parameters": (optimizer_number("parameters", []), "it belongs to other parameters"),
+    "a state of text": (optimizer_number("state", {"text": "x"}), "is not a state"),
+    "fewer groups": (optimizer_number("settings", {"list": []}), "can't be restored"),
     "numbers of text": (number("optimizer", "x"), "'optimizer': Input should be a valid dict"),
     "totals of text": (number("totals", "x"), "'totals'"),
     "no totals": (number("totals", {}), "'totals'"),
@@ -341,11 +337,11 @@ WRONG_STATES = {
 @pytest.mark.parametrize("case", [*WRONG_STATES])
 def test_a_state_that_cannot_be_right_is_refused(case):
     change, words = WRONG_STATES[case]
-    state, plan = start(ema_decay=0.7)
+    state, plan = start(ema={"decay": 0.7})
     _, heard = go(state, plan, Recorder(stop_at=3))
     saved = heard.checkpoints[3].copied()
     change(saved)
-    other, _ = start(ema_decay=0.7)
+    other, _ = start(ema={"decay": 0.7})
     with pytest.raises(NoCheckpointError, match=words):
         other.restore(saved)
 
@@ -382,7 +378,7 @@ class Weighted(FlowMatching, nn.Module):
 
 def test_an_objectives_own_parameters_are_trained_averaged_and_saved():
     objective = Weighted()
-    state, plan = start(objective=objective, ema_decay=0.5)
+    state, plan = start(objective=objective, ema={"decay": 0.5})
     _, heard = go(state, plan)
     assert objective.log_weight.item() != 0
     saved = heard.checkpoints[9].tensors

@@ -1,143 +1,216 @@
-"""Muon on row blocks, AdamW on the rest."""
+"""The optimizer of a run: learning rates from the schedule, and a state that is kept exactly."""
 
-import subprocess
-import sys
+import json
 
 import pytest
 import torch
 from torch import nn
-from torch.optim import AdamW
 
-from gentoolkit.errors import UsageError
-from gentoolkit.settings import TrainSettings
-from gentoolkit.training.optimizers import Optimizers, without_compiler
-
-
-class TwoLayers(nn.Module):
-    def __init__(self):
-        super().__init__()
-        generator = torch.Generator().manual_seed(0)
-        self.joint = nn.Parameter(torch.randn(12, 4, generator=generator))
-        self.bias = nn.Parameter(torch.randn(5, generator=generator))
-
-    def matrix_blocks(self):
-        return {"joint": 3}
+from gentoolkit.errors import NoCheckpointError, PluginError
+from gentoolkit.protocols import TrainedParameter
+from gentoolkit.states import MAX_DEPTH, flattened, rebuilt
+from gentoolkit.training.checkpoints import Checkpoint, newest_checkpoint, save_checkpoint
+from gentoolkit.training.optimizers import ScheduledOptimizer
 
 
-def optimizers(network, **settings):
-    named = {f"backbone.{name}": parameter for name, parameter in network.named_parameters()}
-    return Optimizers(network, named, TrainSettings(steps=1, **settings))
+class Odd(torch.optim.Optimizer):
+    """State of many dtypes, under keys with dots; a group's own counter; lists in its state."""
+
+    def __init__(self, groups, lr=0.1, decay=0.0):
+        super().__init__(groups, {"lr": lr, "decay": decay, "steps": 0, "limit": float("inf"), "betas": (0.9, 0.99)})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            group["steps"] += 1
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                if not state:
+                    state["average.fast"] = torch.zeros_like(p, dtype=torch.bfloat16)
+                    state["average.slow"] = torch.zeros_like(p, dtype=torch.float64)
+                    state["count"] = torch.zeros((), dtype=torch.int64)
+                    state["rows"] = [torch.zeros(p.shape[0], dtype=torch.float16), None]
+                    state["signs"] = torch.zeros_like(p, dtype=torch.bool)
+                state["count"] += 1
+                state["average.fast"].lerp_(p.grad.bfloat16(), 0.1)
+                state["average.slow"].lerp_(p.grad.double(), 0.01)
+                state["rows"][0] += p.grad.reshape(len(p), -1).sum(1).half()
+                state["signs"].copy_(p.grad > 0)
+                step = state["average.fast"] + state["average.slow"] + state["signs"] / state["count"]
+                p -= (
+                    group["lr"]
+                    * (step + 0.01 * state["rows"][0].view(-1, *(1,) * (p.ndim - 1)) + group["decay"]).float()
+                )
+                p += 1e-3 / group["steps"]
 
 
-def set_gradients(network, seed=1):
-    generator = torch.Generator().manual_seed(seed)
-    for parameter in network.parameters():
-        parameter.grad = torch.randn(parameter.shape, generator=generator)
-
-
-def test_muon_orthogonalizes_q_k_and_v_by_themselves():
-    network = TwoLayers()
-    before = network.joint.detach().clone()
-    set_gradients(network)
-    optimizers(network, optimizer="muon", weight_decay=0.0, matrix_learning_rate=0.1).step(1.0)
-    update = (before - network.joint.detach()) / 0.1
-    for block in update.chunk(3):
-        values = torch.linalg.svdvals(block)
-        # The quintic of five Newton-Schulz steps maps singular values from 0.01 up into [0.68, 1.14] (computed on a
-        # grid from its coefficients 3.4445, -4.775, 2.0315); those of these matrices are larger. bf16 adds 2^-8 a step.
-        assert values.min() > 0.68 - 0.03
-        assert values.max() < 1.14 + 0.03
-
-
-def test_what_is_no_matrix_takes_torchs_adamw():
-    network, twin = TwoLayers(), TwoLayers()
-    set_gradients(network), set_gradients(twin)
-    optimizers(network, optimizer="muon", learning_rate=0.01, weight_decay=0.1).step(1.0)
-    torch.optim.AdamW([twin.bias], lr=0.01, weight_decay=0.1).step()
-    torch.testing.assert_close(network.bias, twin.bias)
-    assert not torch.equal(network.joint, twin.joint)
-
-
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_muon_averages_gradients_by_its_momentum(momentum):
-    network = TwoLayers()
-    part = optimizers(network, optimizer="muon", matrix_momentum=momentum)
-    set_gradients(network)
-    part.step(1.0)
-    buffer = next(iter(part.parts["muon"].state.values()))["momentum_buffer"]
-    torch.testing.assert_close(buffer, (1 - momentum) * network.joint.grad)
-
-
-def test_muon_iterates_as_often_as_wanted():
-    network, twin = TwoLayers(), TwoLayers()
-    set_gradients(network), set_gradients(twin)
-    optimizers(network, optimizer="muon", matrix_iterations=1).step(1.0)
-    optimizers(twin, optimizer="muon").step(1.0)
-    assert not torch.allclose(network.joint, twin.joint)
-
-
-def test_the_rate_scales_the_peaks():
-    network = TwoLayers()
-    before = {name: p.detach().clone() for name, p in network.named_parameters()}
-    set_gradients(network)
-    optimizers(network, optimizer="muon").step(0.0)
-    for name, parameter in network.named_parameters():
-        assert torch.equal(parameter, before[name])
-
-
-@pytest.mark.parametrize("kind", ["adamw", "muon"])
-def test_a_restored_optimizer_goes_on_as_the_saved_one(kind):
-    one, two = TwoLayers(), TwoLayers()
-    first = optimizers(one, optimizer=kind)
-    set_gradients(one, 1)
-    first.step(1.0)
-    tensors, numbers = first.state()
-    two.load_state_dict(one.state_dict())
-    second = optimizers(two, optimizer=kind)
-    second.restore({name: tensor.clone() for name, tensor in tensors.items()}, dict(numbers))
-    for network, optimizer in ((one, first), (two, second)):
-        set_gradients(network, 2)
-        optimizer.step(0.5)
-    assert torch.equal(one.joint, two.joint)
-    assert torch.equal(one.bias, two.bias)
-
-
-def test_muon_without_matrices_is_an_error():
-    with pytest.raises(UsageError, match="names no matrices"):
-        optimizers(nn.ReLU(), optimizer="muon")
-
-
-def test_without_the_compiler_the_optimizer_is_torchs():
-    twins = [nn.Parameter(torch.ones(4, 3)), nn.Parameter(torch.ones(4, 3))]
-    parts = [
-        kind([twin], lr=0.1, fused=True) for kind, twin in zip((AdamW, without_compiler(AdamW)), twins, strict=True)
+def parameters():
+    draw = torch.Generator().manual_seed(0)
+    shapes = {"a.b": (3, 2), "a": (4,), "b.a": (2, 2, 2)}
+    return [
+        TrainedParameter(name, nn.Parameter(torch.randn(shape, generator=draw)), 0, torch.float32)
+        for name, shape in shapes.items()
     ]
-    for seed in range(3):
-        for twin, part in zip(twins, parts, strict=True):
-            twin.grad = torch.randn(4, 3, generator=torch.Generator().manual_seed(seed))
-            part.step()
-        parts[1].load_state_dict(parts[1].state_dict())
-    assert torch.equal(*twins)
-    assert not torch.equal(twins[0], torch.ones(4, 3))
 
 
-def test_training_does_not_import_torchs_compiler():
-    """It takes most of a second, which a first step would wait for."""
-    program = """
-import sys, torch
-from gentoolkit.settings import TrainSettings
-from gentoolkit.training.optimizers import Optimizers
+def odd(parts, **settings):
+    groups = [{"params": [part.parameter for part in parts[:2]]}, {"params": [parts[2].parameter], "lr": 0.3}]
+    return ScheduledOptimizer(Odd(groups, **settings), parts)
 
-class Network(torch.nn.Linear):
-    def matrix_blocks(self):
-        return {"weight": 1}
 
-network = Network(3, 3)
-named = {f"backbone.{name}": parameter for name, parameter in network.named_parameters()}
-optimizers = Optimizers(network, named, TrainSettings(steps=1, optimizer="muon"))
-network(torch.ones(2, 3)).sum().backward()
-optimizers.step(1.0)
-optimizers.restore(*optimizers.state())
-assert "torch._dynamo" not in sys.modules
-"""
-    subprocess.run([sys.executable, "-c", program], check=True)
+def step(optimizer, parts, seeds):
+    for seed in seeds:
+        draw = torch.Generator().manual_seed(seed)
+        for part in parts[seed == 0 :]:  # the first has no gradient in the first step
+            part.parameter.grad = torch.randn(part.parameter.shape, generator=draw)
+        optimizer.step(1 / (1 + seed))
+
+
+def saved_and_loaded(optimizer, folder):
+    tensors, numbers = optimizer.state()
+    groups = {"weights": {"w": torch.zeros(1)}, "optimizer": tensors}
+    save_checkpoint(folder, Checkpoint(1, groups, {"optimizer": numbers}).copied(), keep=2)
+    loaded = newest_checkpoint(folder)
+    return loaded.tensors["optimizer"], loaded.numbers["optimizer"]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 4])
+def test_a_resumed_optimizer_equals_an_uninterrupted_one_bit_for_bit(steps, tmp_path):
+    first, second = parameters(), parameters()
+    whole = odd(first)
+    step(whole, first, range(steps))
+    for mine, other in zip(second, first, strict=True):
+        mine.parameter.data.copy_(other.parameter.detach())
+    resumed = odd(second)
+    resumed.restore(*saved_and_loaded(whole, tmp_path))
+    kept, found = (flattened(one.optimizer.state_dict()) for one in (whole, resumed))
+    assert {name: tensor.dtype for name, tensor in found[0].items()} == {
+        name: tensor.dtype for name, tensor in kept[0].items()
+    }
+    assert found[1] == kept[1]
+    assert resumed.optimizer.param_groups[1]["steps"] == steps
+    for one, parts in ((whole, first), (resumed, second)):
+        step(one, parts, range(steps, steps + 3))
+    assert all(torch.equal(a.parameter, b.parameter) for a, b in zip(first, second, strict=True))
+
+
+def test_the_state_holds_each_dtype():
+    parts = parameters()
+    optimizer = odd(parts)
+    step(optimizer, parts, [1])
+    dtypes = {tensor.dtype for tensor in optimizer.state()[0].values()}
+    assert dtypes == {torch.bfloat16, torch.float64, torch.int64, torch.float16, torch.bool}
+
+
+def test_a_setting_that_was_changed_keeps_its_new_value(tmp_path):
+    parts = parameters()
+    optimizer = odd(parts)
+    step(optimizer, parts, range(3))
+    changed = odd(parameters(), decay=0.5)
+    changed.restore(*saved_and_loaded(optimizer, tmp_path))
+    group = changed.optimizer.param_groups[0]
+    assert (group["decay"], group["steps"], group["betas"], group["limit"]) == (0.5, 3, (0.9, 0.99), float("inf"))
+
+
+def test_each_group_gets_the_fraction_of_its_own_peak():
+    parts = parameters()
+    optimizer = odd(parts)
+    optimizer.step(0.5)
+    assert [group["lr"] for group in optimizer.optimizer.param_groups] == [0.05, 0.15]
+    assert optimizer.learning_rates(0.1) == {
+        "learning_rate": pytest.approx(0.01),
+        "learning_rate_1": pytest.approx(0.03),
+    }
+
+
+def test_parameters_in_another_order_are_refused():
+    parts = parameters()
+    state = odd(parts).state()
+    with pytest.raises(NoCheckpointError, match="it belongs to other parameters, or to the same in another order"):
+        odd(parts[::-1]).restore(*state)
+
+
+def test_a_load_state_dict_that_raises_is_told():
+    parts = parameters()
+    tensors, numbers = odd(parts).state()
+    one_group = ScheduledOptimizer(Odd([part.parameter for part in parts]), parts)
+    with pytest.raises(NoCheckpointError, match="the optimizer's state can't be restored: ValueError: loaded state"):
+        one_group.restore(tensors, numbers)
+
+
+class Forgetful(Odd):
+    def load_state_dict(self, state):
+        pass
+
+
+def test_a_state_that_is_not_restored_is_told():
+    parts = parameters()
+    forgetful = ScheduledOptimizer(Forgetful([part.parameter for part in parts]), parts)
+    step(forgetful, parts, [1])
+    fresh = ScheduledOptimizer(Forgetful([part.parameter for part in parts]), parts)
+    with pytest.raises(
+        PluginError, match=r"load_state_dict does not restore the tensor 'state\.0\.average\.fast'"
+    ) as caught:
+        fresh.restore(*forgetful.state())
+    assert caught.value.kind == "optimizer"
+
+
+def test_an_optimizer_that_forgets_a_parameter_is_told():
+    parts = parameters()
+    with pytest.raises(PluginError, match="do not contain each parameter exactly once"):
+        ScheduledOptimizer(Odd([part.parameter for part in parts[1:]]), parts)
+    optimizer = Odd([part.parameter for part in parts])
+    del optimizer.param_groups[0]["lr"]
+    with pytest.raises(PluginError, match='has no number "lr"'):
+        ScheduledOptimizer(optimizer, parts)
+
+
+STATES = [
+    {},
+    {"a": {"b.c": torch.ones(2)}, "a.b": {"c": torch.zeros(3)}},
+    {0: [1, 2.5, None, "x", True, (1, (2,))], "0": {}, -1: float("-inf")},
+    [torch.ones((), dtype=torch.int8)],
+]
+
+
+@pytest.mark.parametrize("state", STATES, ids=range(len(STATES)))
+def test_a_state_survives_as_tensors_and_json(state):
+    tensors, data = flattened(state)
+    again = rebuilt(dict(tensors), json.loads(json.dumps(data, allow_nan=False)))
+    assert repr(again) == repr(state)
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ({"a": {"b": object()}}, "contains a object at 'a.b'"),
+        ({"a": {(1, 2): 3}}, r"the key \(1, 2\) at 'a'"),
+        ({True: 1}, "the key True"),
+        (1j, "contains a complex"),
+    ],
+)
+def test_a_state_that_cannot_be_saved_is_told(state, words):
+    with pytest.raises(PluginError, match=words):
+        flattened(state)
+
+
+def test_a_state_that_could_not_be_read_back_is_told():
+    state = 1
+    for _ in range(MAX_DEPTH):
+        state = [state]
+    assert rebuilt(*flattened(state)) == state
+    with pytest.raises(PluginError, match="nested more than"):
+        flattened([state])
+
+
+def test_the_deepest_state_is_read_back(tmp_path):
+    state = torch.ones(1)
+    for _ in range(MAX_DEPTH):
+        state = {"x": state}
+    tensors, data = flattened(state)
+    groups = {"weights": {"w": torch.zeros(1)}, "optimizer": tensors}
+    save_checkpoint(tmp_path, Checkpoint(1, groups, {"optimizer": {"state": data}}).copied(), keep=2)
+    loaded = newest_checkpoint(tmp_path)
+    assert repr(rebuilt(loaded.tensors["optimizer"], loaded.numbers["optimizer"]["state"])) == repr(state)

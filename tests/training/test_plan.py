@@ -1,21 +1,23 @@
 """Steps, order and learning rates, as functions of the step."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gentoolkit.errors import UsageError
+from building import built, train_settings
+from gentoolkit.errors import PluginError, UsageError
 from gentoolkit.randomness import Permutation
-from gentoolkit.settings import TrainSettings
+from gentoolkit.registry import build
 from gentoolkit.training import Plan
 
 
 def plan(num_samples=100, seed=0, **settings):
-    return Plan(TrainSettings(**{"batch_size": 8, **settings}), num_samples, seed)
+    settings = train_settings(**{"batch_size": 8, **settings})
+    return Plan(settings, num_samples, seed, build(settings.schedule))
 
 
 def test_incomplete_last_batches_are_dropped():
@@ -60,32 +62,19 @@ def test_epochs_have_orders_of_their_own():
     assert p.indices(0).tolist() != plan(epochs=2, seed=1).indices(0).tolist()
 
 
-def test_cosine_by_epochs_equals_torchs_own_scheduler():
-    """The reference recipe steps torch's CosineAnnealingLR(T_max=epochs) once an epoch."""
-    p = plan(epochs=5, schedule="cosine", schedule_unit="epoch", learning_rate=0.3)
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=5)
-    for step in range(p.total_steps):
-        assert 0.3 * p.rate(step) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
-        optimizer.step()
-        if (step + 1) % p.steps_per_epoch == 0:
-            scheduler.step()
+def test_the_rate_is_that_of_the_schedule():
+    p = plan(epochs=3, schedule={"type": "linear", "warmup_steps": 4, "per_epoch": True})
+    schedule = built("schedule", "linear", warmup_steps=4, per_epoch=True)
+    assert [p.rate(step) for step in range(36)] == [schedule.fraction(step, 36, 12) for step in range(36)]
 
 
-def test_linear_with_warm_up_rises_then_falls_to_zero():
-    p = plan(steps=20, schedule="linear", warmup_steps=4)
-    rates = [p.rate(k) for k in range(21)]
-    assert rates[:5] == [0.25, 0.5, 0.75, 1.0, 1.0]
-    assert np.diff(rates[4:]).tolist() == pytest.approx([-1 / 16] * 16)
-    assert rates[20] == 0
+def test_a_fraction_above_one_is_an_error():
+    class Double:
+        def fraction(self, step, total_steps, steps_per_epoch):
+            return 2.0
 
-
-def test_cosine_by_steps_passes_its_half_in_the_middle():
-    p = plan(steps=10, schedule="cosine")
-    assert p.rate(0) == 1
-    assert p.rate(5) == pytest.approx(0.5)
-    assert p.rate(10) == pytest.approx(0, abs=1e-12)
-    assert plan(steps=10, schedule="constant").rate(9) == 1
+    with pytest.raises(PluginError, match=r"the fraction at step 3 is 2.0; expected 0 to 1"):
+        replace(plan(steps=5), schedule=Double()).rate(3)
 
 
 def test_ten_checkpoints_by_default():
@@ -94,8 +83,9 @@ def test_ten_checkpoints_by_default():
 
 
 def test_a_warm_up_that_fills_the_run_is_an_error():
-    with pytest.raises(UsageError, match=r"warmup_steps is 12, but training has only 12 steps"):
-        plan(epochs=1, warmup_steps=12)
+    words = r"train.schedule.warmup_steps: the warm-up takes 12 steps, but training has only 12; lower it"
+    with pytest.raises(UsageError, match=words):
+        plan(epochs=1, schedule={"warmup_steps": 12})
 
 
 def test_a_batch_larger_than_the_data_is_an_error():

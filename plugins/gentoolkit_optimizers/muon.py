@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
+
+from gentoolkit.api import UsageError
+from gentoolkit.protocols import Optimizer, TrainedParameter
+
+from . import MuonConfig
+from .uncompiled import without_compiler
 
 #: The quintic that each iteration applies to the singular values: a s + b s³ + c s⁵.
 A, B, C = 3.4445, -4.7750, 2.0315
@@ -15,54 +21,86 @@ A, B, C = 3.4445, -4.7750, 2.0315
 TOGETHER = 2**25
 
 
-class Muon(Optimizer):
+class Muon:
+    """Muon for the matrices and another optimizer for the rest, used like a single optimizer.
+
+    Args:
+        config: The config.
+        parameters: All parameters; those with `blocks` above 0 are the matrices.
+        rest: Builds the optimizer of the others.
+
+    Raises:
+        UsageError: There are no matrices.
+    """
+
+    def __init__(
+        self, config: MuonConfig, parameters: Sequence[TrainedParameter], rest: Callable[..., Optimizer]
+    ) -> None:
+        matrices = [part for part in parameters if part.blocks]
+        others = [part for part in parameters if not part.blocks]
+        if not matrices:
+            raise UsageError("muon has nothing to train: the backbone names no matrices; use another optimizer")
+        self.parts: dict[str, Optimizer] = {"matrices": without_compiler(MatrixMuon)(matrices, config)}
+        if others:
+            self.parts["rest"] = rest(parameters=others)
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Return the groups of both optimizers, the matrices first."""
+        return [group for part in self.parts.values() for group in part.param_groups]
+
+    def step(self) -> None:
+        """Update all parameters that have a gradient."""
+        for part in self.parts.values():
+            part.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the states of both optimizers by name."""
+        return {name: part.state_dict() for name, part in self.parts.items()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a state from `state_dict`."""
+        for name, part in self.parts.items():
+            part.load_state_dict(state_dict[name])
+
+
+class MatrixMuon(torch.optim.Optimizer):
     """Nesterov momentum in which each update is replaced by a nearly orthogonal matrix.
 
     torch's Muon always computes in bf16, which on processors without bf16 instructions is 50 times slower than float32.
 
     Args:
-        matrices: 2-D parameters, each with its number of equal row blocks that are separate matrices, e.g. 3 for a
-            joint q, k and v weight.
-        lr: The learning rate. For matrices with more rows than columns it is multiplied by sqrt(rows / columns).
-        momentum: Decay factor of the momentum, in [0, 1).
-        iterations: Number of Newton-Schulz iterations.
-        weight_decay: Decoupled weight decay.
-        dtype: The dtype of the iterations. Use bfloat16 only if the processor has instructions for it.
+        matrices: 2-D parameters. Their blocks of rows are orthogonalized separately.
+        config: The config. For matrices with more rows than columns, the learning rate is multiplied by
+            sqrt(rows / columns).
     """
 
-    def __init__(
-        self,
-        matrices: Sequence[tuple[nn.Parameter, int]],
-        lr: float,
-        momentum: float,
-        iterations: int,
-        weight_decay: float,
-        dtype: torch.dtype,
-    ) -> None:
-        super().__init__([matrix for matrix, _ in matrices], {"lr": lr})
-        self.blocks = [count for _, count in matrices]
-        self.momentum, self.iterations, self.weight_decay, self.dtype = momentum, iterations, weight_decay, dtype
+    def __init__(self, matrices: Sequence[TrainedParameter], config: MuonConfig) -> None:
+        values = {"momentum": config.momentum, "iterations": config.iterations, "weight_decay": config.weight_decay}
+        super().__init__([part.parameter for part in matrices], {"lr": config.learning_rate, **values})
+        self.blocks, self.dtype = [part.blocks for part in matrices], matrices[0].matrix_dtype
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Update the matrices that have a gradient."""
         (group,) = self.param_groups
+        momentum, decay = group["momentum"], group["lr"] * group["weight_decay"]
         equal_shapes: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
         for matrix, count in zip(group["params"], self.blocks, strict=True):
             if matrix.grad is None:
                 continue
             average = self.state[matrix].setdefault("momentum_buffer", torch.zeros_like(matrix))
-            average.lerp_(matrix.grad, 1 - self.momentum)
-            update = matrix.grad.lerp(average, self.momentum)
+            average.lerp_(matrix.grad, 1 - momentum)
+            update = matrix.grad.lerp(average, momentum)
             for weights, direction in zip(matrix.chunk(count), update.chunk(count), strict=True):
                 equal_shapes[weights.shape].append((weights, direction))
         for (rows, columns), pairs in equal_shapes.items():
             rate, size = group["lr"] * max(1, rows / columns) ** 0.5, max(1, TOGETHER // (rows * columns))
             for start in range(0, len(pairs), size):
                 weights, directions = zip(*pairs[start : start + size], strict=True)
-                updates = orthogonalize(torch.stack(directions).to(self.dtype), self.iterations)
+                updates = orthogonalize(torch.stack(directions).to(self.dtype), group["iterations"])
                 for weight, change in zip(weights, updates, strict=True):
-                    weight.mul_(1 - group["lr"] * self.weight_decay).add_(change, alpha=-rate)
+                    weight.mul_(1 - decay).add_(change, alpha=-rate)
 
 
 def orthogonalize(matrices: Tensor, iterations: int) -> Tensor:

@@ -4,17 +4,20 @@ import pytest
 import torch
 from torch import nn
 
-from gentoolkit.training import muon
-from gentoolkit.training.muon import Muon, orthogonalize
+from building import config
+from gentoolkit.protocols import TrainedParameter
+from gentoolkit_optimizers import muon
+from gentoolkit_optimizers.muon import MatrixMuon, orthogonalize
 
 
 def matrices(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def ours(parameters, dtype=torch.bfloat16, **settings):
-    defaults = {"lr": 0.1, "momentum": 0.9, "iterations": 5, "weight_decay": 0.1}
-    return Muon([(parameter, 1) for parameter in parameters], dtype=dtype, **{**defaults, **settings})
+def ours(parameters, dtype=torch.bfloat16):
+    given = {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": 0.1}
+    matrices = [TrainedParameter(f"{index}", parameter, 1, dtype) for index, parameter in enumerate(parameters)]
+    return MatrixMuon(matrices, config("optimizer", "muon", **given))
 
 
 def test_in_bf16_it_is_torchs():
