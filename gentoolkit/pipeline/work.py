@@ -50,7 +50,7 @@ def state_of(model: Model, matrix_dtype: torch.dtype = torch.float32) -> Trainin
     train = model.recipe.train
     with blame(model.recipe, "building"):
         return TrainingState(
-            model.backbone, model.objective, train, partial(build, train.optimizer), matrix_dtype=matrix_dtype
+            model.backbone, model.objective, train, partial(build, train.optimizer), matrix_dtype, model.codec
         )
 
 

@@ -14,10 +14,9 @@ import gentoolkit as gt
 from gentoolkit.errors import OutOfSpaceError, RecipeError
 from gentoolkit.pipeline import memory
 from gentoolkit.pipeline.model import Model
-from gentoolkit.pipeline.work import Work
+from gentoolkit.pipeline.work import Work, plan_of
 from gentoolkit.protocols import TrainingContext
 from gentoolkit.randomness import BatchGenerator
-from gentoolkit.training import Plan
 
 CPU = torch.device("cpu")
 GIB = 2**30
@@ -119,7 +118,7 @@ def test_the_batch_is_measured_where_samples_are_small(plugins, parts, tmp_path,
 
 def test_what_is_found_without_data_is_what_is_kept():
     model = Model.build(smoke("objective.tokens=null", "train.precision=fp32"))
-    ((_, batch),) = model.pairs(model.dataset("train")).of_step(Plan(model.recipe.train, 64, 0), 0, CPU)
+    ((_, batch),) = model.pairs(model.dataset("train")).of_step(plan_of(model.recipe, 64), 0, CPU)
     batch = batch.map(lambda part: part[:2])
     kept = memory.Kept(model.modules())
     with kept:

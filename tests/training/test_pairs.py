@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from building import built
+from building import built, train_settings
 from gentoolkit.api import DataSpec, Labels
 from gentoolkit.errors import PluginError
 from gentoolkit.protocols import Batch
 from gentoolkit.randomness import AHEAD, normal_rows
-from gentoolkit.settings import TrainSettings
+from gentoolkit.registry import build
 from gentoolkit.training import Pairs, Plan, coupled
 
 CPU = torch.device("cpu")
@@ -45,11 +45,11 @@ class Backwards:
 
 
 def pairs_of(accumulation=1, coupling=None, dims=2, paired=False, steps=3, batch_size=6):
-    settings = TrainSettings(steps=steps, batch_size=batch_size, accumulation=accumulation)
+    settings = train_settings(steps=steps, batch_size=batch_size, accumulation=accumulation)
     spec = DataSpec((dims,), Labels(3), paired=paired)
     data = Points(dims, paired)
     pairs = Pairs(data, spec, built("source", "gaussian", {"spec": spec}), coupling)
-    return pairs, Plan(settings, len(data), 7)
+    return pairs, Plan(settings, len(data), 7, build(settings.schedule))
 
 
 def whole(step=0, **arguments):
