@@ -29,8 +29,8 @@ objective: flow_matching
 sampler: {type: euler, num_steps: 3}
 metrics: [{type: sliced_wasserstein, num_projections: 8}]
 train:
-  {steps: 8, batch_size: 24, optimizer: {learning_rate: 0.01}, ema: {decay: 0.5}, checkpoint_every: 4, validate_every: 4,
-  precision: fp32}
+  {steps: 8, batch_size: 24, optimizer: {learning_rate: 0.01}, ema: {decay: 0.5}, checkpoint_every: 4,
+  validate_every: 4, precision: fp32}
 sample: {per_class: 12, batch_size: 5}
 evaluate: {per_class: 16, validation_samples: 50}
 """
