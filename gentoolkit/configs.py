@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeGuard, get_args, get_origin
 
-from pydantic import BaseModel, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PrivateAttr, ValidationInfo
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PrivateAttr,
+    ValidationInfo,
+)
 from pydantic_core import CoreSchema, core_schema
 
 from gentoolkit.errors import PluginError, listing
@@ -66,6 +74,8 @@ class Config(Strict):
     A field that is annotated with such a base class is a slot: a recipe names a component of that kind in it. The core
     builds the component and passes it to this component's factory as a keyword argument with the field's name.
     """
+
+    model_config = ConfigDict(defer_build=True)  # a command uses few of the installed components
 
     kind: ClassVar[str] = ""
     # The registry's entry, for a config from a recipe. Part of comparisons, since two components may share a class.

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -21,10 +22,12 @@ def canonical(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
+@cache  # reading the metadata takes longer than importing a plugin
 def identity(distribution: metadata.Distribution | None) -> tuple[str, str]:
     """Return the normalized name and the version; "unknown" for either if it is missing."""
     try:
-        name, version = distribution.metadata["Name"], distribution.version  # type: ignore[union-attr]
+        fields = distribution.metadata  # type: ignore[union-attr]
+        name, version = fields["Name"], fields["Version"]
     except Exception:  # no distribution, or one with broken metadata
         name, version = None, None
     return canonical(name or "unknown"), version or "unknown"
