@@ -56,7 +56,7 @@ from gentoolkit.configs import (
 from gentoolkit.errors import GentoolError, PluginError, UsageError, listing
 from gentoolkit.kinds import KINDS
 from gentoolkit.references import RunRef
-from gentoolkit.spec import DataSpec, Labels, Vectors
+from gentoolkit.spec import Array, DataSpec, Labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,7 +89,7 @@ __all__ = [
     "SourceConfig",
     "TimesConfig",
     "UsageError",
-    "Vectors",
+    "Array",
     "WeightingConfig",
     "hookimpl",
     "slot",

@@ -8,7 +8,7 @@ Notation:
     t       (B,)    float, 0 at x0 and 1 at x1
     x_t     (B, *S) the point on the path at time t; on the linear path x_t = (1 - t) x0 + t x1
     v       (B, *S) the velocity d x_t / dt; on the linear path v = x1 - x0
-    condition       class labels (B,) int64, vectors (B, D) float, or None
+    condition       class labels (B,) int64, arrays (B, *D) float, or None
 
 This module does not import torch at run time.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gentoolkit.fields import Field
     from gentoolkit.paths import Path
     from gentoolkit.randomness import BatchGenerator
-    from gentoolkit.spec import Labels, Vectors
+    from gentoolkit.spec import Array, Labels
 
 #: `(x_t, t, condition) -> output`: a backbone, or any callable with its signature.
 BackboneFunction = Callable[..., "Tensor"]
@@ -39,7 +39,7 @@ class Batch:
 
     Attributes:
         x1: Data, (B, *S) float32.
-        condition: Labels (B,) int64, vectors (B, D) float32, or None.
+        condition: Labels (B,) int64, arrays (B, *D) float32, or None.
         x0: The other end of each pair, (B, *S) float32. In a batch of a dataset, only for paired data; objectives
             always receive it.
     """
@@ -342,7 +342,7 @@ class Sampler(Protocol):
 class Guidance(Protocol):
     """A change of a conditional model's field, built by `factory(config)`."""
 
-    def guide(self, field: Field, condition: Labels | Vectors | None) -> Field:
+    def guide(self, field: Field, condition: Labels | Array | None) -> Field:
         """Return the changed field, on the same path and of the same type.
 
         Args:

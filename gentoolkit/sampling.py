@@ -66,7 +66,7 @@ def generate(
         field: The field, with any guidance.
         sampler: Any sampler.
         x0: Initial states, (N, *S) on the CPU.
-        condition: Labels (N,), vectors (N, D) or None.
+        condition: Labels (N,), arrays (N, *D) or None.
         seed: Seed of the noise of stochastic samplers, which depends on this and on the sample's row.
         rows: The number that keys each sample, (N,) int64; see `sample_rows`. 0 to N - 1 by default.
         batch_size: Number of samples computed at once. Limits the memory; affects the samples only by rounding.

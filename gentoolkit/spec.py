@@ -27,14 +27,19 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Vectors:
-    """A float32 vector with `dim` entries. If `droppable`, the zero vector is the null condition."""
+class Array:
+    """A float32 array of a fixed shape, e.g. a vector, a sequence of tokens or an image.
 
-    dim: int
+    Attributes:
+        shape: Shape of one condition, e.g. (D,).
+        droppable: Whether training drops conditions. The backbone must then accept zeros as the null condition.
+    """
+
+    shape: tuple[int, ...]
     droppable: bool = False
 
     def null_like(self, condition: Tensor) -> Tensor:
-        """Return the zero vector for each row of `condition`, (B, D)."""
+        """Return zeros for each condition, (B, *shape)."""
         return condition * 0
 
 
@@ -44,7 +49,7 @@ class DataSpec:
 
     Attributes:
         shape: Shape of one sample, e.g. (C, H, W).
-        condition: `Labels`, `Vectors`, or None for unconditional data.
+        condition: `Labels`, `Array`, or None for unconditional data.
         value_range: Smallest and largest possible value, or None if values are unbounded.
         paired: Whether each batch includes its own x0, which replaces the source and the coupling.
         gaussian: Whether the samples of each class are approximately N(mean, std² I). The evaluation then compares the
@@ -55,7 +60,7 @@ class DataSpec:
     """
 
     shape: tuple[int, ...]
-    condition: Labels | Vectors | None = None
+    condition: Labels | Array | None = None
     value_range: tuple[float, float] | None = None
     paired: bool = False
     gaussian: bool = False

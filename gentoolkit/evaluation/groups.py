@@ -109,7 +109,7 @@ def group_by_class(
     Args:
         dataset: A split. It is read in chunks, only as far as needed.
         per_class: Number of samples per class.
-        classes: The labels. None for data without labels (unconditional or conditioned on vectors), which forms one
+        classes: The labels. None for data without labels (unconditional or conditioned on arrays), which forms one
             group called "all".
         chunk: Number of samples to read at once.
         setting: Name of the setting that requires this number, for the error message. If empty, classes with fewer

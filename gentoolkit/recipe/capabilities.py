@@ -48,7 +48,7 @@ def _offered(sections: Mapping[str, Any], spec: DataSpec) -> dict[Role, set[str]
 def _conditions(spec: DataSpec) -> Iterator[str]:
     if spec.condition is not None:
         yield "condition"
-        yield "labels" if isinstance(spec.condition, Labels) else "vectors"
+        yield "labels" if isinstance(spec.condition, Labels) else "array"
         if spec.condition.droppable:
             yield "null_condition"
 

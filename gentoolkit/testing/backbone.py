@@ -44,7 +44,7 @@ def shape(case: Case) -> None:
 def batch_independence(case: Case) -> None:
     """A sample's output does not depend on the other samples in its batch: the gradients are exactly zero.
 
-    These are the gradients with respect to x_t, t and vectors, in training mode and in eval mode. In eval mode and
+    These are the gradients with respect to x_t, t and arrays, in training mode and in eval mode. In eval mode and
     float64, the output for a single sample also equals its output in a batch, to 1e-9 of its size. Batch
     normalization, for example, violates this contract.
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gentoolkit.api import DatasetConfig, DataSpec, Labels, Vectors
+from gentoolkit.api import Array, DatasetConfig, DataSpec, Labels
 from gentoolkit.configs import Config
 from gentoolkit.kinds import KINDS
 from gentoolkit.plugins import load_plugins
@@ -185,8 +185,8 @@ class Case:
         match self.spec.condition:
             case Labels(num_classes, droppable):
                 return torch.arange(first, first + count) % (num_classes + droppable)
-            case Vectors(dim):
-                return self.normal(count, dim, draw=10 * first + 3)
+            case Array(shape):
+                return self.normal(count, *shape, draw=10 * first + 3)
             case None:
                 return None
 

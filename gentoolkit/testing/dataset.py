@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from gentoolkit.api import Component, Labels, Vectors
+from gentoolkit.api import Array, Component, Labels
 from gentoolkit.protocols import Batch, Dataset
 from gentoolkit.randomness import forked
 from gentoolkit.registry import Entry
@@ -72,7 +72,7 @@ def digest_elsewhere(description: str) -> str:
 def spec(case: Case) -> None:
     """The samples of both splits match `spec()` in shape, range and condition, and are finite CPU tensors.
 
-    x1 and vectors are float32, labels are int64. x0 is float32, and is present exactly if the spec has `paired=True`.
+    x1 and arrays are float32, labels are int64. x0 is float32, and is present exactly if the spec has `paired=True`.
 
     Power: any fault in 1,024 samples of a split (all, if there are fewer), spread evenly over it.
     """
@@ -86,8 +86,8 @@ def spec(case: Case) -> None:
         match expected.condition:
             case Labels():
                 declared["condition"] = (torch.int64, ())
-            case Vectors(dim):
-                declared["condition"] = (torch.float32, (dim,))
+            case Array(shape):
+                declared["condition"] = (torch.float32, shape)
         if expected.paired:
             declared["x0"] = (torch.float32, expected.shape)
         got = {name: (part.dtype, tuple(part.shape[1:])) for name, part in parts.items()}

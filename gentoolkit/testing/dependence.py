@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gentoolkit.api import Labels, Vectors
+from gentoolkit.api import Array, Labels
 from gentoolkit.testing.contracts import MOST_SAMPLES, Case, contract, does_not_apply, require
 from gentoolkit.testing.measures import VISIBLE
 from gentoolkit.testing.networks import Inputs, inputs_for, output_of, perturbed
@@ -52,7 +52,7 @@ def time(case: Case) -> None:
 
 @contract("backbone.elements")
 def elements(case: Case) -> None:
-    """Every element of x_t and of a vector affects the output, and every element of the output depends on x_t.
+    """Every element of x_t and of an array affects the output, and every element of the output depends on x_t.
 
     At each of 17 times from 0 to 1, both included, the gradient of a random projection of the output with respect to
     each element of the input, and the deviation of each element of the output over eight x_t, must exceed 1e-6 of the
@@ -75,7 +75,7 @@ def elements(case: Case) -> None:
 
 
 def _gradients(inputs: Inputs) -> list[tuple[str, Tensor]]:
-    parts = {"x_t": inputs.x_t, "the vector": inputs.condition}
+    parts = {"x_t": inputs.x_t, "the condition": inputs.condition}
     tracked = {name: part for name, part in parts.items() if part is not None and part.requires_grad}
     return [(name, torch.zeros_like(part) if part.grad is None else part.grad) for name, part in tracked.items()]
 
@@ -88,7 +88,7 @@ def _same_condition(inputs: Inputs) -> Inputs:
 
 @contract("backbone.condition")
 def condition(case: Case) -> None:
-    """The output depends on the condition: it differs between any two labels, or two of 16 vectors, at all times.
+    """The output depends on the condition: it differs between any two labels, or two of 16 arrays, at all times.
 
     It must differ by more than 1e-6 of its size at each of 17 times from 0 to 1, both included. If there are more than
     1,024 labels, the first 1,024 are checked.
@@ -98,8 +98,8 @@ def condition(case: Case) -> None:
     match case.spec.condition:
         case Labels(num_classes):
             given = torch.arange(min(num_classes, MOST_SAMPLES))
-        case Vectors(dim):
-            given = case.normal(16, dim, draw=3)
+        case Array(shape):
+            given = case.normal(16, *shape, draw=3)
         case None:
             does_not_apply("tiny_spec has no condition")
     _need_distinct(case, perturbed(case), given)
@@ -107,7 +107,7 @@ def condition(case: Case) -> None:
 
 @contract("backbone.null_condition")
 def null_condition(case: Case) -> None:
-    """If training drops conditions, the null label `num_classes` (or the zero vector) is an additional condition.
+    """If training drops conditions, the null label `num_classes` (or an array of zeros) is an additional condition.
 
     Guidance needs it: it must be accepted in a batch with other conditions, and have a different output.
 
@@ -118,8 +118,8 @@ def null_condition(case: Case) -> None:
         does_not_apply("tiny_spec has no condition")
     if problems := [problem.message for problem in case.config.check(spec)]:
         does_not_apply(f"the config does not support dropped conditions: {problems[0]}")
-    if isinstance(spec.condition, Vectors):
-        given = case.normal(3, spec.condition.dim)
+    if isinstance(spec.condition, Array):
+        given = case.normal(3, *spec.condition.shape)
     else:  # the last ones, however many there are
         given = torch.arange(max(0, spec.condition.num_classes - MOST_SAMPLES + 1), spec.condition.num_classes)
     _need_distinct(case, perturbed(case, spec), torch.cat([given, spec.condition.null_like(given[:1])]))

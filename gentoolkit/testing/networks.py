@@ -26,7 +26,7 @@ class Inputs(NamedTuple):
     condition: Tensor | None
 
     def to(self, dtype: torch.dtype) -> Inputs:
-        """Return the inputs with x_t, t and vector conditions in another dtype."""
+        """Return the inputs with x_t, t and array conditions in another dtype."""
         parts = (p.to(dtype) if p is not None and p.is_floating_point() else p for p in self)
         return Inputs(*parts)  # type: ignore[arg-type]
 
@@ -35,7 +35,7 @@ class Inputs(NamedTuple):
         return Inputs(*(None if p is None else p[i : i + 1] for p in self))  # type: ignore[arg-type]
 
     def tracked(self) -> Inputs:
-        """Return the inputs with gradients recorded for x_t, t and vector conditions."""
+        """Return the inputs with gradients recorded for x_t, t and array conditions."""
         parts = (p.requires_grad_() if p is not None and p.is_floating_point() else p for p in self)
         return Inputs(*parts)  # type: ignore[arg-type]
 

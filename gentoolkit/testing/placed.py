@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gentoolkit.api import Labels, Vectors
+from gentoolkit.api import Array, Labels
 from gentoolkit.paths import Path, expand, gaussian_velocity
 from gentoolkit.protocols import Batch, LossRecord, Objective, TrainingContext
 from gentoolkit.randomness import BatchGenerator
@@ -41,13 +41,15 @@ class OnePoint:
     case: Case
 
     def points(self, condition: Tensor | None, count: int) -> Tensor:
-        """Return x1, (B, *S), for conditions (B,) or (B, D)."""
+        """Return x1, (B, *S), for conditions (B,) or (B, *D)."""
         shape = self.case.spec.shape
         match self.case.spec.condition:
             case Labels(num_classes) if condition is not None:
                 return MEAN + self.case.normal(num_classes + 1, *shape, draw=5)[condition]
-            case Vectors(dim) if condition is not None:
-                return MEAN + torch.tensordot(condition, self.case.normal(dim, *shape, draw=5), 1) / dim**0.5
+            case Array() if condition is not None:
+                rows = condition.flatten(1)
+                dim = rows.shape[1]
+                return MEAN + torch.tensordot(rows, self.case.normal(dim, *shape, draw=5), 1) / dim**0.5
             case _:
                 return MEAN + self.case.normal(*shape, draw=5).expand(count, *shape)
 

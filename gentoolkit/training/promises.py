@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gentoolkit.api import DataSpec, Labels, Vectors
+from gentoolkit.api import Array, DataSpec, Labels
 from gentoolkit.errors import PluginError
 from gentoolkit.protocols import Batch, LossRecord
 
@@ -22,8 +22,8 @@ def check_batch(batch: object, spec: DataSpec, count: int) -> None:
     match spec.condition:
         case Labels():
             condition: Expected = (count,), torch.int64
-        case Vectors(dim):
-            condition = (count, dim), torch.float32
+        case Array(size):
+            condition = (count, *size), torch.float32
         case None:
             condition = None
     expect("dataset", "x1", batch.x1, (shape, torch.float32))

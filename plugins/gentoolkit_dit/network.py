@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gentoolkit.api import DataSpec, Labels, Vectors
+from gentoolkit.api import Array, DataSpec, Labels
 
 from . import DiTConfig
 from .attention import attend, attend_plainly
@@ -102,7 +102,7 @@ class DiT(nn.Module):
 
     Args:
         config: The config.
-        spec: The data spec, with shape (C, H, W) and labels, vectors or no condition.
+        spec: The data spec, with shape (C, H, W) and labels, arrays or no condition.
         needs: "second_time" for a second time as an input; "forward_derivatives" for layers that `torch.func.jvp` can
             differentiate, in place of those that are faster on CPUs.
     """
@@ -140,7 +140,7 @@ class DiT(nn.Module):
         tokens: Tensor | None = None,
         second_time: Tensor | None = None,
     ) -> Tensor:
-        """Return the output, (B, C, H, W), for x_t (B, C, H, W), t (B,) in [0, 1] and labels (B,) or vectors (B, D).
+        """Return the output, (B, C, H, W), for x_t (B, C, H, W), t (B,) in [0, 1] and labels (B,) or arrays (B, *D).
 
         With `tokens`, (B, K) int64, only these patches are used and returned: (B, K, C·P·P).
         """
@@ -178,11 +178,11 @@ class DiT(nn.Module):
 
 
 def condition_embedding(spec: DataSpec, hidden_size: int, linear: type[nn.Linear]) -> nn.Module | None:
-    """Return the module that embeds labels or vectors as (B, D), or None for unconditional data."""
+    """Return the module that embeds labels or flattened arrays as (B, D), or None for unconditional data."""
     match spec.condition:
         case Labels(num_classes, droppable):
             return nn.Embedding(num_classes + droppable, hidden_size)
-        case Vectors(dim):
-            return linear(dim, hidden_size)
+        case Array(shape):
+            return nn.Sequential(nn.Flatten(), linear(math.prod(shape), hidden_size))
         case None:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gentoolkit.api import Labels, Vectors
+from gentoolkit.api import Array, Labels
 from gentoolkit.fields import Field
 from gentoolkit.paths import expand
 
@@ -21,7 +21,7 @@ class CFG:
     def __init__(self, config: CFGConfig) -> None:
         self.scale, self.start, self.end = config.scale, config.start, config.end
 
-    def guide(self, field: Field, condition: Labels | Vectors | None) -> Field:
+    def guide(self, field: Field, condition: Labels | Array | None) -> Field:
         """Return the field with guidance; the field itself at scale 1 and without conditions."""
         if self.scale == 1 or condition is None:
             return field

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gentoolkit.api import DataSpec, Labels, Vectors
+from gentoolkit.api import Array, DataSpec, Labels
 
 from . import MLPConfig
 
@@ -41,7 +41,7 @@ class MLP(nn.Module):
     def forward(
         self, x_t: Tensor, t: Tensor, condition: Tensor | None = None, second_time: Tensor | None = None
     ) -> Tensor:
-        """Return the output, (B, *S), for x_t (B, *S), times (B,) and labels (B,) or vectors."""
+        """Return the output, (B, *S), for x_t (B, *S), times (B,) and labels (B,) or arrays (B, *D)."""
         h_BW = self.first(x_t.flatten(1)) + self.time(features(t, self.frequencies))
         if self.second_time is not None and second_time is not None:
             h_BW = h_BW + self.second_time(features(second_time, self.frequencies))
@@ -58,11 +58,11 @@ class MLP(nn.Module):
 
 
 def condition_embedding(spec: DataSpec, width: int) -> nn.Module | None:
-    """Return the module that embeds labels or vectors as (B, W), or None for unconditional data."""
+    """Return the module that embeds labels or flattened arrays as (B, W), or None for unconditional data."""
     match spec.condition:
         case Labels(num_classes, droppable):
             return nn.Embedding(num_classes + droppable, width)
-        case Vectors(dim):
-            return nn.Linear(dim, width)
+        case Array(shape):
+            return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), width))
         case None:
             return None

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from gentoolkit.api import (
+    Array,
     BackboneConfig,
     Component,
     DatasetConfig,
@@ -14,7 +15,6 @@ from gentoolkit.api import (
     Labels,
     ObserverConfig,
     SamplerConfig,
-    Vectors,
     hookimpl,
 )
 from gentoolkit.observers import Observer
@@ -30,7 +30,7 @@ class PointsConfig(DatasetConfig):
     held_out: int = 200
 
     def spec(self):
-        conditions = {"labels": Labels(2), "paired labels": Labels(2), "vectors": Vectors(3)}
+        conditions = {"labels": Labels(2), "paired labels": Labels(2), "vectors": Array((3,))}
         return DataSpec(
             (2,), conditions.get(self.mode), None, self.mode.startswith("paired"), gaussian=self.mode == "labels"
         )
@@ -65,8 +65,8 @@ class Perceptron(nn.Module):
         match spec.condition:
             case Labels(count, droppable):
                 self.condition = nn.Embedding(count + droppable, config.width)
-            case Vectors(dim):
-                self.condition = nn.Linear(dim, config.width)
+            case Array(shape):
+                self.condition = nn.Linear(*shape, config.width)
             case None:
                 self.condition = lambda c: 0
 

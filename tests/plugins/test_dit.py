@@ -7,7 +7,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from gentoolkit.api import DataSpec, Labels, Vectors
+from gentoolkit.api import Array, DataSpec, Labels
 from gentoolkit.randomness import forked
 from gentoolkit_dit import DiTConfig
 from gentoolkit_dit.network import DiT, features
@@ -149,7 +149,7 @@ def test_features_are_sines_then_cosines():
 
 
 def test_vectors_condition_through_a_linear_layer():
-    spec = DataSpec((1, 4, 4), Vectors(5))
+    spec = DataSpec((1, 4, 4), Array((5,)))
     network = perturbed(built(spec=spec))
     x, t, _ = inputs(spec)
     one, other = torch.zeros(3, 5), torch.ones(3, 5)

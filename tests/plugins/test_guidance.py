@@ -3,7 +3,7 @@
 import torch
 
 from building import built
-from gentoolkit.api import Labels, Vectors
+from gentoolkit.api import Array, Labels
 from gentoolkit.fields import Field
 
 LABELS = Labels(3, droppable=True)
@@ -25,7 +25,7 @@ def test_guidance_is_the_equation():
 
 
 def test_guidance_of_vectors_uses_the_zero_vector():
-    field = cfg(Field(lambda x, t, c: c), Vectors(2, droppable=True), scale=3.0)
+    field = cfg(Field(lambda x, t, c: c), Array((2,), droppable=True), scale=3.0)
     assert field.velocity(torch.zeros(1, 2), torch.zeros(1), torch.tensor([[1.0, -2.0]])).tolist() == [[3.0, -6.0]]
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from gentoolkit.api import (
+    Array,
     BackboneConfig,
     CodecConfig,
     Component,
@@ -21,7 +22,6 @@ from gentoolkit.api import (
     SamplerConfig,
     ScheduleConfig,
     SourceConfig,
-    Vectors,
 )
 from gentoolkit.errors import RecipeError
 from gentoolkit.recipe import Recipe, parse_recipe
@@ -42,7 +42,7 @@ class BlobsConfig(DatasetConfig):
             raise RuntimeError("no such size")
         if self.size == 667:
             return "a spec"
-        conditions = {"labels": Labels(3), "vectors": Vectors(5), "none": None}
+        conditions = {"labels": Labels(3), "vectors": Array((5,)), "none": None}
         return DataSpec((1, self.size, self.size), conditions[self.condition], paired=self.paired)
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from gentoolkit.api import Config, DataSpec, Labels, Vectors
+from gentoolkit.api import Array, Config, DataSpec, Labels
 from gentoolkit.testing import CONTRACTS, Case, run
 from gentoolkit.testing.measures import FALSE_ALARM, standard_scores, z_bound
 from gentoolkit.testing.placed import statistics
@@ -89,7 +89,7 @@ QUANTITY, SPACING, GUIDE = QuantityConfig, SpacingConfig, GuideConfig
 RATE, SHARE = RateConfig, FractionConfig
 FOUR = DataSpec((4,), Labels(3))
 ONE = DataSpec((1,))
-VECTORS = DataSpec((3,), Vectors(3))
+VECTORS = DataSpec((3,), Array((3,)))
 
 #: Each contract's power, as its docstring states it, from both sides.
 GRADED = [

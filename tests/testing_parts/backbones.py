@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gentoolkit.api import Labels, Vectors
+from gentoolkit.api import Array, Labels
 
 
 class Mlp(nn.Module):
@@ -26,8 +26,8 @@ class Mlp(nn.Module):
         match condition:
             case Labels(num_classes, droppable):
                 return nn.Embedding(num_classes + droppable, width)
-            case Vectors(dim):
-                return nn.Linear(dim, width)
+            case Array(shape):
+                return nn.Sequential(nn.Flatten(), nn.Linear(torch.Size(shape).numel(), width))
 
     def time(self, t):
         return torch.stack([torch.sin(3 * t), torch.cos(3 * t)], 1)

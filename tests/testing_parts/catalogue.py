@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import NamedTuple
 
-from gentoolkit.api import Component, DataSpec, Labels, Vectors
+from gentoolkit.api import Array, Component, DataSpec, Labels
 from gentoolkit.registry import Entry
 from testing_parts.configs import (
     BlobsConfig,
@@ -144,13 +144,14 @@ GOOD = [
     adaptive("HeunEuler"),
     sampler("EulerMaruyama", "stochastic"),
     backbone("Mlp"),
-    backbone("Mlp", DataSpec((3,), Vectors(2, droppable=True))),
+    backbone("Mlp", DataSpec((3,), Array((2,), droppable=True))),
     backbone("Mlp", DataSpec((3,))),
+    backbone("Mlp", DataSpec((3,), Array((2, 2), droppable=True))),
     token_backbone("Tokenwise"),
     backbone("TwoTimes", config=TwoTimesConfig),
     objective("Velocity"),
     objective("Denoised"),
-    objective("Curved", DataSpec((5,), Vectors(3))),
+    objective("Curved", DataSpec((5,), Array((3,)))),
     objective("Weighted"),
     dataset("Blobs"),
     dataset("Twins"),
@@ -176,7 +177,7 @@ GOOD = [
     source("Cube", CubeConfig),
     source("Few", CubeConfig, "finite"),
     coupling("ByMean"),
-    coupling("ByMean", spec=DataSpec((3,), Vectors(2))),
+    coupling("ByMean", spec=DataSpec((3,), Array((2,)))),
     coupling("Kept", KeptConfig),
     codec("Scale"),
     codec("Mean"),
@@ -216,7 +217,7 @@ SABOTEURS = [
     Saboteur("backbone.time", backbone("DeafForTheLast"), "for the condition 2"),
     Saboteur("backbone.elements", backbone("FaintPixel"), "at t = 0, element [2] of x_t"),
     Saboteur("backbone.elements", backbone("LatePixel"), "at t = 0.9375, element [0] of x_t"),
-    Saboteur("backbone.elements", backbone("FaintEntry", DataSpec((3,), Vectors(3))), "element [2] of the vector"),
+    Saboteur("backbone.elements", backbone("FaintEntry", DataSpec((3,), Array((3,)))), "element [2] of the condition"),
     Saboteur("backbone.elements", backbone("StillOutput"), "element [0] of the output, which does not depend on x_t"),
     Saboteur("backbone.condition", backbone("LateBlind"), "at t = 0.9375 the output changes"),
     Saboteur("backbone.condition", backbone("FewLabels", DataSpec((3,), Labels(40))), "the conditions 20 and 21"),
