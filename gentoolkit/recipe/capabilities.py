@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gentoolkit.configs import Config, Need, Role
-from gentoolkit.errors import joined, listing
+from gentoolkit.errors import PluginError, joined, listing
 from gentoolkit.recipe.faults import Fault
 from gentoolkit.recipe.model import components_of
 from gentoolkit.recipe.reader import Node
@@ -21,16 +21,33 @@ WORDS = {"null_condition": "dropped conditions", "condition": "conditions"}
 
 def check_needs(root: Node, sections: Mapping[str, Any], spec: DataSpec, registry: Registry) -> Iterator[Fault]:
     """Yield a fault for each need that is not met. Needs of roles whose section is invalid are not checked."""
-    offered = _offered(sections, spec)
-    for path, config in components_of(sections):
-        missing = [need for need in config.needs() if need.capability not in offered.get(need.role, {need.capability})]
-        for need in missing[:1]:  # others often follow from the first
-            at = (*path, *(need.field.split(".") if need.field else ()))
-            offers = _offers_text(need.role, sections, offered[need.role])
-            wrong = f"{entry_of(config).kind} {entry_of(config).name} needs {_words(need)}; {offers}"
-            yield Fault(
-                follow(root, (), at)[0].place, as_written(root, at), joined(wrong, _cure(need, sections, registry))
-            )
+    try:
+        offered = _offered(sections, spec)
+        for path, config in components_of(sections):
+            needs = [need for need in _asked(config, "needs") if isinstance(need, Need)]
+            missing = [need for need in needs if need.capability not in offered.get(need.role, {need.capability})]
+            for need in missing[:1]:  # others often follow from the first
+                at = (*path, *(need.field.split(".") if need.field else ()))
+                offers = _offers_text(need.role, sections, offered[need.role])
+                wrong = f"{entry_of(config).kind} {entry_of(config).name} needs {_words(need)}; {offers}"
+                message = joined(wrong, _cure(need, sections, registry))
+                yield Fault(follow(root, (), at)[0].place, as_written(root, at), message)
+    except PluginError as error:
+        yield Fault(root.place, (), str(error))
+
+
+def _asked(config: Config, method: str) -> list[Any]:
+    """Return what a config's method returns, as a list.
+
+    Raises:
+        PluginError: It raises an exception.
+    """
+    try:
+        return list(getattr(config, method)())
+    except Exception as error:  # a plugin's code may raise anything
+        entry = entry_of(config)
+        raised = f"{method}() of {entry.name!r} raised {type(error).__name__}: {error}"
+        raise PluginError(f"{raised}; this is a bug in {entry.distribution}") from error
 
 
 def _offered(sections: Mapping[str, Any], spec: DataSpec) -> dict[Role, set[str]]:
@@ -38,10 +55,11 @@ def _offered(sections: Mapping[str, Any], spec: DataSpec) -> dict[Role, set[str]
     offered: dict[Role, set[str]] = {}
     for role in ("source", "backbone", "objective", "sampler"):
         if isinstance(config := sections.get(role), Config):
-            offered[role] = set(config.offers())
-    offered["data"] = {*sections["dataset"].offers(), *_conditions(spec)}
+            offered[role] = set(_asked(config, "offers"))
+    offered["data"] = {*_asked(sections["dataset"], "offers"), *_conditions(spec)}
     if "objective" in offered and "guidance" in sections:
-        offered["field"] = offered["objective"].intersection(*(set(g.keeps()) for g in sections["guidance"]))
+        kept = (set(_asked(guidance, "keeps")) for guidance in sections["guidance"])
+        offered["field"] = offered["objective"].intersection(*kept)
     return offered
 
 

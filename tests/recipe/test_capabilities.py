@@ -36,6 +36,11 @@ class GuidesConfig(GuidanceConfig):
         return (Need("data", "condition"), Need("data", "null_condition"))
 
 
+class BrokenConfig(ObjectiveConfig):
+    def needs(self):
+        return 1 / 0
+
+
 class TransformerConfig(NetConfig):
     depth: int = 1
 
@@ -63,6 +68,7 @@ COMPONENTS = {
     "transformer": TransformerConfig,
     "picky": PickyPathConfig,
     "slotted": SlottedConfig,
+    "broken": BrokenConfig,
 }
 CAPABLE = Registry()
 CAPABLE.add(*REGISTRY.entries())
@@ -144,3 +150,9 @@ def test_a_mistake_in_a_list_of_one_is_told_where_it_stands():
     text = text_of() + "guidance: {type: guides, scale: 2}\n"
     with pytest.raises(RecipeError, match=r"^r\.yaml:11:26: guidance\.scale: unknown field; it has no fields$"):
         parse_recipe(text, "r.yaml", (), CAPABLE)
+
+
+def test_a_fault_in_what_is_declared_is_told_as_a_bug_of_the_package():
+    assert problems(objective="objective: broken") == [
+        "r.yaml:1:1: needs() of 'broken' raised ZeroDivisionError: division by zero; this is a bug in gentoolkit"
+    ]
