@@ -21,7 +21,7 @@ from torch.nn.utils import clip_grad_norm_
 from benchmarks.reference import CPU, reference
 from benchmarks.timing import Row, interleaved, ratio
 from benchmarks.toy import toy_model
-from gentoolkit.devices import autocast, choose_precision
+from gentoolkit.devices import Placement
 from gentoolkit.interrupts import StopSignal
 from gentoolkit.pipeline import Model
 from gentoolkit.pipeline.listener import RunListener
@@ -56,7 +56,7 @@ class BareLoop:
 
     def __init__(self, model: Model) -> None:
         self.objective, self.backbone, self.settings = model.objective, model.backbone.train(), model.recipe.train
-        self.precision = choose_precision(self.settings.precision, CPU)
+        self.placement = Placement.choose(CPU, self.settings.precision)
         self.parameters: list[Tensor] = list(self.backbone.parameters())
         self.averages: list[Tensor] = list(deepcopy(self.backbone).requires_grad_(False).parameters())
         config: Any = self.settings.optimizer
@@ -73,7 +73,7 @@ class BareLoop:
         x0 = draws.normal(*batch.x1.shape[1:]) if batch.x0 is None else batch.x0
         batch = Batch(batch.x1, batch.condition, x0)
         self.optimizer.zero_grad()
-        with autocast(CPU, self.precision):
+        with self.placement.autocast():
             loss = self.objective.loss(self.backbone, batch, TrainingContext(draws)).loss
         (loss.sum() / len(loss)).backward()
         if self.settings.clip_norm:
@@ -102,27 +102,26 @@ class OurLoop:
 
     def __init__(self, model: Model, root: Path) -> None:
         recipe = model.recipe
-        data = model.dataset("train")
-        self.pairs, self.plan = model.pairs(data), plan_of(recipe, len(data))
-        self.state = state_of(model)
-        self.precision = choose_precision(recipe.train.precision, CPU)
+        self.placement = Placement.choose(CPU, recipe.train.precision)
+        self.pairs, self.plan = model.pairs(), plan_of(recipe, len(model.splits["train"]))
+        self.state = state_of(model, self.placement)
         directory = RunDir.create(root, recipe.name)
         self.listener = Window(directory, Observers(recipe, directory.path), model, self.plan, Silent())
 
     def steps(self, count: int, save: bool) -> None:
         """Take `count` steps; with `save`, a checkpoint is begun before them and is on the disk when this returns."""
         self.listener.left = count
-        with self.listener.training(StopSignal(), self.state.step):
+        with self.listener.training(StopSignal()):
             if save:
                 RunListener.checkpoint(self.listener, self.state)
-            train(self.state, self.pairs, self.plan, self.listener, CPU, self.precision)
+            train(self.state, self.pairs, self.plan, self.listener, self.placement)
 
 
 def compare(name: str, make: Callable[[], Model], steps: int, rounds: int) -> Row:
     """Return the time of our steps over that of bare ones, `steps` a timing."""
     model = make()
     size = model.recipe.train.batch_size
-    batch, bare, draws = model.dataset("train").batch(np.arange(size)), BareLoop(make()), Draws(size)
+    batch, bare, draws = model.splits["train"].batch(np.arange(size)), BareLoop(make()), Draws(size)
     with tempfile.TemporaryDirectory() as folder:
         ours = OurLoop(model, Path(folder))
         every = ours.plan.checkpoint_every

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.reference import CPU, endless
-from gentoolkit.devices import autocast
+from gentoolkit.devices import Placement
 
 INSTALL = "make bench installs it"
 LEARNING_RATE = 1e-4
@@ -35,7 +35,7 @@ class Loop:
     differs = ""
 
     def __init__(self, model: nn.Module, data: TensorDataset, batch_size: int, precision: str) -> None:
-        self.model, self.precision = model.train(), precision
+        self.model, self.placement = model.train(), Placement(CPU, precision)
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
         self.batches = endless(DataLoader(data, batch_size, shuffle=True, drop_last=True))
 
@@ -44,7 +44,7 @@ class Loop:
 
     def step(self) -> None:
         x1, label = next(self.batches)
-        with autocast(CPU, self.precision):
+        with self.placement.autocast():
             loss = self.loss(x1, label)
         self.optimizer.zero_grad()
         loss.backward()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from gentoolkit.devices import has_bf16
+from gentoolkit.devices import Placement, has_bf16
 from gentoolkit.pipeline import Model
 from gentoolkit.pipeline.work import plan_of, state_of
 from gentoolkit.recipe import Recipe, load_recipe
@@ -48,13 +48,13 @@ def endless(loader: DataLoader[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, ..
 def step_of(recipe: Recipe, precision: str) -> Callable[[], None]:
     """Return one whole training step of a recipe, data and bookkeeping included, in "fp32" or "bf16"."""
     model = Model.build(recipe)
-    data = model.dataset("train")
-    state = state_of(model)
-    plan, pairs = plan_of(recipe, len(data)), model.pairs(data)
+    placement = Placement(CPU, precision)
+    state = state_of(model, placement)
+    plan, pairs = plan_of(recipe, len(model.splits["train"])), model.pairs()
     state.weights.train()
 
     def step() -> None:
-        training_step(state, pairs, plan, CPU, precision)
+        training_step(state, pairs.of_step(plan, state.step, CPU), plan, placement)
         state.step += 1
 
     return step

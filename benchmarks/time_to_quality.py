@@ -24,7 +24,8 @@ from benchmarks.plain_script import PlainTraining
 from benchmarks.reference import training_data
 from benchmarks.steps import WARM_UP
 from benchmarks.timing import seconds
-from gentoolkit.rundir import RunDir
+from gentoolkit.records import Evaluation, Finished
+from gentoolkit.rundir import RunDir, last
 
 #: The reference was evaluated on so many samples; the recipe by itself takes fewer.
 SAMPLES = "evaluate.per_class=32"
@@ -87,18 +88,20 @@ def run(seed: int, overrides: Sequence[str]) -> Outcome:
 
 def outcome(seed: int, command_seconds: float, directory: RunDir) -> Outcome:
     """Return the figures of a finished run."""
-    (evaluation,), (finished,) = directory.records("evaluation"), directory.records("finished")
-    metrics = {metric["name"]: metric for metric in evaluation["metrics"]}
+    records = directory.records()
+    evaluation: Any = last(records, Evaluation)
+    finished: Any = last(records, Finished)
+    losses, metrics = evaluation.validation, {metric.name: metric for metric in evaluation.metrics}
     return Outcome(
         seed,
-        finished["seconds"]["train"],
+        finished.seconds["train"],
         command_seconds,
-        evaluation["validation"]["loss"],
-        evaluation["validation"]["reference"]["loss"],
-        metrics["class_mean_rmse"]["value"],
-        metrics["sliced_wasserstein"]["value"],
-        metrics["sliced_wasserstein"]["reference"],
-        metrics["residual_std_ratio"]["value"],
+        losses.loss,
+        losses.reference.loss,
+        metrics["class_mean_rmse"].value,
+        metrics["sliced_wasserstein"].value,
+        metrics["sliced_wasserstein"].reference,
+        metrics["residual_std_ratio"].value,
     )
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from statistics import median
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +15,9 @@ from benchmarks.peers import installed
 from benchmarks.reference import CPU
 from benchmarks.timing import Row, interleaved, ratio
 from benchmarks.toy import BATCH_SIZE, toy_model
+from gentoolkit.devices import Placement
 from gentoolkit.pipeline.work import plan_of, state_of
+from gentoolkit.records import Record
 from gentoolkit.training import TrainingState, train
 
 SECTION = "2-D toy"
@@ -48,7 +49,7 @@ class Silence:
         self.heard += 1
         return self.heard % self.steps == 0
 
-    def record(self, event: str, values: dict[str, Any]) -> None:
+    def record(self, record: Record) -> None:
         pass
 
     def validate(self, state: TrainingState) -> None:
@@ -61,16 +62,16 @@ class Silence:
 def our_loop(steps: int) -> Callable[[], object]:
     """Return `steps` steps of gentoolkit's loop, which also measures gradients and keeps losses for its log."""
     model = toy_model("train.clip_norm=null", "train.optimizer.weight_decay=0.01")
-    data = model.dataset("train")
-    state, pairs = state_of(model), model.pairs(data)
-    plan, listener = plan_of(model.recipe, len(data)), Silence(steps)
-    return lambda: train(state, pairs, plan, listener, CPU, "fp32")
+    placement = Placement(CPU)
+    state, pairs = state_of(model, placement), model.pairs()
+    plan, listener = plan_of(model.recipe, len(model.splits["train"])), Silence(steps)
+    return lambda: train(state, pairs, plan, listener, placement)
 
 
 def bare_loop(loss: Loss, steps: int) -> Callable[[], object]:
     """Return `steps` steps of the loop that both peers' examples write out."""
     model = toy_model()
-    points = model.dataset("train").points  # type: ignore[attr-defined]
+    points = model.splits["train"].points  # type: ignore[attr-defined]
     optimizer = torch.optim.AdamW(model.backbone.parameters(), lr=LEARNING_RATE)
 
     def loop() -> None:

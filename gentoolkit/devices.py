@@ -6,6 +6,7 @@ import ctypes
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -44,33 +45,44 @@ def has_bf16(device: torch.device) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def choose_precision(name: str, device: torch.device) -> str:
-    """Return "fp32" or "bf16" for "auto", "fp32" or "bf16"; `auto` selects bf16 on devices with bf16 instructions."""
-    return ("bf16" if has_bf16(device) else "fp32") if name == "auto" else name
+@dataclass(frozen=True)
+class Placement:
+    """Where networks compute, and in which precision.
 
-
-def matrix_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """Return the dtype of an optimizer's matrix products: bfloat16 if training in bf16 and the device supports it.
-
-    Without bf16 instructions, torch's bf16 products are tens of times slower than its float32 products.
+    Attributes:
+        device: The device.
+        precision: "fp32", or "bf16" for matrix products in bf16 (Micikevicius et al. 2018, arXiv:1710.03740).
     """
-    return torch.bfloat16 if precision == "bf16" and has_bf16(device) else torch.float32
 
+    device: torch.device
+    precision: str = "fp32"
 
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Return a context that runs matrix products in bf16 (Micikevicius et al. 2018), or a null context for fp32."""
-    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+    @classmethod
+    def choose(cls, device: torch.device, precision: str) -> Placement:
+        """Return a placement for "auto", "fp32" or "bf16"; `auto` selects bf16 on devices with bf16 instructions."""
+        return cls(device, ("bf16" if has_bf16(device) else "fp32") if precision == "auto" else precision)
 
+    @property
+    def matrix_dtype(self) -> torch.dtype:
+        """The dtype of an optimizer's matrix products: bfloat16 in bf16, if the device has instructions for it.
 
-def in_precision(network: Callable[..., Tensor], device: torch.device, precision: str) -> Callable[..., Tensor]:
-    """Return a network that computes in "fp32" or "bf16", and whose output has the dtype of its first argument."""
+        Without them, torch's bf16 products are tens of times slower than its float32 products.
+        """
+        return torch.bfloat16 if self.precision == "bf16" and has_bf16(self.device) else torch.float32
 
-    def call(x: Tensor, *arguments: Any, **options: Any) -> Tensor:
-        with autocast(device, precision):
-            output = network(x, *arguments, **options)
-        return output.to(x.dtype)
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return a context in which networks compute in this precision."""
+        return torch.autocast(self.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
 
-    return call
+    def network(self, network: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """Return a network that computes in this precision, and whose output has the dtype of its first argument."""
+
+        def call(x: Tensor, *arguments: Any, **options: Any) -> Tensor:
+            with self.autocast():
+                output = network(x, *arguments, **options)
+            return output.to(x.dtype)
+
+        return call
 
 
 def keep_freed_memory(threshold: int = 2**30) -> None:

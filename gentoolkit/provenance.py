@@ -15,14 +15,15 @@ from typing import Any
 
 import torch
 
+from gentoolkit.devices import Placement
+
 
 def collect(
     recipe_text: str,
     seed: int,
     command: Sequence[str],
     plugins: Mapping[str, str],
-    device: torch.device,
-    precision: str,
+    placement: Placement,
 ) -> dict[str, Any]:
     """Return the provenance of a run that starts now, as plain JSON data.
 
@@ -31,8 +32,7 @@ def collect(
         seed: The recipe's seed.
         command: The command line.
         plugins: Distribution -> version, for every plugin that the run uses.
-        device: The device that the run uses.
-        precision: The precision of training, with `auto` resolved to "fp32" or "bf16".
+        placement: The device and the precision of training.
     """
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -47,8 +47,8 @@ def collect(
             "gentoolkit": version("gentoolkit"),
             **plugins,
         },
-        "hardware": hardware(device),
-        "precision": precision,
+        "hardware": hardware(placement.device),
+        "precision": placement.precision,
     }
 
 

@@ -1,280 +1,197 @@
-"""The records of a run in `metrics.jsonl`: their fields, and functions to write, read and cut them back."""
+"""What a run records in `metrics.jsonl`, typed: one record per line."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import os
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import groupby
-from typing import Annotated, Any
+from collections.abc import Mapping, Set
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from gentoolkit.safefiles import MAX_JSON, SafePath, parse_json, write_all
+from gentoolkit.safefiles import parse_json
 
-#: Maximum size of the file in bytes, enough for about five million steps.
-MAX_SIZE = 2**30
-#: Maximum number of missing ranges of steps, and of unreadable lines, in a message.
-MAX_LISTED = 20
-
-Step = Annotated[int, Field(ge=0, lt=2**63)]
-Number = float | None  # None stands for a non-finite number
-Finite = Annotated[float, Field(allow_inf_nan=False, ge=0)]
+Index = Annotated[int, Field(ge=0, lt=2**63)]
+Seconds = Annotated[float, Field(allow_inf_nan=False, ge=0)]
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True)
+def finite(number: Any) -> Any:
+    """Return None for an infinite or NaN float, since JSON cannot represent it, and anything else unchanged."""
+    return None if isinstance(number, float) and not math.isfinite(number) else number
 
 
-class _Step(_Row):
-    step: Step
+#: A number; None stands for one that is not finite.
+Number = Annotated[float | None, BeforeValidator(finite)]
+
+
+class _Values(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+
+class Loss(_Values):
+    """A mean squared velocity error per dimension."""
+
     loss: Number
-    velocity_error: Number = None
+    loss_by_t: tuple[Number, ...] = Field(strict=False)
+    """The same in equal bins of t in [0, 1]. None also for bins without samples."""
 
 
-class _Epoch(_Row):
-    epoch: Step
-    step: Step
+class ReferenceLoss(Loss):
+    """The loss of a reference field on the same samples, times and noise."""
 
-
-class _Loss(_Row):
-    loss: Number
-    loss_by_t: list[Number]
-
-
-class _ReferenceLoss(_Loss):
     name: str
     explanation: str
     excess: Number
+    """The loss of the model minus that of the reference field."""
     excess_error: Number
+    """The standard error of the excess."""
 
 
-class _ValidationLoss(_Loss):
+class ModelLoss(Loss):
+    """The validation loss of the model."""
+
     path: str
+    """The name of the path. Losses on different paths are not comparable, since the velocities differ."""
+    samples: Index
+    reference: ReferenceLoss | None
 
 
-class _Validation(_ValidationLoss):
-    step: Step
+class Comparison(_Values):
+    """Values of a metric, each between real samples and another set of samples.
 
+    `..._std` is the approximate standard deviation from one set of samples to another of the same size.
+    """
 
-class _ReferencedLoss(_ValidationLoss):
-    reference: _ReferenceLoss | None
-
-
-class _Reference(_Row):
-    name: str
-    explanation: str
-
-
-class _Group(_Row):
     value: Number
+    """For the generated samples."""
     value_std: Number
     floor: Number
+    """For other real samples."""
     floor_std: Number
     reference: Number
+    """For samples of the reference field, drawn from the same noise as the generated samples."""
     reference_std: Number
 
 
-class _Metric(_Group):
+class MetricResult(Comparison):
+    """The results of one metric: the mean over the classes, or the pooled values for data without labels."""
+
     name: str
     optimum: float
-    pooled: _Group
-    per_class: dict[str, _Group]
+    """The value for equal distributions in the limit of many samples."""
+    pooled: Comparison
+    """For samples of all classes, in the proportions of the data."""
+    per_class: dict[str, Comparison]
+    """Label as text -> the comparison for that class. Empty for data without labels."""
+    explanation: str = ""
+
+
+class ReferenceField(_Values):
+    """The reference field that the metrics compare with."""
+
+    name: str
     explanation: str
 
 
-class _Evaluation(_Row):
-    step: Step
-    validation: _ReferencedLoss
-    reference: _Reference | None
-    metrics: list[_Metric]
-    samples: Step
-    samples_per_class: Step | None
-    left_out: dict[str, Step]
+class Record(_Values):
+    """A record. It may have more fields than its class declares."""
 
-
-class _Resumed(_Row):
-    step: Step
-
-
-class _Finished(_Row):
-    seconds: dict[str, Finite]
-
-
-#: Event -> required fields. Records may have more fields, and plugins may write events of their own.
-ROWS: dict[str, type[_Row]] = {
-    "step": _Step,
-    "epoch": _Epoch,
-    "validation": _Validation,
-    "evaluation": _Evaluation,
-    "resumed": _Resumed,
-    "metrics_damaged": _Resumed,
-    "finished": _Finished,
-}
-#: Events that are recorded after the checkpoint of their step.
-AFTER = {"evaluation", "resumed", "metrics_damaged"}
-
-
-def parse_row(line: bytes) -> dict[str, Any] | None:
-    """Return the record in a line, or None if the line is incomplete or the record is invalid."""
-    try:
-        row = parse_json(line)
-        if not isinstance(row, dict) or not isinstance(row["event"], str):
-            return None
-        if (kind := ROWS.get(row["event"])) is not None:
-            kind.model_validate(row)
-    except (ValueError, KeyError, ValidationError):
-        return None
-    return row
-
-
-def row_line(event: str, values: Mapping[str, Any]) -> bytes:
-    """Return a record as a line. Non-finite numbers become null, since JSON cannot represent them."""
-    return (json.dumps(_plain({"event": event, **values}), allow_nan=False) + "\n").encode()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def read_rows(file: SafePath) -> list[dict[str, Any]]:
-    """Return the records in a file, or [] if it does not exist. Warn about unreadable lines.
-
-    An incomplete last line, left behind by a killed process, is skipped without a warning.
-    """
-    rows: list[dict[str, Any]] = []
-    unreadable = 0
-    for line, _ in _lines(file):
-        if (row := parse_row(line)) is not None:
-            rows.append(row)
-        elif line.endswith(b"\n"):
-            unreadable += 1
-    if unreadable:
-        lines = "line" if unreadable == 1 else "lines"
-        warnings.warn(f"skipped {unreadable} unreadable {lines} in {file}", stacklevel=2)
-    return rows
-
-
-def _lines(file: SafePath) -> Iterator[tuple[bytes, int]]:
-    """Yield each line with its end position. Lines that are too long are split."""
-    try:
-        with file.reading(MAX_SIZE) as opened:
-            while line := opened.readline(MAX_JSON):
-                yield line, opened.tell()
-    except FileNotFoundError:
-        return
-
-
-class MetricsLog:
-    """The file, open for appending. Keeps track of the size and sha256 of its content."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._size = os.fstat(descriptor).st_size
-        self._hash = _hash_of(descriptor, self._size)
-
-    def __call__(self, event: str, values: Mapping[str, Any]) -> None:
-        """Append a record. It has been handed to the operating system when this returns."""
-        line = row_line(event, values)
-        write_all(self._descriptor, line)
-        self._size += len(line)
-        self._hash.update(line)
-
-    def mark(self) -> dict[str, Any]:
-        """Return the values that a checkpoint stores for `cut_back`."""
-        return {"metrics_size": self._size, "metrics_sha256": self._hash.hexdigest()}
-
-
-@dataclass(frozen=True)
-class Damage:
-    """Damage to the file, up to the step of a checkpoint.
-
-    Attributes:
-        step: The checkpoint's step.
-        missing: First and last step of each range of missing records.
-        unreadable: Numbers, counted from 1, of lines that are not valid records.
-    """
-
-    step: int
-    missing: tuple[tuple[int, int], ...]
-    unreadable: tuple[int, ...]
-
-    def __str__(self) -> str:
-        ranges = [f"{first}" if first == last else f"{first} to {last}" for first, last in self.missing]
-        parts = [
-            f"the records of steps {_short(ranges)} are missing" if ranges else "",
-            f"unreadable lines: {_short(map(str, self.unreadable))}" if self.unreadable else "",
-        ]
-        what = "; ".join(filter(None, parts)) or "every step has a record, but the content has changed"
-        return (
-            f"metrics.jsonl does not match the checkpoint at step {self.step}: {what}. "
-            "The weights are not affected; training continues"
-        )
+    event: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON data for a "metrics_damaged" record."""
-        missing, unreadable = self.missing[:MAX_LISTED], self.unreadable[:MAX_LISTED]
-        return {"step": self.step, "missing": [list(ends) for ends in missing], "unreadable": list(unreadable)}
+        """Return plain JSON data."""
+        return self.model_dump(mode="json")
+
+    def content(self, without: Set[str] = frozenset()) -> dict[str, Any]:
+        """Return plain JSON data without the event and the given fields."""
+        return self.model_dump(mode="json", exclude={"event", *without})
 
 
-def cut_back(file: SafePath, step: int, size: int, sha256: str, logged: Iterable[int]) -> Damage | None:
-    """Cut the file back to its content at the time of a checkpoint.
+class Step(Record):
+    """The training losses of a step, with the learning rates as `learning_rate`, `learning_rate_1`, ..."""
 
-    Args:
-        file: `metrics.jsonl`.
-        step: The checkpoint's step.
-        size: The size from `MetricsLog.mark`, stored in the checkpoint.
-        sha256: The hash from `MetricsLog.mark`, stored in the checkpoint.
-        logged: The steps up to the checkpoint that should have records, in order.
-
-    Returns:
-        None if the file still has that content. Otherwise, a description of the damage; the file is then cut back to
-        the first record written after the checkpoint.
-    """
-    with file.writing() as descriptor:
-        if size <= os.fstat(descriptor).st_size and _hash_of(descriptor, size).hexdigest() == sha256:
-            os.ftruncate(descriptor, size)
-            return None
-        end, seen, unreadable = _rows_until(file, step)
-        os.ftruncate(descriptor, end)
-    groups = [(known, list(steps)) for known, steps in groupby(logged, seen.__contains__)]
-    return Damage(step, tuple((steps[0], steps[-1]) for known, steps in groups if not known), unreadable)
+    event: Literal["step"] = "step"
+    step: Index
+    loss: Number
+    velocity_error: Number = None
+    gradient_norm: Number = None
+    path: str = ""
 
 
-def _rows_until(file: SafePath, step: int) -> tuple[int, set[int], tuple[int, ...]]:
-    """Return the end of the records up to a step, the steps with records, and the numbers of unreadable lines."""
-    kept, seen, unreadable = 0, set[int](), list[int]()
-    for number, (line, end) in enumerate(_lines(file), 1):
-        row = parse_row(line)
-        if row is None:
-            unreadable.append(number)
-        elif row["event"] in ROWS and row.get("step", 0) >= step + (row["event"] not in AFTER):
-            break
-        elif row["event"] == "step":
-            seen.add(row["step"])
-        kept = end if line.endswith(b"\n") else kept
-    return kept, seen, tuple(unreadable)
+class Epoch(Record):
+    """The mean losses of an epoch, which may be incomplete."""
+
+    event: Literal["epoch"] = "epoch"
+    epoch: Index
+    step: Index
+    loss: Number = None
+    velocity_error_by_t: tuple[Number, ...] = Field(default=(), strict=False)
+    path: str = ""
 
 
-def _hash_of(descriptor: int, size: int) -> Any:
-    """Return a sha256 object of the first `size` bytes of a file."""
-    running = hashlib.sha256()
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    while size and (chunk := os.read(descriptor, min(size, 2**20))):
-        running.update(chunk)
-        size -= len(chunk)
-    return running
+class Validation(Loss, Record):
+    """The validation loss during training."""
+
+    event: Literal["validation"] = "validation"
+    step: Index
+    path: str
 
 
-def _short(items: Iterable[str]) -> str:
-    items = list(items)
-    more = f" and {len(items) - MAX_LISTED} more" if len(items) > MAX_LISTED else ""
-    return ", ".join(items[:MAX_LISTED]) + more
+class Evaluation(Record):
+    """The evaluation of a trained model."""
+
+    event: Literal["evaluation"] = "evaluation"
+    step: Index
+    validation: ModelLoss
+    reference: ReferenceField | None
+    metrics: tuple[MetricResult, ...] = Field(strict=False)
+    samples: Index
+    """Number of pooled samples."""
+    samples_per_class: Index | None
+    left_out: dict[str, Index]
+    """Label as text -> number of held-out samples, for classes with too few for the per-class metrics."""
+    network_evaluations: float = 0.0
+    """Evaluations of the network per generated sample."""
+    sample_precision: str = ""
+
+
+class Resumed(Record):
+    """A run was resumed, with the provenance of that, and the changes since the checkpoint."""
+
+    event: Literal["resumed"] = "resumed"
+    step: Index
+
+
+class MetricsDamaged(Record):
+    """Earlier records were lost."""
+
+    event: Literal["metrics_damaged"] = "metrics_damaged"
+    step: Index
+    missing: tuple[Annotated[tuple[int, int], Field(strict=False)], ...] = Field(default=(), strict=False)
+    """First and last step of each range of missing records."""
+    unreadable: tuple[int, ...] = Field(default=(), strict=False)
+    """Numbers, counted from 1, of lines that are not valid records."""
+
+
+class Finished(Record):
+    """A run has finished."""
+
+    event: Literal["finished"] = "finished"
+    seconds: dict[str, Seconds]
+    """Stage -> wall time."""
+    peak_memory_mib: float | None = None
+
+
+#: Event -> its class.
+RECORDS: Mapping[str, type[Record]] = {
+    kind.model_fields["event"].default: kind
+    for kind in (Step, Epoch, Validation, Evaluation, Resumed, MetricsDamaged, Finished)
+}
+
+
+def parse_record(line: bytes) -> Record | None:
+    """Return the record in a line, or None if the line is incomplete or the record is invalid."""
+    try:
+        values = parse_json(line)
+        return RECORDS.get(values["event"], Record).model_validate(values)
+    except (ValueError, KeyError, TypeError, ValidationError):
+        return None

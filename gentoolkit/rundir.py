@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gentoolkit.errors import GentoolError, UsageError, writing_failed
-from gentoolkit.records import MetricsLog, read_rows, row_line
+from gentoolkit.metricslog import MetricsLog, line_of, read_records
+from gentoolkit.records import Evaluation, Finished, Record, Step
 from gentoolkit.safefiles import SafePath, write_all
 
 try:
@@ -23,6 +24,8 @@ except ImportError:  # pragma: no cover - Windows has no advisory locks of this 
 
 #: Maximum size of a run's recipe in bytes.
 MAX_RECIPE = 2**20
+
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True)
@@ -138,42 +141,40 @@ class RunDir:
             raise GentoolError(f"cannot read {self.provenance}: it is not a JSON object")
         return origin
 
-    def records(self, event: str | None = None) -> list[dict[str, Any]]:
-        """Return the records of `metrics.jsonl`, optionally of one event. Warn about unreadable lines.
+    def records(self) -> list[Record]:
+        """Return the records of `metrics.jsonl`. Warn about unreadable lines.
 
         An incomplete last line, left behind by a killed process, is skipped without a warning.
         """
-        rows = read_rows(self.inside(self.metrics))
-        return [row for row in rows if event in (None, row["event"])]
+        return read_records(self.inside(self.metrics))
 
     def summary(self) -> dict[str, Any]:
         """Return the paths, times and last evaluation of the run, as plain JSON data."""
-        finished, evaluations = self.records("finished"), self.records("evaluation")
+        records = self.records()
+        finished, evaluation = last(records, Finished), last(records, Evaluation)
         return {
             "run": str(self.path),
             "report": str(self.report),
-            "seconds": finished[-1]["seconds"] if finished else None,
-            "evaluation": {k: v for k, v in evaluations[-1].items() if k != "event"} if evaluations else None,
+            "seconds": finished.seconds if finished else None,
+            "evaluation": evaluation.content() if evaluation else None,
         }
 
     def status(self) -> dict[str, Any]:
         """Return the run's state, last step and validation loss, as plain JSON data."""
-        state, records = "unfinished", []
+        records, readable = list[Record](), True
         try:
             records = self.records()
         except OSError as error:
-            state = "unreadable"
+            readable = False
             warnings.warn(f"cannot read {error.filename}: {error.strerror}", stacklevel=2)
-        steps = [record["step"] for record in records if record["event"] == "step"]
-        if any(record["event"] == "finished" for record in records):
-            state = "finished"
-        evaluations = [record["validation"] for record in records if record["event"] == "evaluation"]
+        step, evaluation = last(records, Step), last(records, Evaluation)
+        state = "finished" if last(records, Finished) else "unfinished"
         return {
             "run": str(self.path),
-            "state": state,
-            "step": steps[-1] if steps else 0,
-            "validation_loss": evaluations[-1]["loss"] if evaluations else None,
-            "path": evaluations[-1]["path"] if evaluations else None,
+            "state": state if readable else "unreadable",
+            "step": step.step if step else 0,
+            "validation_loss": evaluation.validation.loss if evaluation else None,
+            "path": evaluation.validation.path if evaluation else None,
             "started": self.started(),
         }
 
@@ -181,10 +182,10 @@ class RunDir:
         """Return the start time of the run, in seconds since 1970."""
         return self.resolved.lstat().st_mtime
 
-    def append(self, event: str, values: Mapping[str, Any]) -> None:
+    def append(self, record: Record) -> None:
         """Append a record to `metrics.jsonl`."""
         with self.inside(self.metrics).writing() as descriptor:
-            write_all(descriptor, row_line(event, values))
+            write_all(descriptor, line_of(record))
 
     @contextmanager
     def appending(self) -> Iterator[MetricsLog]:
@@ -225,6 +226,11 @@ class RunDir:
 
 def _reason(error: OSError | ValueError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def last(records: Sequence[Record], kind: type[R]) -> R | None:
+    """Return the last record of a kind, or None."""
+    return next((record for record in reversed(records) if isinstance(record, kind)), None)
 
 
 def list_runs(root: os.PathLike[str] | str = "runs") -> list[RunDir]:

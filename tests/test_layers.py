@@ -34,6 +34,7 @@ LAYERS = (
         "waiting",
         "safefiles",
         "records",
+        "metricslog",
         "spec",
         "strict",
         "references",

@@ -25,5 +25,5 @@ def command(run: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     from gentoolkit.cli.results import show_evaluation
     from gentoolkit.pipeline import load_model
 
-    figures = load_model(run, overrides).evaluate()
-    write_result(figures, as_json, lambda: show_evaluation(figures))
+    evaluation = load_model(run, overrides).evaluate()
+    write_result(evaluation.content(), as_json, lambda: show_evaluation(evaluation))

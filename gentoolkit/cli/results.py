@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.table import Table
+
+from gentoolkit.records import Evaluation, Finished
+from gentoolkit.rundir import last
 
 if TYPE_CHECKING:
     from gentoolkit.pipeline import Run
@@ -14,53 +17,52 @@ if TYPE_CHECKING:
 
 def show_results(run: Run) -> None:
     """Print the results, the times, and the paths of the pictures and the report."""
-    summary = run.summary()
-    if summary["evaluation"]:
-        show_evaluation(summary["evaluation"])
-    if summary["seconds"]:
-        click.echo("seconds: " + ", ".join(f"{name} {value:.0f}" for name, value in summary["seconds"].items()))
+    records = run.directory.records()
+    if evaluation := last(records, Evaluation):
+        show_evaluation(evaluation)
+    if finished := last(records, Finished):
+        click.echo("seconds: " + ", ".join(f"{name} {value:.0f}" for name, value in finished.seconds.items()))
     click.echo(f"pictures: {run.directory.images}")
     click.echo(f"report:   {run.directory.report}")
 
 
-def show_evaluation(figures: dict[str, Any]) -> None:
+def show_evaluation(evaluation: Evaluation) -> None:
     """Print the validation loss and the metrics, per group, next to their reference values."""
-    from gentoolkit.pipeline.outputs import note
-    from gentoolkit.report import plus_minus
+    from gentoolkit.report import note, plus_minus
 
-    validation, reference = figures["validation"], figures["validation"]["reference"]
-    click.echo(f"validation loss {number(validation['loss'])}, {validation['path']} path")
+    validation, reference = evaluation.validation, evaluation.validation.reference
+    click.echo(f"validation loss {number(validation.loss)}, {validation.path} path")
     if reference:
-        excess = plus_minus(reference["excess"], reference["excess_error"])
-        click.echo(f"  {reference['name']} {number(reference['loss'])} on the same samples; excess {excess}")
-        click.echo(f"  {reference['name']}: {reference['explanation']}")
-    if not figures["metrics"]:
+        excess = plus_minus(reference.excess, reference.excess_error)
+        click.echo(f"  {reference.name} {number(reference.loss)} on the same samples; excess {excess}")
+        click.echo(f"  {reference.name}: {reference.explanation}")
+    if not evaluation.metrics:
         return
-    Console(width=120, highlight=False).print(_table(figures))
-    click.echo(note(figures))
+    Console(width=120, highlight=False).print(_table(evaluation))
+    click.echo(note(evaluation))
     click.echo("floor: the same metric between two sets of real samples of that size. A value below the floor does not")
     click.echo("mean better than real: samples that vary too little score below it.")
     click.echo("±: one standard deviation of the value from one set of samples to another.")
-    if figures["reference"]:
-        click.echo(f"{figures['reference']['name']}: samples of that field, drawn with the same sampler and noise.")
+    if evaluation.reference:
+        click.echo(f"{evaluation.reference.name}: samples of that field, drawn with the same sampler and noise.")
 
 
-def _table(figures: dict[str, Any]) -> Table:
-    from gentoolkit.pipeline.outputs import split_rows
-    from gentoolkit.report import plus_minus
+def _table(evaluation: Evaluation) -> Table:
+    from gentoolkit.report import plus_minus, split_rows
 
-    columns = {"value": "generated", "reference": (figures["reference"] or {}).get("name"), "floor": "floor"}
+    reference = evaluation.reference.name if evaluation.reference else None
+    columns = {"value": "generated", "reference": reference, "floor": "floor"}
     shown = {key: name for key, name in columns.items() if name}
     table = Table(box=None, pad_edge=False)
     table.add_column("metric")
     table.add_column("class")
     for name in (*shown.values(), "optimum"):
         table.add_column(name, justify="right")
-    for metric in figures["metrics"]:
+    for metric in evaluation.metrics:
         rows, totals = split_rows(metric)
         for group, row in (rows | totals).items():
-            values = [plus_minus(row[key], row[f"{key}_std"]) for key in shown]
-            table.add_row(metric["name"] if group == next(iter(rows)) else "", group, *values, f"{metric['optimum']:g}")
+            values = [plus_minus(getattr(row, key), getattr(row, f"{key}_std")) for key in shown]
+            table.add_row(metric.name if group == next(iter(rows)) else "", group, *values, f"{metric.optimum:g}")
     return table
 
 

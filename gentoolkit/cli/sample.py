@@ -38,7 +38,7 @@ def command(
     """
     labels = parse_classes(classes)
     from gentoolkit.pipeline import load_model
-    from gentoolkit.pipeline.outputs import reserved_file, save_samples
+    from gentoolkit.pipeline.saving import reserved_file, save_samples
 
     model = load_model(run, overrides)
     with reserved_file(run, out) as file:

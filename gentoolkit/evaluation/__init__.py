@@ -10,17 +10,14 @@ data is known, or else the best field for a Gaussian model of each class.
 
 from gentoolkit.evaluation.exact import GaussianClasses, Reference, exact_field, fit_gaussian_classes, reference_field
 from gentoolkit.evaluation.groups import ALL, Groups, choose_groups, group_by_class
-from gentoolkit.evaluation.metrics import Comparison, Estimate, MetricResult, evaluate
+from gentoolkit.evaluation.metrics import evaluate
 from gentoolkit.evaluation.validation import TIME_BINS, ValidationLoss, require_samples, validation_loss
 
 __all__ = [
     "ALL",
     "TIME_BINS",
-    "Comparison",
-    "Estimate",
     "GaussianClasses",
     "Groups",
-    "MetricResult",
     "Reference",
     "ValidationLoss",
     "choose_groups",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import numpy as np
 from torch import Tensor
@@ -14,93 +12,21 @@ from gentoolkit.errors import GentoolError
 from gentoolkit.evaluation.groups import ALL, Groups, Rows
 from gentoolkit.protocols import Metric
 from gentoolkit.randomness import numpy_generator
+from gentoolkit.records import Comparison, MetricResult
+
+#: The two columns of each kind of samples, as in `Comparison`.
+SIDES = ("value", "floor", "reference")
 
 
-class Estimate(NamedTuple):
-    """A number from finitely many samples.
-
-    Attributes:
-        value: The estimate.
-        std: Approximate standard deviation of the value from one set of samples to another of the same size (see
-            `evaluate`). None if it is not known.
-    """
-
-    value: float
-    std: float | None = None
-
-
-class Comparison(NamedTuple):
-    """Values of a metric, each between real samples and another set of samples.
-
-    Attributes:
-        value: The metric for the generated samples.
-        floor: The metric for other real samples.
-        reference: The metric for samples of the reference field, drawn from the same noise as the generated samples.
-            None without a reference field.
-    """
-
-    value: Estimate
-    floor: Estimate
-    reference: Estimate | None = None
-
-    def to_dict(self) -> dict[str, float | None]:
-        """Return plain JSON data: each value, and its standard deviation as `..._std`; None for non-finite numbers."""
-        numbers: dict[str, float | None] = {}
-        for name, estimate in self._asdict().items():
-            value, std = estimate or (None, None)
-            numbers |= {name: finite(value), f"{name}_std": finite(std)}
-        return numbers
-
-
-@dataclass(frozen=True)
-class MetricResult:
-    """The results of one metric.
-
-    Attributes:
-        name: The metric's name.
-        optimum: The value for equal distributions in the limit of many samples.
-        pooled: The comparison for samples of all classes, in the proportions of the data.
-        per_class: Label as text -> the comparison for the samples of that class. Empty for data without labels.
-    """
-
-    name: str
-    optimum: float
-    pooled: Comparison
-    per_class: Mapping[str, Comparison]
-
-    @property
-    def mean(self) -> Comparison:
-        """The mean over the classes, or `pooled` for data without labels."""
-        if not self.per_class:
-            return self.pooled
-        classes = self.per_class.values()
-        references = [c.reference for c in classes if c.reference is not None]
-        return Comparison(
-            _mean([c.value for c in classes]),
-            _mean([c.floor for c in classes]),
-            _mean(references) if references else None,
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON data: the mean, the pooled and the per-class comparisons; see `Comparison.to_dict`."""
-        return {
-            "name": self.name,
-            "optimum": self.optimum,
-            **self.mean.to_dict(),
-            "pooled": self.pooled.to_dict(),
-            "per_class": {name: comparison.to_dict() for name, comparison in self.per_class.items()},
-        }
-
-
-def _mean(estimates: list[Estimate]) -> Estimate:
-    """Return the mean of independent estimates."""
-    n, stds = len(estimates), [e.std for e in estimates if e.std is not None]
-    return Estimate(math.fsum(e.value for e in estimates) / n, math.hypot(*stds) / n if len(stds) == n else None)
-
-
-def finite(number: float | None) -> float | None:
-    """Return the number, or None if it is not finite, since JSON cannot represent it."""
-    return number if number is not None and math.isfinite(number) else None
+def mean_of(comparisons: Collection[Comparison]) -> Comparison:
+    """Return the mean of independent comparisons. What is unknown in one of them is unknown in the mean."""
+    n, numbers = len(comparisons), dict[str, float | None]()
+    for side in SIDES:
+        values = [getattr(comparison, side) for comparison in comparisons]
+        stds = [getattr(comparison, f"{side}_std") for comparison in comparisons]
+        numbers[side] = None if None in values else math.fsum(values) / n
+        numbers[f"{side}_std"] = None if None in stds else math.hypot(*stds) / n
+    return Comparison(**numbers)
 
 
 def evaluate(
@@ -152,29 +78,29 @@ def evaluate(
         rows = np.concatenate(classes)
         halves = list(_halves(classes, resamples, seed))
 
-        def estimate(other: Tensor) -> Estimate:
-            value = _measure(name, group, build(), real[rows], other[rows])
-            values = [_measure_half(build(), real[a], other[b]) for a, b in halves]
-            known = len(values) > 1 and all(map(math.isfinite, values))
-            return Estimate(value, float(np.std(values, ddof=1)) if known else None)
+        numbers = dict[str, float | None]()
+        for side in SIDES:
+            numbers |= {side: None, f"{side}_std": None}
+            if (other := others.get(side)) is not None:
+                numbers[side] = _measure(name, group, build(), real[rows], other[rows])
+                values = [_measure_half(build(), real[a], other[b]) for a, b in halves]
+                known = len(values) > 1 and all(map(math.isfinite, values))
+                numbers[f"{side}_std"] = float(np.std(values, ddof=1)) if known else None
+        return Comparison(**numbers)
 
-        return Comparison(**{side: estimate(other) for side, other in others.items()})
+    def result(name: str, build: Callable[[], Metric]) -> MetricResult:
+        pooled = compare(name, build, ALL, groups.pooled)
+        classes = {group: compare(name, build, group, (rows,)) for group, rows in groups.per_class.items()}
+        mean = mean_of(classes.values()) if classes else pooled
+        return MetricResult(**dict(mean), name=name, optimum=build().optimum, pooled=pooled, per_class=classes)
 
-    return tuple(
-        MetricResult(
-            name,
-            build().optimum,
-            compare(name, build, ALL, groups.pooled),
-            {group: compare(name, build, group, (rows,)) for group, rows in groups.per_class.items()},
-        )
-        for name, build in metrics.items()
-    )
+    return tuple(result(name, build) for name, build in metrics.items())
 
 
 def _measure(name: str, group: str, metric: Metric, real: Tensor, other: Tensor) -> float:
     try:
         metric.update(real, other)
-        return metric.compute()
+        return float(metric.compute())
     except ValueError as fault:
         raise GentoolError(f"metric {name!r}, class {group}: {fault}") from fault
 
@@ -197,6 +123,6 @@ def _halves(classes: tuple[Rows, ...], count: int, seed: int) -> Iterator[tuple[
 def _measure_half(metric: Metric, real: Tensor, other: Tensor) -> float:
     try:
         metric.update(real, other)
-        return metric.compute()
+        return float(metric.compute())
     except Exception:  # half of the samples may be too few for the metric
         return math.nan

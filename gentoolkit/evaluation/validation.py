@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gentoolkit.errors import GentoolError, UsageError
-from gentoolkit.evaluation.metrics import finite
 from gentoolkit.fields import Field
 from gentoolkit.protocols import Batch, Coupling, Dataset, Source
 from gentoolkit.randomness import Permutation
@@ -66,9 +65,9 @@ class ValidationLoss:
         squares = float((np.diff(excess) ** 2).sum())
         return float(excess.mean()), math.sqrt(squares / (2 * n * (n - 1))) if n > 1 else math.nan
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON data. Non-finite numbers become None."""
-        return {"loss": finite(self.loss), "loss_by_t": [finite(loss) for loss in self.loss_by_t], "path": self.path}
+    def numbers(self) -> dict[str, Any]:
+        """Return `loss` and `loss_by_t`, for a record."""
+        return {"loss": self.loss, "loss_by_t": self.loss_by_t}
 
 
 @torch.no_grad()

@@ -9,15 +9,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from gentoolkit.interrupts import StopSignal
+from gentoolkit.metricslog import MetricsLog
 from gentoolkit.pipeline.changes import trained_plugins
 from gentoolkit.pipeline.model import Model
 from gentoolkit.pipeline.observers import Observers
 from gentoolkit.pipeline.progress import Progress
 from gentoolkit.recipe import dump_recipe
-from gentoolkit.records import MetricsLog
+from gentoolkit.records import Record, Step, Validation
 from gentoolkit.rundir import RunDir
 from gentoolkit.training import Checkpoint, Plan, TrainingState
 from gentoolkit.training.checkpoints import save_checkpoint
@@ -40,45 +40,42 @@ class RunListener:
         plan: Plan,
         progress: Progress,
         train_seconds: float = 0.0,
+        first_step: int = 0,
     ) -> None:
         self.directory, self.observers = directory, observers
         self.model, self.plan, self.progress = model, plan, progress
         self.recipe_text = dump_recipe(model.recipe)
-        self.path = model.objective.field(model.backbone).path.name
-        self.train_seconds = train_seconds
+        self.train_seconds, self.first_step = train_seconds, first_step
         self._stop: StopSignal | None = None
-        self._append: Callable[[str, dict[str, Any]], None] = directory.append
+        self._append: Callable[[Record], None] = directory.append
         self._metrics: MetricsLog  # while training
         self._clock = time.monotonic()
+        self._verified = {first_step}  # steps of valid checkpoints
         self._writer: ThreadPoolExecutor  # while training
         self._writing: tuple[int, Future[Path]] | None = None
 
     @contextmanager
-    def training(self, stop: StopSignal, first_step: int) -> Iterator[None]:
+    def training(self, stop: StopSignal) -> Iterator[None]:
         """Show the progress of training, stop it when `stop` receives a signal, and wait for the last checkpoint."""
         self._stop, self._clock = stop, time.monotonic()
-        self.progress.start("training", self.plan.total_steps, first_step)
+        self.progress.start("training", self.plan.total_steps, self.first_step)
         with ThreadPoolExecutor(1, "checkpoint") as self._writer, self.directory.appending() as self._metrics:
-            self._append = self._metrics
+            self._append = self._metrics.append
             try:
                 yield
             finally:
                 self._stop, self._append = None, self.directory.append
                 self.settle()
 
-    def record(self, event: str, values: dict[str, Any]) -> None:
-        """Append a record to `metrics.jsonl`, and notify observers of steps and validations.
-
-        Records with a velocity error include the path, since only errors on the same path are comparable.
-        """
+    def record(self, record: Record) -> None:
+        """Append a record to `metrics.jsonl`, and notify observers of steps and validations."""
         self.settle(wait=False)
-        path = {"path": self.path} if values.keys() & {"velocity_error", "velocity_error_by_t"} else {}
-        self._append(event, values | path)
-        if event == "step":
-            self.progress.advance(values["step"], f"loss {values['loss']:.4f}")
-        if event in ("step", "validation"):
-            heard = {name: value for name, value in values.items() if name != "step"}
-            self.observers.notify(event, values["step"], heard)
+        self._append(record)
+        if isinstance(record, Step):
+            self.progress.advance(record.step, f"loss {record.loss:.4f}")
+            self.observers.notify("step", record.step, record.content(without={"step", "path"}))
+        if isinstance(record, Validation):
+            self.observers.notify("validation", record.step, record.content(without={"step"}))
 
     def validate(self, state: TrainingState) -> None:
         """Compute the validation loss with the averaged weights, if there are any."""
@@ -86,7 +83,7 @@ class RunListener:
         was_training = backbone.training
         validation = replace(self.model, backbone=backbone, objective=objective).validate()
         backbone.train(was_training)
-        self.record("validation", {"step": state.step, **validation.to_dict()})
+        self.record(Validation(step=state.step, path=validation.path, **validation.numbers()))
         self.say(f"step {state.step}: validation loss {validation.loss:.4f}")
 
     def checkpoint(self, state: TrainingState) -> None:
@@ -105,7 +102,10 @@ class RunListener:
     def _write(self, checkpoint: Checkpoint) -> Path:
         """Sync the records that the checkpoint refers to, then write it. Runs in the writer thread."""
         self.directory.sync_metrics()
-        return save_checkpoint(self.directory.checkpoints, checkpoint, self.model.recipe.train.keep_checkpoints)
+        keep = self.model.recipe.train.keep_checkpoints
+        folder = save_checkpoint(self.directory.checkpoints, checkpoint, keep, self._verified)
+        self._verified.add(checkpoint.step)
+        return folder
 
     def settle(self, wait: bool = True) -> None:
         """Report the checkpoint that was being written, or raise the exception that writing it raised.

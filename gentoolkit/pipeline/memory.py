@@ -24,14 +24,14 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gentoolkit.api import Labels
-from gentoolkit.devices import choose_precision
+from gentoolkit.devices import Placement
 from gentoolkit.errors import OutOfSpaceError
 from gentoolkit.protocols import Batch, TrainingContext
 from gentoolkit.randomness import BatchGenerator
 from gentoolkit.recipe import Recipe
 
 if TYPE_CHECKING:
-    from gentoolkit.pipeline.model import Model
+    from gentoolkit.pipeline.parts import Parts
 
 FLOAT = 4
 #: Bytes per sample above which even the trial may not fit. Below, the meta device is not worth its cost: its first use
@@ -135,7 +135,7 @@ def needs_of_gradients(recipe: Recipe, kept: float) -> dict[str, float]:
     return {f"train.batch_size {recipe.train.batch_size}, activations kept for the backward pass": kept * micro}
 
 
-def needs_of_large_samples(model: Model, batch: Batch, precision: str) -> dict[str, float]:
+def needs_of_large_samples(model: Parts, batch: Batch, precision: str) -> dict[str, float]:
     """Return the memory for the backward pass and the largest tensor of sampling, estimated on the meta device."""
     recipe, shares = model.recipe, {"fp32": 1 / len(batch), "bf16": 0.5 / len(batch)}
     if FLOAT * math.prod(recipe.spec.shape) < LARGE_SAMPLE:
@@ -143,7 +143,7 @@ def needs_of_large_samples(model: Model, batch: Batch, precision: str) -> dict[s
     groups = recipe.spec.condition.num_classes if isinstance(recipe.spec.condition, Labels) else 1
     drawn = min(recipe.sample.batch_size, groups * max(recipe.sample.per_class, recipe.evaluate.per_class))
     what = f"sample.batch_size {recipe.sample.batch_size}, one tensor inside the network"
-    share = shares[choose_precision(recipe.sample.precision, model.device)]
+    share = shares[Placement.choose(model.device, recipe.sample.precision).precision]
     largest = {what: share * drawn * largest_in_sampling(model, batch)}
     return needs_of_gradients(recipe, shares[precision] * kept_by_training(model, batch)) | largest
 
@@ -164,7 +164,7 @@ class Kept(torch.autograd.graph.saved_tensors_hooks):
         return tensor
 
 
-def kept_by_training(model: Model, batch: Batch) -> int:
+def kept_by_training(model: Parts, batch: Batch) -> int:
     """Return the bytes that the loss of a batch keeps for its backward pass, or 0 if they cannot be estimated."""
     on_meta = _on_meta(model)
     generator = BatchGenerator(model.recipe.seed, "trial", 0, len(batch), device="meta")
@@ -178,7 +178,7 @@ def kept_by_training(model: Model, batch: Batch) -> int:
     return kept.bytes if _ran(loss) else 0
 
 
-def largest_in_sampling(model: Model, batch: Batch) -> int:
+def largest_in_sampling(model: Parts, batch: Batch) -> int:
     """Return the bytes of the largest tensor in a forward pass over a batch, or 0 if they cannot be estimated."""
     network, largest = _on_meta(model).backbone, Largest()
 
@@ -189,7 +189,7 @@ def largest_in_sampling(model: Model, batch: Batch) -> int:
     return largest.bytes if _ran(forward) else 0
 
 
-def _on_meta(model: Model) -> Model:
+def _on_meta(model: Parts) -> Parts:
     """Return a copy of the model with weights on the meta device."""
     memo: dict[int, Any] = {}
     for parameter in model.modules().parameters():

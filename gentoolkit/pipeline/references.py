@@ -7,7 +7,7 @@ from pathlib import Path
 from gentoolkit.errors import UsageError
 from gentoolkit.references import RunRef
 from gentoolkit.rundir import RunDir
-from gentoolkit.training import Checkpoint, is_checkpoint, load_checkpoint, manifest_sha256, newest_checkpoint
+from gentoolkit.training import Checkpoint, is_checkpoint, load_checkpoint, newest_checkpoint
 
 
 def find_checkpoint(path: Path, step: int | None = None) -> tuple[Path, Checkpoint]:
@@ -44,10 +44,10 @@ def follow_reference(reference: RunRef, field: str) -> tuple[RunRef, Checkpoint]
         NoCheckpointError: There is no valid checkpoint.
     """
     folder, checkpoint = find_checkpoint(Path(reference.run), reference.step)
-    sha256 = manifest_sha256(folder)
-    if reference.sha256 not in (None, sha256):
+    if reference.sha256 not in (None, checkpoint.sha256):
         raise UsageError(
-            f"{field}: the checkpoint {folder} has changed: its manifest has the hash {sha256}, "
+            f"{field}: the checkpoint {folder} has changed: its manifest has the hash {checkpoint.sha256}, "
             f"expected {reference.sha256}; remove {field}.sha256 to use it anyway"
         )
-    return RunRef(run=str(Path(reference.run).absolute()), step=checkpoint.step, sha256=sha256), checkpoint
+    run = str(Path(reference.run).absolute())
+    return RunRef(run=run, step=checkpoint.step, sha256=checkpoint.sha256), checkpoint

@@ -16,12 +16,15 @@ from gentoolkit.errors import GentoolError, UsageError
 from gentoolkit.pipeline.blame import blame
 from gentoolkit.pipeline.changes import CHANGEABLE, Changes, used_plugins
 from gentoolkit.pipeline.model import Model
-from gentoolkit.pipeline.outputs import GRID, draw_pictures, draw_samples, reserved_file, save_samples, write_page
+from gentoolkit.pipeline.page import write_page
+from gentoolkit.pipeline.pictures import GRID, draw_pictures, draw_samples
 from gentoolkit.pipeline.progress import Progress, Silent
 from gentoolkit.pipeline.references import find_checkpoint, follow_reference
+from gentoolkit.pipeline.saving import reserved_file, save_samples
 from gentoolkit.pipeline.work import Work
 from gentoolkit.plugins import Plugins, load_plugins
 from gentoolkit.recipe import Recipe, dump_recipe, parse_recipe
+from gentoolkit.records import Evaluation, Resumed
 from gentoolkit.report import MAX_PICTURE
 from gentoolkit.rundir import RunDir
 from gentoolkit.sampling import Samples
@@ -97,7 +100,7 @@ class Run:
         with reserved_file(self.path, out) as file:
             return save_samples(self.model(), samples, file)
 
-    def evaluate(self) -> dict[str, Any]:
+    def evaluate(self) -> Evaluation:
         """Evaluate the newest weights and return the results; see `Model.evaluate`."""
         return self.model().evaluate()
 
@@ -105,12 +108,12 @@ class Run:
         """Redraw the pictures with the newest weights, rebuild the report page, and return its path."""
         model = self.model()
         with blame(self.recipe, "drawing"):
-            draw_pictures(self.directory, model, model.sample(), self.records("evaluation"))
+            draw_pictures(self.directory, model, model.sample())
         return write_page(self.directory, self.recipe)
 
     def records(self, event: str | None = None) -> list[dict[str, Any]]:
-        """Return the records of `metrics.jsonl`, optionally of one event ("step", "epoch", "evaluation", ...)."""
-        return self.directory.records(event)
+        """Return the records of `metrics.jsonl` as plain data, optionally of one event ("step", "evaluation", ...)."""
+        return [record.to_dict() for record in self.directory.records() if event in (None, record.event)]
 
     def summary(self) -> dict[str, Any]:
         """Return the paths, times and last evaluation of the run, as plain JSON data."""
@@ -195,17 +198,15 @@ def resume(
         news = changes.lines(work.plan)
         work.restore(saved, directory, changes.anew)
         changed = {"changes": {field: list(values) for field, values in changes.fields.items()}}
-        record = {"step": work.state.step, **_origin(recipe, work, command), **(changed if changes.fields else {})}
-        directory.append("resumed", record)
+        origin = _origin(recipe, work, command) | (changed if changes.fields else {})
+        directory.append(Resumed(step=work.state.step, **origin))
         directory.replace_resolved(dump_recipe(recipe))
         work.carry_out(directory, progress or Silent(), news)
     return found
 
 
 def _origin(recipe: Recipe, work: Work, command: Sequence[str]) -> dict[str, Any]:
-    return provenance.collect(
-        recipe.text, recipe.seed, command or sys.argv, used_plugins(recipe), work.model.device, work.precision
-    )
+    return provenance.collect(recipe.text, recipe.seed, command or sys.argv, used_plugins(recipe), work.placement)
 
 
 def begun_precision(run: Run) -> str:

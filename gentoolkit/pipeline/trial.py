@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from gentoolkit.configs import Config
-from gentoolkit.devices import autocast
+from gentoolkit.devices import Placement
 from gentoolkit.errors import PluginError
 from gentoolkit.fields import Field
 from gentoolkit.pipeline.blame import blame
 from gentoolkit.pipeline.memory import Kept, needs_of_gradients, needs_of_large_samples, require_memory
-from gentoolkit.pipeline.model import Model
-from gentoolkit.pipeline.outputs import draw_samples
+from gentoolkit.pipeline.parts import Parts
+from gentoolkit.pipeline.pictures import draw_samples
 from gentoolkit.pipeline.threads import Operations
 from gentoolkit.protocols import Batch, Dataset, LossRecord, Metric, TrainingContext
 from gentoolkit.randomness import BatchGenerator, forked
@@ -43,23 +43,22 @@ class Trial:
 
     Args:
         model: The model.
-        train: The training split.
-        held_out: The held-out split.
+        placement: The precision of training.
 
     Raises:
         PluginError: A component raises an exception, modifies its inputs, or returns a wrong type, shape or dtype.
     """
 
-    def __init__(self, model: Model, train: Dataset, held_out: Dataset) -> None:
-        self.model, self.recipe = model, model.recipe
-        self.splits = {"train": train, "held_out": held_out}
+    def __init__(self, model: Parts, placement: Placement) -> None:
+        self.model, self.recipe, self.placement = model, model.recipe, placement
         self.operations = 0.0  # per sample and training step
 
     def data(self) -> None:
         """Check the size and the first samples of both splits."""
         spec = self.recipe.data_spec
         with blame(self.recipe, STAGE, self.recipe.dataset):
-            for name, split in self.splits.items():
+            for name in ("train", "held_out"):
+                split = self.model.splits[name]
                 if not (count := min(len(split), COUNT)):
                     continue  # too few samples are reported as a UsageError elsewhere
                 check_batch(batch := split.batch(np.arange(count)), spec, count)
@@ -73,19 +72,19 @@ class Trial:
                     message = f"values of the first {name} samples are {got}; the spec declares {low:g} to {high:g}"
                     raise PluginError(message, kind="dataset")
 
-    def memory(self, precision: str) -> None:
+    def memory(self) -> None:
         """Raise OutOfSpaceError if the samples are so large that even the trial does not fit into memory."""
         if batch := self._batch(COUNT):
-            require_memory(needs_of_large_samples(self.model, batch, precision), self.model.device)
+            require_memory(needs_of_large_samples(self.model, batch, self.placement.precision), self.model.device)
 
-    def parts(self, precision: str) -> None:
+    def parts(self) -> None:
         """Try the codec, the source and all parts that follow, and draw a picture."""
         with forked(self.recipe.seed, "trial"), kept_buffers(self.model.modules()):
             self.codec()
             self.pairs()
             batch = self._batch(COUNT)
             self.backbone(batch)
-            self.objective(batch, precision)
+            self.objective(batch)
             samples = self.sampler(batch)
             for part in self.recipe.metrics:
                 self.metric(part)
@@ -100,7 +99,7 @@ class Trial:
         if encoder is None or part is None:
             return
         with blame(self.recipe, STAGE, self.recipe.dataset):
-            train = self.splits["train"]
+            train = self.model.splits["train"]
             x1 = train.batch(np.arange(min(COUNT, len(train)))).x1.to(self.model.device)
         with blame(self.recipe, STAGE, part), self.unchanged(part, x1=x1):
             z = encoder.encode(x1)
@@ -128,7 +127,7 @@ class Trial:
             output = network(batch.x1, t, batch.condition)
             expect("backbone", "output", output, (tuple(batch.x1.shape), torch.float32))
 
-    def objective(self, batch: Batch, precision: str) -> None:
+    def objective(self, batch: Batch) -> None:
         """Check the losses and their gradients, in train mode and in the precision of training. Nothing is trained."""
         recipe, model = self.recipe, self.model
         modules = model.modules()
@@ -137,7 +136,7 @@ class Trial:
             if not trained:
                 raise PluginError("it has no parameters to train", kind="backbone")
             modules.train()
-            record, kept = self._loss(batch, precision)
+            record, kept = self._loss(batch)
             check_record(record, len(batch))
             record.loss.mean().backward()
             if all(parameter.grad is None for parameter in trained):
@@ -147,10 +146,10 @@ class Trial:
             more = self._batch(2 * COUNT)
             if len(more) > len(batch):
                 # Take the difference, since casts of the weights are kept only once.
-                each = (self._loss(more, precision)[1] - kept) / (len(more) - len(batch))
+                each = (self._loss(more)[1] - kept) / (len(more) - len(batch))
                 require_memory(needs_of_gradients(recipe, each), model.device)
 
-    def _loss(self, batch: Batch, precision: str) -> tuple[LossRecord, int]:
+    def _loss(self, batch: Batch) -> tuple[LossRecord, int]:
         """Return the objective's record and the bytes kept for the backward pass."""
         recipe, model = self.recipe, self.model
         # The average starts as a copy of the weights.
@@ -158,14 +157,14 @@ class Trial:
         generator = BatchGenerator(recipe.seed, "trial", 0, len(batch), device=model.device)
         context = TrainingContext(generator, ema_backbone=teacher)
         kept, operations = Kept(model.modules()), Operations()
-        with kept, operations, autocast(model.device, precision):
+        with kept, operations, self.placement.autocast():
             record = model.objective.loss(model.backbone, batch, context)
         self.operations = 3 * operations.count / len(batch)  # forward, and twice as many backward
         return record, kept.bytes
 
     def _batch(self, count: int) -> Batch:
         """Return the first pairs of the training split, as they are drawn."""
-        train = self.model.encoded(self.splits["train"])
+        train = self.model.encoded("train")
         rows = np.arange(min(count, len(train)))
         with blame(self.recipe, STAGE, self.recipe.dataset):
             batch = train.batch(rows)
@@ -212,7 +211,7 @@ class Trial:
 
     def metric(self, part: Config) -> None:
         """Compare held-out samples with each other: a few, or as many as in the evaluation if the metric needs more."""
-        held_out = self.splits["held_out"]
+        held_out = self.model.splits["held_out"]
         most = min(self.recipe.evaluate.per_class, len(held_out) // 2)
         with blame(self.recipe, STAGE, part):
             for count in dict.fromkeys((min(FEW, most), most)):

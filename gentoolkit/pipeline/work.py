@@ -9,25 +9,27 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-import torch
 from pydantic import TypeAdapter
 
-from gentoolkit.devices import choose_device, choose_precision, matrix_dtype
+from gentoolkit.devices import Placement, choose_device
 from gentoolkit.errors import GentoolError, InterruptedRun, raise_together
 from gentoolkit.interrupts import StopSignal
+from gentoolkit.metricslog import cut_back, damage_text, shortened
 from gentoolkit.pipeline.blame import blame
+from gentoolkit.pipeline.evaluate import check_held_out
 from gentoolkit.pipeline.listener import RunListener
 from gentoolkit.pipeline.memory import copies_in_training, needs_of_data, require_memory
 from gentoolkit.pipeline.model import Model
 from gentoolkit.pipeline.observers import Observers
-from gentoolkit.pipeline.outputs import draw_pictures, save_samples, write_page
+from gentoolkit.pipeline.page import write_page
+from gentoolkit.pipeline.pictures import draw_pictures
 from gentoolkit.pipeline.progress import Progress
+from gentoolkit.pipeline.saving import save_samples
 from gentoolkit.pipeline.threads import threads_for
 from gentoolkit.pipeline.trial import Trial
-from gentoolkit.protocols import Dataset
 from gentoolkit.provenance import peak_memory_mib
 from gentoolkit.recipe import Recipe
-from gentoolkit.records import Finite, Step, cut_back
+from gentoolkit.records import Finished, Index, Seconds
 from gentoolkit.registry import build
 from gentoolkit.rundir import RunDir
 from gentoolkit.training import Checkpoint, Plan, TrainingState, list_checkpoints, train
@@ -40,18 +42,12 @@ def plan_of(recipe: Recipe, num_samples: int) -> Plan:
     return Plan(recipe.train, num_samples, recipe.seed, schedule)
 
 
-def state_of(model: Model, matrix_dtype: torch.dtype = torch.float32) -> TrainingState:
-    """Return the training state of a model that has not been trained yet, with its optimizer.
-
-    Args:
-        model: The model, whose weights are not copied.
-        matrix_dtype: The dtype of the optimizer's matrix products.
-    """
+def state_of(model: Model, placement: Placement) -> TrainingState:
+    """Return the training state of a model that has not been trained yet, with its optimizer. No weights are copied."""
     train = model.recipe.train
     with blame(model.recipe, "building"):
-        return TrainingState(
-            model.backbone, model.objective, train, partial(build, train.optimizer), matrix_dtype, model.codec
-        )
+        optimizer = partial(build, train.optimizer)
+        return TrainingState(model.backbone, model.objective, train, optimizer, placement.matrix_dtype, model.codec)
 
 
 @dataclass
@@ -60,19 +56,17 @@ class Work:
 
     Attributes:
         model: The model.
-        data: The training split.
         plan: Steps, order and learning rates.
         state: The training state.
-        precision: The precision of training, with `auto` resolved.
+        placement: The device and the precision of training.
         operations: Number of operations of the layers per micro-batch of training.
         train_seconds: Wall time of training before this process.
     """
 
     model: Model
-    data: Dataset
     plan: Plan
     state: TrainingState
-    precision: str
+    placement: Placement
     operations: float
     train_seconds: float = 0.0
 
@@ -102,21 +96,19 @@ class Work:
         model = Model.build(recipe, copies_in_training(recipe))
         if initial is not None:
             model.load(initial)
-        precision = choose_precision(precision or recipe.train.precision, model.device)
-        data = model.dataset("train")
-        trial = Trial(model, data, model.dataset("held_out"))
+        placement = Placement.choose(device, precision or recipe.train.precision)
+        trial = Trial(model, placement)
         trial.data()
-        trial.memory(precision)
-        planned = partial(plan_of, recipe, len(data))
-        raise_together(planned, model.check_held_out)
+        trial.memory()
+        planned = partial(plan_of, recipe, len(model.splits["train"]))
+        raise_together(planned, partial(check_held_out, model))
         if fitted is not None:
             model.load_codec(fitted)
         elif initial is None:
-            model.fit_codec(data)
-        trial.parts(precision)
-        state = state_of(model, matrix_dtype(precision, device))
+            model.fit_codec()
+        trial.parts()
         operations = trial.operations * recipe.train.batch_size / recipe.train.accumulation
-        return cls(model, data, planned(), state, precision, operations)
+        return cls(model, planned(), state_of(model, placement), placement, operations)
 
     def restore(self, saved: Checkpoint, directory: RunDir, anew: Collection[str] = ()) -> None:
         """Restore the state from a checkpoint, and cut the records back to it. Damaged records cause a warning only.
@@ -124,8 +116,8 @@ class Work:
         Raises:
             NoCheckpointError: The checkpoint is incomplete or contains invalid values.
         """
-        seconds = saved.number("train_seconds", TypeAdapter(Finite).validate_python)
-        size = saved.number("metrics_size", TypeAdapter(Step).validate_python)
+        seconds = saved.number("train_seconds", TypeAdapter(Seconds).validate_python)
+        size = saved.number("metrics_size", TypeAdapter(Index).validate_python)
         sha256 = saved.number("metrics_sha256", TypeAdapter(str).validate_python)
         with blame(self.model.recipe, "resuming"):
             self.state.restore(saved, anew)
@@ -133,14 +125,15 @@ class Work:
         every = self.plan.settings.log_every
         logged = range(every, saved.step + 1, every)
         if damage := cut_back(directory.inside(directory.metrics), saved.step, size, sha256, logged):
-            warnings.warn(str(damage), stacklevel=2)
-            directory.note(f"warning: {damage}")
-            directory.append("metrics_damaged", damage.to_dict())
+            warnings.warn(damage_text(damage), stacklevel=2)
+            directory.note(f"warning: {damage_text(damage)}")
+            directory.append(shortened(damage))
 
     def carry_out(self, directory: RunDir, progress: Progress, news: Sequence[str] = ()) -> None:
         """Train from the current state on, then sample, evaluate and draw. Show and log the lines in `news` first."""
         observers = Observers(self.model.recipe, directory.path)
-        listener = RunListener(directory, observers, self.model, self.plan, progress, self.train_seconds)
+        seconds, step = self.train_seconds, self.state.step
+        listener = RunListener(directory, observers, self.model, self.plan, progress, seconds, step)
         for line in news:
             listener.say(line)
         stop = StopSignal()
@@ -169,17 +162,16 @@ class Work:
     def _train(self, listener: RunListener, stop: StopSignal) -> None:
         directory, state, total = listener.directory, self.state, self.plan.total_steps
         every = "step" if self.plan.checkpoint_every == 1 else f"{self.plan.checkpoint_every} steps"
-        where = f"on {self.model.device.type} in {self.precision}, a checkpoint every {every}"
+        where = f"on {self.placement.device.type} in {self.placement.precision}, a checkpoint every {every}"
         rest = "; training is complete, repeating only sampling and evaluation" if state.step == total else ""
         listener.say(f"run {directory.path}: steps {state.step} to {total} {where}{rest}")
         listener.observers.notify("started", self.model.recipe.resolved(), state.step)
         with (
-            listener.training(stop, state.step),
-            threads_for(self.operations, self.model.device),
+            listener.training(stop),
+            threads_for(self.operations, self.placement.device),
             blame(self.model.recipe, lambda: f"training step {state.step + 1}"),
         ):
-            pairs = self.model.pairs(self.data)
-            done = train(state, pairs, self.plan, listener, self.model.device, self.precision)
+            done = train(state, self.model.pairs(), self.plan, listener, self.placement)
         if not done:
             raise InterruptedRun(
                 f"stopped at step {state.step} of {total} and saved; continue with: gentool resume {directory.path}",
@@ -193,17 +185,17 @@ class Work:
         times = [time.monotonic()]
         listener.say("sampling ...")
         samples = model.sample()
-        files = save_samples(model, samples, directory.inside(directory.samples / "samples.safetensors"))
+        file = directory.inside(directory.samples / "samples.safetensors")
+        files = save_samples(model, samples, file, picture=False)  # which is drawn with the others
         listener.observers.notify("samples", files["samples"])
         times.append(time.monotonic())
         listener.say("evaluating ...")
-        figures = model.evaluate(samples)
-        listener.record("evaluation", figures)
+        listener.record(model.evaluate(samples))
         times.append(time.monotonic())
         listener.say("drawing ...")
         with blame(model.recipe, "drawing"):
-            draw_pictures(directory, model, samples, [figures])
+            draw_pictures(directory, model, samples)
         seconds = {"train": listener.train_seconds, "sample": times[1] - times[0], "evaluate": times[2] - times[1]}
-        listener.record("finished", {"seconds": seconds, "peak_memory_mib": peak_memory_mib(model.device)})
+        listener.record(Finished(seconds=seconds, peak_memory_mib=peak_memory_mib(model.device)))
         write_page(directory, model.recipe)
         listener.observers.notify("finished", directory.summary())

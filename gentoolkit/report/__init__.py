@@ -4,30 +4,26 @@ from gentoolkit.report.animation import trajectory_gif
 from gentoolkit.report.looks import Look
 from gentoolkit.report.page import (
     MAX_PICTURE,
-    Figure,
-    MetricTable,
     Picture,
-    ReferenceLoss,
     ReportData,
-    Validation,
+    note,
     plus_minus,
     report_page,
+    split_rows,
 )
 from gentoolkit.report.pictures import loss_curve, sample_grid, trajectory_paths
 
 __all__ = [
     "MAX_PICTURE",
-    "Figure",
     "Look",
-    "MetricTable",
     "Picture",
-    "ReferenceLoss",
     "ReportData",
-    "Validation",
     "loss_curve",
+    "note",
     "plus_minus",
     "report_page",
     "sample_grid",
+    "split_rows",
     "trajectory_gif",
     "trajectory_paths",
 ]

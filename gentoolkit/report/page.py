@@ -11,91 +11,12 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from gentoolkit.records import Comparison, Evaluation, MetricResult, ModelLoss
 from gentoolkit.safefiles import SafePath
 
 #: Maximum size of a picture in bytes.
 MAX_PICTURE = 2**28
 MIME_TYPES = {".png": "image/png", ".gif": "image/gif", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A result at the top of the page.
-
-    Attributes:
-        name: The name of the result.
-        value: The number or text. None for a non-finite number.
-        explanation: One sentence on what it is and which value is optimal.
-        std: The standard deviation of the value. None if it is not known.
-        references: Values to compare it with, by name, such as "exact field" or "floor", each with its standard
-            deviation.
-    """
-
-    name: str
-    value: float | str | None
-    explanation: str = ""
-    std: float | None = None
-    references: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class MetricTable:
-    """The table of one metric.
-
-    Attributes:
-        name: The metric's name.
-        optimum: The value for equal distributions in the limit of many samples.
-        rows: Group name -> {"value": ..., "value_std": ..., "floor": ..., "floor_std": ..., "reference": ...,
-            "reference_std": ...}: the metric for generated samples, other real ones, and the reference field's.
-        totals: The same for the mean over classes and for the pooled samples, if there are several classes.
-        explanation: One sentence on what it measures.
-        reference: The name of the reference field, or None if there is none.
-    """
-
-    name: str
-    optimum: float
-    rows: Mapping[str, Mapping[str, float | None]]
-    totals: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
-    explanation: str = ""
-    reference: str | None = None
-
-
-@dataclass(frozen=True)
-class ReferenceLoss:
-    """The validation loss of a reference field on the same samples, times and noise.
-
-    Attributes:
-        name: The name of the field.
-        explanation: One sentence on what it is.
-        loss: Its loss.
-        loss_by_t: Its loss in each bin of time.
-        excess: The model's loss minus this loss.
-        excess_error: The standard error of the excess.
-    """
-
-    name: str
-    explanation: str
-    loss: float | None
-    loss_by_t: Sequence[float | None]
-    excess: float | None
-    excess_error: float | None
-
-
-@dataclass(frozen=True)
-class Validation:
-    """The validation loss, in total and in equal bins of time.
-
-    Attributes:
-        loss: Mean squared velocity error per dimension. None if it is not finite.
-        loss_by_t: The same in each bin of t in [0, 1]. None for bins without samples.
-        path: The name of the path of the velocity.
-        reference: The loss of the reference field, or None if there is none.
-    """
-
-    loss: float | None
-    loss_by_t: Sequence[float | None]
-    path: str = "linear"
-    reference: ReferenceLoss | None = None
 
 
 @dataclass(frozen=True)
@@ -122,11 +43,7 @@ class ReportData:
     Attributes:
         name: The run's name.
         status: "finished", or the step at which the run stopped.
-        figures: The results at the top.
-        metrics: The tables of the metrics.
-        note: A note on the metrics, such as which classes were left out.
-        reference: One sentence on the reference field that the metrics are compared with.
-        validation: The last validation loss.
+        evaluation: The last evaluation.
         pictures: The pictures, in display order.
         recipe: The resolved recipe as text.
         provenance: Plain data, possibly nested.
@@ -135,11 +52,7 @@ class ReportData:
 
     name: str
     status: str
-    figures: Sequence[Figure] = ()
-    metrics: Sequence[MetricTable] = ()
-    note: str = ""
-    reference: str = ""
-    validation: Validation | None = None
+    evaluation: Evaluation | None = None
     pictures: Sequence[Picture] = ()
     recipe: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -156,15 +69,37 @@ def report_page(data: ReportData) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "duration": duration, "data_uri": data_uri, "share": share}
-    environment.globals["plus_minus"] = plus_minus
+    environment.globals |= {"plus_minus": plus_minus, "note": note, "split_rows": split_rows}
+    bars = time_bars(data.evaluation.validation) if data.evaluation else []
     template = environment.get_template("template.html")
-    return template.render(data=data, provenance=flatten(data.provenance), bars=time_bars(data.validation))
+    return template.render(data=data, provenance=flatten(data.provenance), bars=bars)
 
 
-def number(value: float | str | None, digits: int = 4) -> str:
-    """Format a number with the given significant digits, integers in full. Text is unchanged; None is "not finite"."""
-    if isinstance(value, str):
-        return value
+def split_rows(metric: MetricResult) -> tuple[dict[str, Comparison], dict[str, Comparison]]:
+    """Return a metric's table rows, one per class, and its totals: the mean over classes and the pooled value."""
+    if not metric.per_class:
+        return {"all": metric.pooled}, {}
+    return metric.per_class, ({"mean": metric} if len(metric.per_class) > 1 else {}) | {"pooled": metric.pooled}
+
+
+def note(evaluation: Evaluation) -> str:
+    """Return a note on how many samples the metrics used and which classes were left out."""
+    per_class, left_out = evaluation.samples_per_class, evaluation.left_out
+    cost = f" Each took {evaluation.network_evaluations:g} evaluations of the network."
+    if per_class is None:
+        return f"{evaluation.samples} generated samples.{cost}"
+    text = (
+        f"{per_class} generated samples per class. Pooled: {evaluation.samples} samples of all classes, in the "
+        f"proportions of the held-out data.{cost}"
+    )
+    if left_out:
+        few = ", ".join(f"class {label} ({count})" for label, count in left_out.items())
+        text += f" Classes with fewer than {2 * per_class} held-out samples are only in the pooled value: {few}."
+    return text
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Format a number with the given significant digits, integers in full; None is "not finite"."""
     if value is None or not math.isfinite(value):
         return "not finite"
     if value == round(value) and abs(value) < 1e15:
@@ -172,9 +107,9 @@ def number(value: float | str | None, digits: int = 4) -> str:
     return f"{value:#.{digits}g}".rstrip(".")
 
 
-def plus_minus(value: float | str | None, std: float | None) -> str:
+def plus_minus(value: float | None, std: float | None) -> str:
     """Format like "0.0190 ± 0.0002". The standard deviation has one significant digit, or two if the first is 1."""
-    if isinstance(value, str) or value is None or not math.isfinite(value) or not std:
+    if value is None or not math.isfinite(value) or not std:
         return number(value)
     power = math.floor(math.log10(std))
     places = max(0, (1 if std < 1.95 * 10.0**power else 0) - power)
@@ -216,10 +151,8 @@ class TimeBar:
     reference: float | None
 
 
-def time_bars(validation: Validation | None) -> list[TimeBar]:
+def time_bars(validation: ModelLoss) -> list[TimeBar]:
     """Return the bins of time with their losses."""
-    if validation is None:
-        return []
     count = len(validation.loss_by_t)
     others = validation.reference.loss_by_t if validation.reference else [None] * count
     pairs = zip(validation.loss_by_t, others, strict=True)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gentoolkit.records import Evaluation, Record, Step, Validation
 from gentoolkit.report.looks import IMAGES, Look
 
 if TYPE_CHECKING:
@@ -34,15 +35,14 @@ CELL, GAP, LEFT, TOP = 192, 12, 140, 44
 Samples = Mapping[str, ArrayLike]
 
 
-def loss_curve(
-    records: Iterable[Mapping[str, Any]], reference: tuple[str, float | None] | None, path: Path | IO[bytes]
-) -> bool:
-    """Draw the loss over the steps, on a logarithmic axis.
+def loss_curve(records: Sequence[Record], path: Path | IO[bytes]) -> bool:
+    """Draw velocity errors over the steps, on a logarithmic axis: in training, validation and the last evaluation.
+
+    The validation loss is a velocity error whatever the objective minimizes, so the curve of training shows that too,
+    if it is recorded. A dashed line shows the loss of the reference field.
 
     Args:
-        records: Records of a run. Those with `event` "step" or "validation" and numbers `step` and `loss` are drawn.
-            Losses that are not positive and finite are left out.
-        reference: Name and validation loss of the reference field, drawn as a dashed line. None for no line.
+        records: Records of a run. Values that are not positive and finite are left out.
         path: The PNG file to write, or an open file.
 
     Returns:
@@ -50,9 +50,12 @@ def loss_curve(
     """
     from matplotlib.ticker import AutoLocator, LogLocator, NullLocator
 
-    records = list(records)
-    steps, losses = _series(records, "step")
-    validated, validations = _series(records, "validation")
+    steps, losses = _series(
+        (r.step, r.loss if r.velocity_error is None else r.velocity_error) for r in records if isinstance(r, Step)
+    )
+    evaluations = [r for r in records if isinstance(r, Evaluation)]
+    points = [(r.step, r.loss) for r in records if isinstance(r, Validation)]
+    validated, validations = _series([*points, *((r.step, r.validation.loss) for r in evaluations[-1:])])
     if not steps.size and not validated.size:
         return False
     figure = _figure(1600, 800)
@@ -61,9 +64,10 @@ def loss_curve(
     axes.plot(steps, moving_mean(losses), color=GENERATED, linewidth=1.6, label="training loss, moving mean")
     last = f" ({validations[-1]:.4g} at the end)" if validated.size else ""
     axes.plot(validated, validations, "o", color=MARK, markersize=5, zorder=3, label=f"validation loss{last}")
-    name, best = reference or ("", None)
-    if best is not None and best > 0:
-        axes.axhline(best, color=INK, linewidth=1, linestyle=(0, (4, 3)), label=f"{name} ({best:.4g})")
+    reference = evaluations[-1].validation.reference if evaluations else None
+    if reference is not None and reference.loss is not None and reference.loss > 0:
+        label = f"{reference.name} ({reference.loss:.4g})"
+        axes.axhline(reference.loss, color=INK, linewidth=1, linestyle=(0, (4, 3)), label=label)
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 10 * low else AutoLocator())
@@ -93,9 +97,9 @@ def moving_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return (sums[end] - sums[first]) / (end - first)
 
 
-def _series(records: Sequence[Mapping[str, Any]], event: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    pairs = [(r["step"], r["loss"]) for r in records if r.get("event") == event and r.get("loss") is not None]
-    steps, losses = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
+def _series(points: Iterable[tuple[int, float | None]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the steps and losses of the points that can be drawn."""
+    steps, losses = np.array([*points], dtype=np.float64).reshape(-1, 2).T  # None becomes NaN
     drawable = np.isfinite(losses) & (losses > 0)
     return steps[drawable], losses[drawable]
 

@@ -5,7 +5,6 @@ from gentoolkit.training.checkpoints import (
     is_checkpoint,
     list_checkpoints,
     load_checkpoint,
-    manifest_sha256,
     newest_checkpoint,
 )
 from gentoolkit.training.loop import Listener, train
@@ -29,7 +28,6 @@ __all__ = [
     "list_checkpoints",
     "load_checkpoint",
     "load_weights",
-    "manifest_sha256",
     "newest_checkpoint",
     "train",
 ]

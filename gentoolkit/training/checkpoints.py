@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from gentoolkit.errors import NoCheckpointError, writing_failed
-from gentoolkit.safefiles import MAX_JSON, SafePath, parse_json
+from gentoolkit.safefiles import SafePath, parse_json
 from gentoolkit.training.manifest import FORMAT, MANIFEST, NUMBERS, Fault, described, read_manifest, verified_files
 
 _NAME = re.compile(r"step-(0|[1-9][0-9]{0,17})", re.ASCII)
@@ -37,11 +37,13 @@ class Checkpoint:
         step: Number of optimizer steps taken.
         tensors: File name without extension -> name -> tensor.
         numbers: Plain JSON data.
+        sha256: The hash of its manifest, if it was read from a file.
     """
 
     step: int
     tensors: dict[str, dict[str, Tensor]]
     numbers: dict[str, Any]
+    sha256: str = ""
 
     def copied(self) -> Checkpoint:
         """Return an independent copy on the CPU, in which tied weights do not share memory."""
@@ -72,13 +74,14 @@ class Checkpoint:
             ) from error
 
 
-def save_checkpoint(root: Path, checkpoint: Checkpoint, keep: int) -> Path:
+def save_checkpoint(root: Path, checkpoint: Checkpoint, keep: int, verified: Collection[int] = ()) -> Path:
     """Write `root/step-N` atomically and verify it, then delete all but the newest `keep` valid checkpoints.
 
     Args:
         root: The folder of checkpoints. Must not be a link.
         checkpoint: A checkpoint from `copied`, since safetensors rejects tensors that share memory.
         keep: Number of checkpoints to keep.
+        verified: Steps whose checkpoints are known to be valid, so that they are not read again.
 
     Raises:
         OutOfSpaceError: The disk is full. Earlier checkpoints are not affected.
@@ -102,7 +105,7 @@ def save_checkpoint(root: Path, checkpoint: Checkpoint, keep: int) -> Path:
         raise writing_failed(error, message, "earlier checkpoints are kept") from error
     if (fault := _fault(target, checkpoint.step)) is not None:
         raise NoCheckpointError(f"the checkpoint just written to {target} is damaged: {fault}")
-    _prune(folder, keep, checkpoint.step)
+    _prune(folder, keep, {checkpoint.step, *verified})
     return target.path
 
 
@@ -132,7 +135,7 @@ def _write_files(folder: SafePath, checkpoint: Checkpoint) -> None:
 def _fault(folder: SafePath, step: int) -> str | None:
     """Return what is wrong with the checkpoint of a step, or None if all sizes and checksums match."""
     try:
-        for _ in verified_files(folder, read_manifest(folder, step)):
+        for _ in verified_files(folder, read_manifest(folder, step)[0]):
             pass
     except Fault as fault:
         return str(fault)
@@ -141,7 +144,7 @@ def _fault(folder: SafePath, step: int) -> str | None:
 
 def _load(folder: SafePath, step: int | None) -> Checkpoint:
     """Verify and load a checkpoint. Raise Fault if it is damaged."""
-    manifest = read_manifest(folder, step)
+    manifest, sha256 = read_manifest(folder, step)
     tensors: dict[str, dict[str, Tensor]] = {}
     numbers: Any = None
     for name, data in verified_files(folder, manifest):
@@ -158,7 +161,7 @@ def _load(folder: SafePath, step: int | None) -> Checkpoint:
         listed = manifest.files[f"{group}.safetensors"].tensors or {}
         if described(named) != {name: entry.model_dump() for name, entry in listed.items()}:
             raise Fault(f"the tensors in {group}.safetensors are not those listed in the manifest")
-    return Checkpoint(manifest.step, tensors, numbers)
+    return Checkpoint(manifest.step, tensors, numbers, sha256)
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -213,16 +216,11 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise NoCheckpointError(f"{folder} is not a valid checkpoint: {fault}") from fault
 
 
-def manifest_sha256(folder: Path) -> str:
-    """Return the sha256 of the manifest, which identifies a checkpoint because it contains the hashes of all files."""
-    return hashlib.sha256((SafePath(folder) / MANIFEST).read(MAX_JSON)).hexdigest()
-
-
-def _prune(folder: SafePath, keep: int, verified: int) -> None:
+def _prune(folder: SafePath, keep: int, verified: Collection[int]) -> None:
     valid = 0
     for step in _steps(folder):
         checkpoint = folder / f"step-{step}"
         if valid >= keep:
             checkpoint.remove()
-        elif step == verified or _fault(checkpoint, step) is None:
+        elif step in verified or _fault(checkpoint, step) is None:
             valid += 1

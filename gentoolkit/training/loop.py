@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from gentoolkit.api import DataSpec
-from gentoolkit.devices import autocast
+from gentoolkit.devices import Placement
 from gentoolkit.errors import NonFiniteError
-from gentoolkit.protocols import Batch, TrainingContext
+from gentoolkit.protocols import TrainingContext
 from gentoolkit.randomness import BatchGenerator, forked
-from gentoolkit.training.pairs import Pairs
+from gentoolkit.records import Epoch, Record, Step
+from gentoolkit.training.pairs import MicroBatch, Pairs
 from gentoolkit.training.plan import Plan
 from gentoolkit.training.promises import check_record
 from gentoolkit.training.state import CURE, EpochTotals, TrainingState, sums_by_time
@@ -29,8 +30,8 @@ FETCH_SECONDS = 0.5
 class Listener(Protocol):
     """Callbacks of the training loop. Steps are numbered by the optimizer steps taken so far."""
 
-    def record(self, event: str, values: dict[str, Any]) -> None:
-        """Called with a "step" or "epoch" record."""
+    def record(self, record: Record) -> None:
+        """Called with a `Step` or `Epoch` record."""
 
     def validate(self, state: TrainingState) -> None:
         """Called when it is time to validate the model."""
@@ -59,8 +60,7 @@ def train(
     pairs: Pairs,
     plan: Plan,
     listener: Listener,
-    device: torch.device,
-    precision: str,
+    placement: Placement,
 ) -> bool:
     """Train from `state.step` to the last step of the plan.
 
@@ -69,8 +69,7 @@ def train(
         pairs: The pairs to train on.
         plan: Steps, data order and learning rates.
         listener: Receives records and decides when to stop.
-        device: The device of `state`.
-        precision: "fp32" or "bf16".
+        placement: The device of `state`, and the precision.
 
     Returns:
         True if training is complete, False if the listener stopped it (after a checkpoint).
@@ -80,8 +79,10 @@ def train(
     """
     log = _Log(state, plan, listener)
     state.weights.train()
+    steps = (pairs.of_step(plan, step, placement.device) for step in range(state.step, plan.total_steps))
+    batches = chain.from_iterable(steps)
     while state.step < plan.total_steps:
-        log.add(training_step(state, pairs, plan, device, precision))
+        log.add(training_step(state, islice(batches, plan.settings.accumulation), plan, placement))
         state.step += 1
         last, stop = state.step == plan.total_steps, listener.should_stop()
         validates = bool(plan.settings.validate_every) and state.step % (plan.settings.validate_every or 1) == 0
@@ -99,19 +100,15 @@ def train(
     return True
 
 
-def training_step(state: TrainingState, pairs: Pairs, plan: Plan, device: torch.device, precision: str) -> StepResult:
-    """Take one optimizer step, over `accumulation` micro-batches, and return its losses."""
+def training_step(state: TrainingState, batches: Iterable[MicroBatch], plan: Plan, placement: Placement) -> StepResult:
+    """Take one optimizer step, over the step's micro-batches on the device, and return its losses."""
     settings, step = plan.settings, state.step
     losses, errors, times = list[Tensor](), list[Tensor](), list[Tensor]()
-    for rows, batch in pairs.of_step(plan, step, device):
-
-        def draws(purpose: str, rows: slice = rows) -> BatchGenerator:
-            return BatchGenerator(plan.seed, purpose, step, settings.batch_size, rows, device)
-
-        batch = drop_conditions(batch, pairs.spec, settings.condition_dropout, draws)
+    for rows, batch in batches:
+        draws = BatchGenerator(plan.seed, "objective", step, settings.batch_size, rows, placement.device)
         ema = None if state.ema is None else state.ema["backbone"]
-        context = TrainingContext(draws("objective"), step, plan.total_steps, ema)
-        with forked(plan.seed, "dropout", step, rows.start), autocast(device, precision):
+        context = TrainingContext(draws, step, plan.total_steps, ema)
+        with forked(plan.seed, "dropout", step, rows.start), placement.autocast():
             record = state.objective.loss(state.backbone, batch, context)
         check_record(record, len(batch))
         (record.loss.sum() / settings.batch_size).backward()
@@ -127,16 +124,6 @@ def training_step(state: TrainingState, pairs: Pairs, plan: Plan, device: torch.
     return StepResult(step + 1, losses, errors, times, norm, rate)
 
 
-def drop_conditions(batch: Batch, spec: DataSpec, probability: float, draws: Callable[[str], BatchGenerator]) -> Batch:
-    """Replace each condition with the null condition with the given probability (arXiv:2207.12598, Alg. 1)."""
-    if probability == 0 or spec.condition is None or batch.condition is None:
-        return batch
-    dropped = draws("condition dropout").uniform() < probability
-    dropped = dropped.reshape(-1, *(1,) * (batch.condition.ndim - 1))
-    condition = torch.where(dropped, spec.condition.null_like(batch.condition), batch.condition)
-    return Batch(batch.x1, condition, batch.x0)
-
-
 class _Log:
     """Collects the losses of steps on the device and fetches them together, since each fetch waits for the device."""
 
@@ -144,6 +131,7 @@ class _Log:
         self.state, self.plan, self.listener = state, plan, listener
         self.pending: list[StepResult] = []
         self.fetched_at = time.monotonic()
+        self.path = state.objective.field(state.backbone).path.name
 
     def add(self, result: StepResult) -> None:
         self.pending.append(result)
@@ -169,15 +157,16 @@ class _Log:
                 kind = "backbone" if math.isfinite(loss) else "objective"
                 raise NonFiniteError(f"step {result.step}: loss {loss}, gradient norm {norm}; {CURE}", kind=kind)
             self.state.totals.add(loss, error_by_t, count_by_t)
-            self._record(result, {"loss": loss, "velocity_error": error, "gradient_norm": norm})
+            self._record(result, loss=loss, velocity_error=error, gradient_norm=norm)
         self.pending.clear()
         self.fetched_at = time.monotonic()
 
-    def _record(self, result: StepResult, means: dict[str, float]) -> None:
+    def _record(self, result: StepResult, **means: Any) -> None:
         plan, step = self.plan, result.step
         if step % plan.settings.log_every == 0:
-            self.listener.record("step", {"step": step, **means, **self.state.optimizer.learning_rates(result.rate)})
+            rates: dict[str, Any] = self.state.optimizer.learning_rates(result.rate)
+            self.listener.record(Step(step=step, path=self.path, **means, **rates))
         if step % plan.steps_per_epoch == 0 or step == plan.total_steps:
             epoch = math.ceil(step / plan.steps_per_epoch)
-            self.listener.record("epoch", {"epoch": epoch, "step": step, **self.state.totals.means()})
+            self.listener.record(Epoch(epoch=epoch, step=step, path=self.path, **self.state.totals.means()))
             self.state.totals = EpochTotals()

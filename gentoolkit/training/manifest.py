@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from gentoolkit.safefiles import SafePath
+from gentoolkit.safefiles import MAX_JSON, SafePath, parse_json
 
 MANIFEST = "manifest.json"
 NUMBERS = "state.json"
@@ -53,10 +53,14 @@ def described(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     }
 
 
-def read_manifest(folder: SafePath, step: int | None) -> Manifest:
-    """Return the manifest. Raise Fault if it is invalid, or if `step` is given and differs from the manifest's step."""
+def read_manifest(folder: SafePath, step: int | None) -> tuple[Manifest, str]:
+    """Return the manifest and its sha256, which identifies a checkpoint because it covers the hashes of all files.
+
+    Raises:
+        Fault: The manifest is invalid, or `step` is given and differs from the manifest's step.
+    """
     try:
-        value = (folder / MANIFEST).read_json()
+        value = parse_json(data := (folder / MANIFEST).read(MAX_JSON))
         if isinstance(value, dict) and (found := value.get("format")) != FORMAT:
             raise Fault(f"{MANIFEST} has format {found!r}; this version of gentoolkit reads format {FORMAT}")
         manifest = Manifest.model_validate(value)
@@ -73,7 +77,7 @@ def read_manifest(folder: SafePath, step: int | None) -> Manifest:
         raise Fault(f"its manifest lists {wrong[0]!r}, which is not a checkpoint file")
     if step is not None and manifest.step != step:
         raise Fault(f"its manifest belongs to step {manifest.step}")
-    return manifest
+    return manifest, hashlib.sha256(data).hexdigest()
 
 
 def verified_files(folder: SafePath, manifest: Manifest) -> Iterator[tuple[str, bytes]]:

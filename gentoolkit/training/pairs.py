@@ -12,9 +12,12 @@ from torch import Tensor
 
 from gentoolkit.api import DataSpec
 from gentoolkit.protocols import Batch, Coupling, Dataset, Source
-from gentoolkit.randomness import AHEAD
+from gentoolkit.randomness import AHEAD, BatchGenerator
 from gentoolkit.training.plan import Plan
 from gentoolkit.training.promises import check_batch, check_coupling, expect
+
+#: The rows of a step's global batch that a micro-batch has, and its pairs.
+MicroBatch = tuple[slice, Batch]
 
 
 @dataclass
@@ -36,7 +39,7 @@ class Pairs:
     # The x0 of several steps, with the first step: one call covers small steps, as in `BatchGenerator`.
     _ahead: tuple[int, Tensor] | None = field(default=None, init=False, repr=False)
 
-    def of_step(self, plan: Plan, step: int, device: torch.device) -> Iterator[tuple[slice, Batch]]:
+    def of_step(self, plan: Plan, step: int, device: torch.device) -> Iterator[MicroBatch]:
         """Yield the rows of each micro-batch of a step, and its pairs on the device.
 
         Raises:
@@ -49,7 +52,9 @@ class Pairs:
         if self.coupling is not None and not self.spec.paired:
             whole = coupled(self.coupling, joined(list(read)))
             read = (whole.map(lambda part, rows=rows: part[rows]) for rows in parts)  # type: ignore[misc]
-        yield from zip(parts, read, strict=True)
+        for part, batch in zip(parts, read, strict=True):
+            draws = BatchGenerator(plan.seed, "condition dropout", step, settings.batch_size, part, device)
+            yield part, drop_conditions(batch, self.spec, settings.condition_dropout, draws)
 
     def _read(self, indices: np.ndarray, rows: slice, plan: Plan, step: int, device: torch.device) -> Batch:
         """Return samples and the x0 of some rows of a step, as they are drawn."""
@@ -100,3 +105,13 @@ def coupled(coupling: Coupling, batch: Batch) -> Batch:
     rows = coupling.couple(batch.x0, batch.x1, batch.condition)
     check_coupling(rows, len(batch))
     return Batch(batch.x1, batch.condition, batch.x0[rows])
+
+
+def drop_conditions(batch: Batch, spec: DataSpec, probability: float, draws: BatchGenerator) -> Batch:
+    """Replace each condition with the null condition with the given probability (arXiv:2207.12598, Alg. 1)."""
+    if probability == 0 or spec.condition is None or batch.condition is None:
+        return batch
+    dropped = draws.uniform() < probability
+    dropped = dropped.reshape(-1, *(1,) * (batch.condition.ndim - 1))
+    condition = torch.where(dropped, spec.condition.null_like(batch.condition), batch.condition)
+    return Batch(batch.x1, condition, batch.x0)

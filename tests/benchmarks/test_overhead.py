@@ -6,6 +6,7 @@ import torch
 from benchmarks.overhead import BareLoop, OurLoop, compare
 from benchmarks.toy import toy_model
 from gentoolkit.randomness import BatchGenerator
+from gentoolkit.records import Step
 
 STEPS = 5
 
@@ -42,7 +43,7 @@ def test_our_loop_logs_every_step_and_saves_when_told_to(tmp_path):
     ours.steps(3, save=False)
     ours.steps(2, save=True)
     directory = ours.listener.directory
-    assert [record["step"] for record in directory.records("step")] == [1, 2, 3, 4, 5]
+    assert [record.step for record in directory.records() if isinstance(record, Step)] == [1, 2, 3, 4, 5]
     assert [folder.name for folder in directory.checkpoints.iterdir()] == ["step-3"]
 
 

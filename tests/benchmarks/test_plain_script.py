@@ -69,7 +69,7 @@ def test_it_samples_as_our_euler_sampler_does(pair):
 
 def test_its_data_are_the_references():
     x1, label = training_data().tensors
-    expected = Model.build(reference("backbone.depth=1")).dataset("train").batch([0, 1, 7, 1999])
+    expected = Model.build(reference("backbone.depth=1")).splits["train"].batch([0, 1, 7, 1999])
     assert x1.shape == (2000, 4, 32, 32)
     assert torch.equal(x1[[0, 1, 7, 1999]], expected.x1)
     assert torch.equal(label[[0, 1, 7, 1999]], expected.condition)

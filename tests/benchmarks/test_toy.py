@@ -25,7 +25,7 @@ def test_its_recipe_takes_overrides():
 
 
 def test_the_points_lie_around_eight_centres():
-    points = toy_model().dataset("train").points
+    points = toy_model().splits["train"].points
     angles = torch.atan2(points[:, 1], points[:, 0]) / (2 * torch.pi / 8)
     # One center in eight for each; 100,000 points: 5 standard errors of a share are 0.005.
     shares = torch.bincount(angles.round().long() % 8, minlength=8) / len(points)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import safetensors
 
+from gentoolkit.records import Evaluation, MetricsDamaged
 from gentoolkit.rundir import RunDir
 from gentoolkit.testing.outcomes import Planned
 from gentoolkit.training import list_checkpoints
@@ -491,7 +492,7 @@ def test_lost_records_are_named_and_the_run_goes_on(gentool, finished, tmp_path)
     assert f"warning: metrics.jsonl does not match the checkpoint {words}" in err
     assert words in (run / "log.txt").read_text()
     assert gentool("resume", run, "--quiet")[0] == 0
-    rows = RunDir(run).records()
-    damaged = {"event": "metrics_damaged", "step": 12, "missing": [[3, 5]], "unreadable": [3]}
-    assert [row for row in rows if row["event"] == "metrics_damaged"] == [damaged]
-    assert [row["event"] for row in rows].count("evaluation") == 1
+    records = RunDir(run).records()
+    damaged = [record for record in records if isinstance(record, MetricsDamaged)]
+    assert damaged == [MetricsDamaged(step=12, missing=[(3, 5)], unreadable=[3])]
+    assert sum(isinstance(record, Evaluation) for record in records) == 1

@@ -1,4 +1,3 @@
-import json
 import math
 from itertools import pairwise
 
@@ -7,7 +6,9 @@ import pytest
 import torch
 
 from gentoolkit.errors import GentoolError
-from gentoolkit.evaluation import Comparison, Estimate, Groups, MetricResult, evaluate
+from gentoolkit.evaluation import Groups, evaluate
+from gentoolkit.evaluation.metrics import mean_of
+from gentoolkit.records import Comparison
 from gentoolkit_metrics import ClassMeanRmseConfig, ResidualStdRatioConfig, SlicedWassersteinConfig
 from gentoolkit_metrics.distances import SlicedWasserstein
 from gentoolkit_metrics.moments import ClassMeanRmse, ResidualStdRatio
@@ -41,50 +42,34 @@ def constant(*values, each=2):
     return torch.tensor(values).repeat_interleave(each)[:, None].expand(-1, 3).float()
 
 
+def compared(value, floor, reference=None, value_std=None, floor_std=None, reference_std=None):
+    sides = {"value": value, "floor": floor, "reference": reference}
+    return Comparison(**sides, value_std=value_std, floor_std=floor_std, reference_std=reference_std)
+
+
 def test_each_class_and_the_pool_get_a_value_a_floor_and_a_reference():
     real, generated, floor = constant(0.0, 1.0), constant(5.0, 4.0), constant(0.5, 1.25)
     where = groups(2, 2, pooled=(2, 1))
     (result,) = evaluate({"gap": MeanGap}, where, real, generated, floor, constant(0.25, 1.5))
-    first = Comparison(Estimate(5.0), Estimate(0.5), Estimate(0.25))
-    second = Comparison(Estimate(3.0), Estimate(0.25), Estimate(0.5))
-    assert result.per_class == {"0": first, "1": second}
-    assert result.mean == Comparison(Estimate(4.0), Estimate(0.375), Estimate(0.375))
+    assert result.per_class == {"0": compared(5.0, 0.5, 0.25), "1": compared(3.0, 0.25, 0.5)}
+    assert (result.value, result.floor, result.reference) == (4.0, 0.375, 0.375)
     # (5 + 5 + 4) / 3 - (0 + 0 + 1) / 3, and so on
-    assert [round(e.value, 6) for e in result.pooled] == [round(13 / 3, 6), round(1.25 / 3, 6), round(1 / 3, 6)]
+    pooled = result.pooled
+    expected = pytest.approx([13 / 3, 1.25 / 3, 1 / 3], rel=1e-6)
+    assert [pooled.value, pooled.floor, pooled.reference] == expected
 
 
-def test_the_record_has_the_mean_the_pool_and_the_classes():
-    one = Comparison(Estimate(5.0, 3.0), Estimate(0.5, 0.75), Estimate(0.25, 0.5))
-    two = Comparison(Estimate(3.0, 4.0), Estimate(0.25, 1.0), Estimate(0.75, 1.2))
-    pooled = Comparison(Estimate(1.0, 0.1), Estimate(2.0, None))
-    record = MetricResult("gap", 0.0, pooled, {"0": one, "1": two}).to_dict()
-    assert record == {
-        "name": "gap",
-        "optimum": 0.0,
-        # of independent classes: hypot(3, 4) / 2, ...
-        "value": 4.0,
-        "value_std": 2.5,
-        "floor": 0.375,
-        "floor_std": 0.625,
-        "reference": 0.5,
-        "reference_std": 0.65,
-        "pooled": {
-            "value": 1.0,
-            "value_std": 0.1,
-            "floor": 2.0,
-            "floor_std": None,
-            "reference": None,
-            "reference_std": None,
-        },
-        "per_class": {"0": one.to_dict(), "1": two.to_dict()},
-    }
+def test_the_mean_is_that_of_independent_classes():
+    one, two = compared(5.0, 0.5, 0.25, 3.0, 0.75, 0.5), compared(3.0, 0.25, 0.75, 4.0, 1.0, 1.2)
+    assert mean_of([one, two]) == compared(4.0, 0.375, 0.5, 2.5, 0.625, 0.65)  # of deviations: hypot(3, 4) / 2, ...
+    assert mean_of([one, compared(3.0, 0.25)]) == compared(4.0, 0.375)
 
 
 def test_data_without_classes_has_the_pool_alone():
     where = Groups(np.arange(2), np.arange(2), (np.arange(2),), {}, {})
     (result,) = evaluate({"gap": MeanGap}, where, constant(0.0), constant(2.0), constant(1.0))
-    assert result.mean == result.pooled == Comparison(Estimate(2.0), Estimate(1.0))
-    assert result.to_dict()["per_class"] == {}
+    assert result.pooled == compared(2.0, 1.0)
+    assert (result.value, result.floor, result.per_class) == (2.0, 1.0, {})
 
 
 def test_results_keep_the_order_of_the_metrics():
@@ -92,11 +77,15 @@ def test_results_keep_the_order_of_the_metrics():
     assert [r.name for r in evaluate({"b": MeanGap, "a": MeanGap}, groups(2), sets, sets, sets)] == ["b", "a"]
 
 
-def test_a_number_that_is_not_finite_is_still_json():
-    bad = Comparison(Estimate(math.nan, math.inf), Estimate(1.0))
-    record = json.loads(json.dumps(MetricResult("gap", 0.0, bad, {"0": bad}).to_dict(), allow_nan=False))
-    assert (record["value"], record["value_std"], record["floor"]) == (None, None, 1.0)
-    assert record["pooled"]["value"] is None
+def test_a_number_that_is_not_finite_is_unknown():
+    class Endless(MeanGap):
+        def compute(self):
+            return math.inf
+
+    sets = torch.zeros(4, 1)
+    (result,) = evaluate({"gap": Endless}, groups(2, 2), sets, sets, sets, resamples=2)
+    assert result.value is None
+    assert result.pooled == compared(None, None)
 
 
 @pytest.mark.parametrize("wrong", ["generated", "floor", "reference"])
@@ -121,9 +110,9 @@ def test_without_enough_samples_for_halves_there_is_no_deviation():
 
     real = torch.randn(6, 2, generator=torch.Generator().manual_seed(0))
     (result,) = evaluate({"gap": Needy}, groups(6), real, real + 1, real, resamples=8)
-    assert result.pooled.value == Estimate(pytest.approx(1.0), None)
+    assert (result.pooled.value, result.pooled.value_std) == (pytest.approx(1.0), None)
     (small,) = evaluate({"gap": MeanGap}, groups(3), real[:3], real[:3], real[:3], resamples=8)
-    assert small.pooled.value.std is None
+    assert small.pooled.value_std is None
 
 
 def test_halves_keep_the_share_of_each_class_on_both_sides():
@@ -161,9 +150,8 @@ def test_the_deviation_from_halves_is_that_over_other_samples():
         generated = 0.3 + 0.7 * torch.randn(n, dims, generator=generator)
         for result in evaluate(METRICS, groups(n), real, generated, floor, resamples=12):
             for side in ("value", "floor"):
-                found = getattr(result.pooled, side)
-                values.setdefault((result.name, side), []).append(found.value)
-                stds.setdefault((result.name, side), []).append(found.std)
+                values.setdefault((result.name, side), []).append(getattr(result.pooled, side))
+                stds.setdefault((result.name, side), []).append(getattr(result.pooled, f"{side}_std"))
     for what, found in values.items():
         ratio = np.sqrt(np.mean(np.square(stds[what]))) / np.std(found)
         # 5 % each for the two sides of the ratio, three times; for the floor of a distance up to 0.866 / 0.707 more.

@@ -1,4 +1,3 @@
-import json
 import math
 from functools import partial
 
@@ -15,6 +14,7 @@ from gentoolkit.fields import Field
 from gentoolkit.paths import gaussian_velocity, gaussian_velocity_error
 from gentoolkit.protocols import Batch
 from gentoolkit.randomness import Permutation, normal_rows
+from gentoolkit.records import Loss
 from testing_parts.objectives import Circle
 
 STD, DIMS = 0.2, 16
@@ -230,10 +230,9 @@ def test_too_few_samples_are_refused():
         validation_loss(Field(exact), GaussianClasses(8), 9, seed=0)
 
 
-def test_the_record_is_json():
-    record = ValidationLoss(np.array([0.5, math.nan]), "linear").to_dict()
-    parts = [None, None, 0.5, *[None] * 7]
-    assert json.loads(json.dumps(record, allow_nan=False)) == {"loss": None, "loss_by_t": parts, "path": "linear"}
+def test_bins_without_samples_or_with_nan_are_unknown_in_the_record():
+    numbers = ValidationLoss(np.array([0.5, math.nan]), "linear").numbers()
+    assert Loss(**numbers) == Loss(loss=None, loss_by_t=[None, None, 0.5, *[None] * 7])
 
 
 def test_the_excess_over_a_better_field_and_its_standard_error(data):

@@ -15,6 +15,7 @@ from gentoolkit.pipeline import listener as module
 from gentoolkit.pipeline.listener import RunListener
 from gentoolkit.pipeline.progress import Silent
 from gentoolkit.pipeline.work import Work
+from gentoolkit.records import Step
 from gentoolkit.rundir import RunDir
 from gentoolkit.training import newest_checkpoint
 from gentoolkit.training.checkpoints import save_checkpoint
@@ -42,12 +43,12 @@ class Gate:
     def __init__(self):
         self.open, self.begun, self.writing, self.most = threading.Event(), [], 0, 0
 
-    def __call__(self, root, checkpoint, keep):
+    def __call__(self, root, checkpoint, keep, verified):
         self.begun.append(checkpoint.step)
         self.writing += 1
         self.most = max(self.most, self.writing)
         assert self.open.wait(3600)
-        folder = save_checkpoint(root, checkpoint, keep)
+        folder = save_checkpoint(root, checkpoint, keep, verified)
         self.writing -= 1
         return folder
 
@@ -76,14 +77,14 @@ def save_at(listener, state, step):
 
 def test_training_goes_on_while_a_checkpoint_is_written(listener, work, gate):
     first = next(work.model.backbone.parameters())
-    with listener.training(StopSignal(), 0):
-        listener.record("step", {"step": 4, "loss": 1.0})
+    with listener.training(StopSignal()):
+        listener.record(Step(step=4, loss=1.0))
         size = listener.directory.metrics.stat().st_size
         saved = first.detach().clone()
         save_at(listener, work.state, 4)
         with torch.no_grad():
             first.add_(1)
-        listener.record("step", {"step": 5, "loss": 1.0})
+        listener.record(Step(step=5, loss=1.0))
         assert listener.observers.steps() == []
         assert "checkpoint" not in (listener.directory.log.read_text() if listener.directory.log.exists() else "")
         gate.open.set()
@@ -96,16 +97,16 @@ def test_training_goes_on_while_a_checkpoint_is_written(listener, work, gate):
 
 
 def test_a_checkpoint_is_told_at_the_next_record_after_it_is_on_the_disk(listener, work):
-    with listener.training(StopSignal(), 0):
+    with listener.training(StopSignal()):
         save_at(listener, work.state, 4)
         listener._writing[1].result(3600)
         assert listener.observers.steps() == []
-        listener.record("step", {"step": 5, "loss": 1.0})
+        listener.record(Step(step=5, loss=1.0))
         assert listener.observers.steps() == [4]
 
 
 def test_a_second_checkpoint_waits_for_the_first(listener, work, gate):
-    with listener.training(StopSignal(), 0):
+    with listener.training(StopSignal()):
         save_at(listener, work.state, 4)
         threading.Timer(0.2, gate.open.set).start()
         save_at(listener, work.state, 5)
@@ -116,7 +117,7 @@ def test_a_second_checkpoint_waits_for_the_first(listener, work, gate):
 
 def test_what_ends_the_training_leaves_no_checkpoint_half_written(listener, work, gate):
     def fail():
-        with listener.training(StopSignal(), 0):
+        with listener.training(StopSignal()):
             save_at(listener, work.state, 4)
             threading.Timer(0.2, gate.open.set).start()
             raise ZeroDivisionError
@@ -135,11 +136,11 @@ def test_a_full_disk_ends_the_run_as_it_always_did(tmp_path, monkeypatch, step):
     def full(descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def save(root, checkpoint, keep):
+    def save(root, checkpoint, keep, verified):
         with monkeypatch.context() as patch:
             if checkpoint.step == step:
                 patch.setattr(os, "fsync", full)
-            return real(root, checkpoint, keep)
+            return real(root, checkpoint, keep, verified)
 
     monkeypatch.setattr(module, "save_checkpoint", save)
     with pytest.raises(OutOfSpaceError, match=f"checkpoint of step {step}: the disk is full") as error:

@@ -10,6 +10,7 @@ from test_runs import StopAt
 import gentoolkit as gt
 from gentoolkit.errors import InterruptedRun, PluginError, UsageError
 from gentoolkit.pipeline import Model
+from gentoolkit.pipeline.evaluate import reference_field, validate
 from gentoolkit.pipeline.work import Work
 from gentoolkit.protocols import Batch
 from gentoolkit.training import newest_checkpoint
@@ -43,8 +44,8 @@ def recipe(*overrides):
 
 def encoded(split, overrides=()):
     model = Model.build(recipe(*overrides))
-    model.fit_codec(model.dataset("train"))
-    data = model.encoded(model.dataset(split))
+    model.fit_codec()
+    data = model.encoded(split)
     return model, data.batch(np.arange(len(data)))
 
 
@@ -67,7 +68,7 @@ def test_training_sees_encoded_data_with_the_statistics_of_the_training_split():
 
 def test_a_checkpoint_has_the_codec_and_no_data_is_read_to_use_it(finished, tmp_path, monkeypatch):
     saved = newest_checkpoint(finished.directory.checkpoints).tensors["codec"]
-    data = finished.model().dataset("train").batch(np.arange(300)).x1
+    data = finished.model().splits["train"].batch(np.arange(300)).x1
     torch.testing.assert_close(saved["mean"], data.mean(0))
     torch.testing.assert_close(saved["std"], data.std(0, correction=0))
     monkeypatch.setattr(Standardize, "fit", lambda self, chunks: pytest.fail("fitted again"))
@@ -117,19 +118,19 @@ def test_accumulation_changes_nothing_but_rounding(finished, tmp_path):
 def test_closed_forms_need_gaussian_noise_and_independent_pairs(overrides, name):
     model, _ = encoded("train", [LABELED, *overrides]) if "codec=null" not in overrides else (None, None)
     model = model or Model.build(recipe(LABELED, *overrides))
-    reference = model.reference_field()
+    reference = reference_field(model)
     assert (reference and reference.name) == name
     if reference:
         # No network of this size beats the model by more than chance: 50 samples, about 0.1 each.
-        untrained, best = model.validate().loss, model.validate(reference.field).loss
+        untrained, best = model.validate().loss, validate(model, reference.field).loss
         assert best < untrained
 
 
 def test_patterns_have_no_exact_field_when_they_are_encoded():
     patterns = "dataset={type: patterns, num_samples: 64, image_size: 8, channels: 1}"
     plain = ["coupling=independent", "source=gaussian"]
-    assert Model.build(recipe(patterns, *plain, "codec=null")).reference_field().name == "exact field"
-    assert Model.build(recipe(patterns, *plain)).reference_field() is None
+    assert reference_field(Model.build(recipe(patterns, *plain, "codec=null"))).name == "exact field"
+    assert reference_field(Model.build(recipe(patterns, *plain))) is None
 
 
 def test_both_ends_of_pairs_are_encoded(plugins):
@@ -138,7 +139,7 @@ def test_both_ends_of_pairs_are_encoded(plugins):
     text = text.replace("source: {type: dataset, dataset: {type: points, shape: eight_gaussians}}", "source: gaussian")
     model = Model.build(gt.parse_recipe(text, registry=plugins.registry))
     model.codec.mean += 5
-    ((_, batch),) = model.pairs(model.dataset("train")).of_step(Work.prepare(model.recipe).plan, 0, model.device)
+    ((_, batch),) = model.pairs().of_step(Work.prepare(model.recipe).plan, 0, model.device)
     assert batch.x0.mean() < -4
     assert batch.x1.mean() < -4
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gentoolkit.devices import matrix_dtype
+from gentoolkit.devices import Placement
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 PROGRAM = """
@@ -38,7 +38,8 @@ work = Work.prepare(load_recipe(path, [
     "evaluate.per_class=2", "evaluate.validation_samples=2", "dataset.num_samples=64",
 ]))
 with Watch() as watch:
-    training_step(work.state, work.model.pairs(work.data), work.plan, work.model.device, work.precision)
+    batches = work.model.pairs().of_step(work.plan, 0, work.placement.device)
+    training_step(work.state, batches, work.plan, work.placement)
     work.model.sample(1)
     work.model.validate()
 assert watch.calls > 100
@@ -68,5 +69,5 @@ def test_an_optimizer_multiplies_in_bf16_only_where_there_are_instructions_for_i
     cpu = torch.device("cpu")
     for has in (True, False):
         monkeypatch.setattr("gentoolkit.devices.has_bf16", lambda device, has=has: has)
-        assert matrix_dtype("fp32", cpu) == torch.float32
-        assert matrix_dtype("bf16", cpu) == (torch.bfloat16 if has else torch.float32)
+        assert Placement(cpu, "fp32").matrix_dtype == torch.float32
+        assert Placement(cpu, "bf16").matrix_dtype == (torch.bfloat16 if has else torch.float32)

@@ -118,7 +118,7 @@ def test_the_batch_is_measured_where_samples_are_small(plugins, parts, tmp_path,
 
 def test_what_is_found_without_data_is_what_is_kept():
     model = Model.build(smoke("objective.tokens=null", "train.precision=fp32"))
-    ((_, batch),) = model.pairs(model.dataset("train")).of_step(plan_of(model.recipe, 64), 0, CPU)
+    ((_, batch),) = model.pairs().of_step(plan_of(model.recipe, 64), 0, CPU)
     batch = batch.map(lambda part: part[:2])
     kept = memory.Kept(model.modules())
     with kept:
@@ -131,5 +131,5 @@ def test_a_part_that_looks_at_values_is_not_estimated(plugins, parts):
     model = Model.build(smoke())
     whole = model.backbone.forward
     model.backbone.forward = lambda *arguments: whole(*arguments) * float(arguments[0].sum())
-    batch = model.dataset("train").batch(np.arange(2))
+    batch = model.splits["train"].batch(np.arange(2))
     assert memory.kept_by_training(model, batch) == memory.largest_in_sampling(model, batch) == 0

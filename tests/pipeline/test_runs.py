@@ -13,10 +13,13 @@ import torch
 import gentoolkit as gt
 from gentoolkit.errors import InterruptedRun, NoCheckpointError, UsageError
 from gentoolkit.interrupts import StopSignal
+from gentoolkit.pipeline.evaluate import reference_field
 from gentoolkit.randomness import normal_rows
+from gentoolkit.records import Step
 from gentoolkit.rundir import RunDir
 from gentoolkit.sampling import sample_rows
-from gentoolkit.training import newest_checkpoint, train
+from gentoolkit.training import checkpoints, newest_checkpoint, train
+from gentoolkit_patterns.dataset import Patterns
 
 SMOKE = Path(__file__).parents[2] / "recipes" / "smoke.yaml"
 
@@ -92,35 +95,35 @@ def test_the_evaluation_takes_the_samples_that_are_at_hand(finished):
     model = finished.model()
     drawn = model.sample(per_class=3)
     drawn.x1.mul_(100)
-    far, near = model.evaluate(drawn)["metrics"][0], model.evaluate()["metrics"][0]
-    assert far["value"] > 10 * near["value"]
-    assert far["reference"] == near["reference"]
+    far, near = model.evaluate(drawn).metrics[0], model.evaluate().metrics[0]
+    assert far.value > 10 * near.value
+    assert far.reference == near.reference
     other_seed = model.sample(per_class=3, seed=5)
     other_seed.x1.mul_(100)
-    assert model.evaluate(other_seed)["metrics"][0] == near
+    assert model.evaluate(other_seed).metrics[0] == near
 
 
 def test_a_network_that_is_the_exact_field_scores_what_the_exact_field_scores(finished, monkeypatch):
     model = finished.model()
-    exact = model.reference_field().field
-    monkeypatch.setattr(type(model), "field", lambda self, precision="fp32": exact)
-    monkeypatch.setattr(type(model), "sampled_field", lambda self, calls=None: exact)
-    figures = model.evaluate()
-    rows = [row for m in figures["metrics"] for row in (m, m["pooled"], *m["per_class"].values())]
-    assert all((row["value"], row["value_std"]) == (row["reference"], row["reference_std"]) for row in rows)
-    reference = figures["validation"]["reference"]
-    assert reference["loss"] == figures["validation"]["loss"]
-    assert (reference["excess"], reference["excess_error"]) == (0, 0)
+    exact = reference_field(model).field
+    monkeypatch.setattr(type(model), "field", lambda self: exact)
+    monkeypatch.setattr(type(model), "sampled_field", lambda self, counting=None: exact)
+    evaluation = model.evaluate()
+    rows = [row for m in evaluation.metrics for row in (m, m.pooled, *m.per_class.values())]
+    assert all((row.value, row.value_std) == (row.reference, row.reference_std) for row in rows)
+    reference = evaluation.validation.reference
+    assert reference.loss == evaluation.validation.loss
+    assert (reference.excess, reference.excess_error) == (0, 0)
 
 
 def test_the_exact_field_draws_with_the_recipes_sampler_from_the_noise_of_the_samples(finished):
     figures = {m["name"]: m["per_class"] for m in finished.summary()["evaluation"]["metrics"]}
     model = finished.model()
-    field, labels = model.reference_field().field, torch.arange(4).repeat_interleave(4)
+    field, labels = reference_field(model).field, torch.arange(4).repeat_interleave(4)
     x = normal_rows(0, "source", sample_rows(labels.numpy()), (1, 8, 8))
     for k in range(4):  # Euler, by hand
         x = x + field.velocity(x, torch.full((16,), k / 4), labels) / 4
-    held_out = model.dataset("held_out").batch(np.arange(16))
+    held_out = model.splits["held_out"].batch(np.arange(16))
     for label in range(4):
         generated, real = x[labels == label], held_out.x1[label::4]
         ratio = (generated.var(dim=0).mean() / real.var(dim=0).mean()).sqrt().item()
@@ -131,10 +134,10 @@ def test_the_exact_field_draws_with_the_recipes_sampler_from_the_noise_of_the_sa
 
 
 def test_under_guidance_only_the_validation_has_the_exact_field(finished):
-    figures = gt.load_model(finished.path, ["guidance={type: cfg, scale: 2.0}"]).evaluate()
-    assert figures["reference"] is None
-    assert [metric["reference"] for metric in figures["metrics"]] == [None] * 3
-    assert figures["validation"]["reference"]["name"] == "exact field"
+    evaluation = gt.load_model(finished.path, ["guidance={type: cfg, scale: 2.0}"]).evaluate()
+    assert evaluation.reference is None
+    assert [metric.reference for metric in evaluation.metrics] == [None] * 3
+    assert evaluation.validation.reference.name == "exact field"
 
 
 def test_what_compares_on_one_path_only_names_its_path(finished):
@@ -302,13 +305,42 @@ def test_too_few_held_out_samples_are_told_before_the_training(tmp_path, setting
 
 def test_records_are_json_whatever_the_numbers(tmp_path):
     run = RunDir.create(tmp_path, "run")
-    run.append("step", {"loss": math.nan, "by_t": [1.0, -math.inf, None], "deep": {"a": (math.inf, 2)}})
+    run.append(Step(step=1, loss=math.nan, by_t=[1.0, -math.inf, None], deep={"a": (math.inf, 2)}))
 
     def refuse(constant):
         raise AssertionError(f"{constant} is not JSON")
 
     record = json.loads(run.metrics.read_text(), parse_constant=refuse)
-    assert record == {"event": "step", "loss": None, "by_t": [1.0, None, None], "deep": {"a": [None, 2]}}
+    assert (record["loss"], record["by_t"], record["deep"]) == (None, [1.0, None, None], {"a": [None, 2]})
+
+
+def test_each_split_is_built_once_and_a_picture_of_the_samples_drawn_once(tmp_path, monkeypatch):
+    built, whole = [], Patterns.__init__
+
+    def count(self, config, split, seed):
+        built.append(split)
+        whole(self, config, split, seed)
+
+    monkeypatch.setattr(Patterns, "__init__", count)
+    run = gt.run(smoke("train.steps=2", "train.schedule.warmup_steps=0", "train.validate_every=1"), tmp_path)
+    assert sorted(built) == ["held_out", "train"]
+    assert [file.parent.name for file in run.path.rglob("samples.png")] == ["images"]
+
+
+def test_a_checkpoint_is_hashed_when_it_is_written_and_once_more_to_verify_it(tmp_path, monkeypatch):
+    read, whole = [], checkpoints.verified_files
+
+    def count(folder, manifest):
+        read.append(folder.name)
+        return whole(folder, manifest)
+
+    monkeypatch.setattr(checkpoints, "verified_files", count)
+    changes = ["train.steps=4", "train.checkpoint_every=1", "train.schedule.warmup_steps=0"]
+    run = gt.run(smoke(*changes), tmp_path)
+    assert read == [f"step-{step}" for step in (1, 2, 3, 4)]
+    read.clear()
+    gt.resume(run.path, ["train.steps=6"])
+    assert read == ["step-4", "step-5", "step-6"]
 
 
 def test_no_run_there_is_an_error(tmp_path):

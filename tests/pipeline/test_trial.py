@@ -11,6 +11,7 @@ import gentoolkit as gt
 from gentoolkit.errors import NonFiniteError, PluginError, UsageError
 from gentoolkit.protocols import Batch, LossRecord
 from gentoolkit.recipe import load_recipe
+from gentoolkit.training.pairs import Pairs
 from gentoolkit_flow_matching.objective import FlowMatching
 from gentoolkit_metrics.distances import SlicedWasserstein
 from gentoolkit_patterns.dataset import Patterns
@@ -221,16 +222,14 @@ def test_a_batch_that_changes_later_names_the_dataset_and_the_step(
     change,
     words,
 ):
-    from gentoolkit.training import loop
+    whole, pairs = parts.Points.batch, Pairs.of_step
 
-    whole, fetched = parts.Points.batch, loop.training_step
+    def of_step(self, plan, step, device):
+        if step == 4:
+            self.dataset.batch = lambda indices: change(whole(self.dataset, indices))
+        return pairs(self, plan, step, device)
 
-    def step(state, *arguments):
-        if state.step == 4:
-            monkeypatch.setattr(parts.Points, "batch", lambda self, i: change(whole(self, i)))
-        return fetched(state, *arguments)
-
-    monkeypatch.setattr(loop, "training_step", step)
+    monkeypatch.setattr(Pairs, "of_step", of_step)
     with pytest.raises(PluginError, match=f"^dataset 'points/points' of points 1.0, training step 5: {words}"):
         go(plugins, tmp_path, "labels")
 

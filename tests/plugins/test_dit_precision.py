@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 import torch
 
-from gentoolkit.devices import matrix_dtype
+from gentoolkit.devices import Placement
 from gentoolkit.pipeline import Model
 from gentoolkit.pipeline.work import plan_of, state_of
 from gentoolkit.recipe import parse_recipe
@@ -33,12 +33,12 @@ def losses(precision: str, seed: int) -> torch.Tensor:
     """Return the loss of each training step, (40,)."""
     recipe = parse_recipe(RECIPE.format(seed=seed), "small")
     model = Model.build(recipe)
-    data = model.dataset("train")
-    state = state_of(model, matrix_dtype(precision, model.device))
-    plan, pairs = plan_of(recipe, len(data)), model.pairs(data)
+    placement = Placement(model.device, precision)
+    state = state_of(model, placement)
+    plan, pairs = plan_of(recipe, len(model.splits["train"])), model.pairs()
     means = []
     while state.step < plan.total_steps:
-        result = training_step(state, pairs, plan, model.device, precision)
+        result = training_step(state, pairs.of_step(plan, state.step, model.device), plan, placement)
         means.append(torch.cat(result.losses).mean())
         state.step += 1
     return torch.stack(means)

@@ -10,6 +10,7 @@ import gentoolkit as gt
 from building import config
 from gentoolkit.errors import InterruptedRun, UsageError
 from gentoolkit.pipeline.listener import RunListener
+from gentoolkit.records import Step
 from gentoolkit.registry import build
 
 SMOKE = Path(__file__).parents[2] / "recipes" / "smoke.yaml"
@@ -46,9 +47,9 @@ def test_a_killed_and_resumed_run_has_the_tables_of_one_that_was_not(uninterrupt
     """It dies at a step after a checkpoint, so some rows are there already when it repeats the steps."""
     record = RunListener.record
 
-    def die(self, event, values):
-        record(self, event, values)
-        if event == "step" and values["step"] == stop:
+    def die(self, item):
+        record(self, item)
+        if isinstance(item, Step) and item.step == stop:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

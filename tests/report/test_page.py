@@ -6,13 +6,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import example_records as examples
+from example_records import evaluation, metric
 from gentoolkit.report.page import (
-    Figure,
-    MetricTable,
     Picture,
-    ReferenceLoss,
     ReportData,
-    Validation,
     duration,
     flatten,
     number,
@@ -59,45 +57,24 @@ def picture(tmp_path):
     return path
 
 
-def row(value, floor, reference=None, std=0.001):
-    stds = {"value_std": std, "floor_std": None, "reference_std": std}
-    return {"value": value, "floor": floor, "reference": reference} | stds
-
-
 def full(picture: Path, word="calm"):
     """A page with everything on it, and a word in every place that takes text."""
+    compared = metric(
+        examples.compared(0.0277, 0.0148, 0.0204),
+        examples.compared(0.02, 0.01, 0.015),
+        {f"class {word}": examples.compared(0.0254, 0.0139, 0.0203), "b": examples.compared(None, 0.0157)},
+        name=f"metric {word}",
+        explanation=f"measures {word}",
+    )
+    other = examples.reference_loss(f"best {word}", 0.0491, [0.2, 0.3, 0.4], f"so {word}", 0.0221, 0.0013)
     return ReportData(
         name=f"run {word}",
         status=f"stopped {word}",
-        figures=(
-            Figure(
-                f"figure {word}",
-                0.0612345,
-                f"why {word}",
-                0.00031,
-                {f"best {word}": (0.0590001, 0.002), f"floor {word}": (0.01, None)},
-            ),
-        ),
-        metrics=(
-            MetricTable(
-                f"metric {word}",
-                0.0,
-                {
-                    f"class {word}": row(0.0254, 0.0139, 0.0203),
-                    "b": row(None, 0.0157, None),
-                },
-                {"mean": row(0.0277, 0.0148, 0.0204), "pooled": row(0.02, 0.01, 0.015)},
-                f"measures {word}",
-                f"best {word}",
-            ),
-        ),
-        note=f"note {word}",
-        reference=f"what best is, {word}",
-        validation=Validation(
-            0.0712,
-            [0.25, None, 0.5],
-            f"path {word}",
-            ReferenceLoss(f"best {word}", f"so {word}", 0.0491, [0.2, 0.3, 0.4], 0.0221, 0.0013),
+        evaluation=evaluation(
+            examples.loss(0.0712, [0.25, None, 0.5], f"path {word}", other),
+            [compared],
+            (f"best {word}", f"what best is, {word}"),
+            left_out={f"few {word}": 3},
         ),
         pictures=(Picture(picture, f"title {word}", f"alt {word}", f"caption {word}"),),
         recipe=f"name: {word}\n  key: value",
@@ -145,13 +122,16 @@ def test_everything_is_on_the_page(tmp_path, picture):
     for words in [
         "run calm",
         "stopped calm",
-        "figure calm 0.0612 ± 0.0003 best calm 0.059 ± 0.002 floor calm 0.01000 why calm",
+        "validation loss 0.07120 best calm 0.04910 Mean squared error",
+        "metric calm 0.0277 ± 0.0010 best calm 0.0204 ± 0.0010 floor 0.01480 measures calm",
         "title calm",
         "caption calm",
         "metric calm",
         "measures calm The value for equal distributions is 0, given enough samples.",
         "A value below the floor does not mean better than real: a generator whose samples vary too little",
-        "Smaller differences are not significant. note calm",
+        "16 generated samples per class. Pooled: 40 samples of all classes",
+        "Each took 20 evaluations of the network.",
+        "fewer than 32 held-out samples are only in the pooled value: class few calm (3).",
         "best calm: what best is, calm",
         "class generated best calm floor",
         "class calm 0.0254 ± 0.0010 0.0203 ± 0.0010 0.01390",
@@ -204,31 +184,23 @@ def test_what_is_not_known_is_left_out(tmp_path):
     assert parsed.text == "early · gentoolkit early stopped at step 3"
 
 
-def test_without_a_reference_the_loss_stands_alone(tmp_path):
-    _, parsed = page(tmp_path, ReportData("a", "finished", validation=Validation(None, [0.5, None])))
-    assert "not finite" in parsed.text
+def test_without_a_reference_there_is_no_column(tmp_path):
+    one, two = (examples.compared(*values, std=None) for values in ((0.5, 0.25), (0.125, 0.0625)))
+    result = metric(examples.compared(0.3125, 0.156), one, {"0": one, "1": two}, name="m")
+    data = ReportData("a", "finished", evaluation(examples.loss(None, [0.5, None]), [result]))
+    _, parsed = page(tmp_path, data)
     assert "on the linear path" in parsed.text
-    assert "excess" not in parsed.text
-    assert "None" not in parsed.text
-
-
-def test_without_a_reference_field_there_is_no_column(tmp_path):
-    rows, totals = {"0": row(0.5, 0.25, std=None), "1": row(0.125, 0.0625, std=None)}, {"mean": row(0.3125, 0.156)}
-    _, parsed = page(tmp_path, ReportData("a", "finished", metrics=(MetricTable("m", 0.0, rows, totals),)))
-    assert "perfect network" not in parsed.text
     assert "class generated floor 0 0.5000 0.2500 1 0.1250 0.06250 mean 0.3125 ± 0.0010 0.1560" in parsed.text
+    for absent in ("excess", "None", "perfect network"):
+        assert absent not in parsed.text
 
 
 def test_a_diverged_run_still_has_a_page(tmp_path):
-    data = ReportData(
-        "a",
-        "stopped",
-        figures=(Figure("loss", None),),
-        metrics=(MetricTable("m", 1.0, {"all": row(None, None)}),),
-        validation=Validation(None, [None, None], "linear", ReferenceLoss("b", "", 0.1, [0.1, 0.1], None, None)),
-    )
+    unknown = examples.compared(None, None)
+    losses = examples.loss(None, [None, None], reference=examples.reference_loss("b", 0.1, [0.1, 0.1]))
+    data = ReportData("a", "stopped", evaluation(losses, [metric(unknown, unknown, name="m")]))
     _, parsed = page(tmp_path, data)
-    assert "loss not finite" in parsed.text
+    assert "validation loss not finite" in parsed.text
     assert "all not finite not finite" in parsed.text
     assert "not finite above it" in parsed.text
     assert parsed.all("tfoot") == []  # one group needs no mean
@@ -270,7 +242,6 @@ def test_a_picture_that_is_gone_is_named(tmp_path):
         (1.00004, "1.000"),
         (1234.4, "1234"),
         (-0.00012, "-0.0001200"),
-        ("auto", "auto"),
         (None, "not finite"),
         (math.nan, "not finite"),
         (math.inf, "not finite"),
@@ -294,7 +265,7 @@ def test_nested_data_become_lines():
 
 
 def test_time_is_cut_into_equal_parts():
-    bars = time_bars(Validation(1.0, [0.1, 0.2, None, 0.4]))
+    bars = time_bars(examples.loss(1.0, [0.1, 0.2, None, 0.4]))
     assert [(bar.start, bar.end, bar.loss, bar.reference) for bar in bars] == [
         (0.0, 0.25, 0.1, None),
         (0.25, 0.5, 0.2, None),

@@ -7,6 +7,8 @@ import torch
 from matplotlib import colormaps
 from PIL import Image
 
+import example_records as examples
+from gentoolkit.records import Epoch, Finished, Step, Validation
 from gentoolkit.report.looks import Look
 from gentoolkit.report.pictures import (
     CELL,
@@ -162,10 +164,13 @@ def test_paths_without_numbers_are_drawn_and_other_shapes_are_not(tmp_path):
     assert not (tmp_path / "none.png").exists()
 
 
-def curve(path, reference=None, *, validations=(), extra=(), losses=(2.0, 1.0, 0.5, 0.4)):
-    steps = [{"event": "step", "step": k + 1, "loss": loss} for k, loss in enumerate(losses)]
-    validations = [{"event": "validation", "step": step, "loss": loss} for step, loss in validations]
-    return loss_curve([*extra, *steps, *validations], reference, path)
+def curve(path, best=None, *, validations=(), extra=(), losses=(2.0, 1.0, 0.5, 0.4)):
+    records = [Step(step=k + 1, loss=9.0, velocity_error=loss) for k, loss in enumerate(losses)]
+    records += [Validation(step=step, loss=loss, loss_by_t=[], path="linear") for step, loss in validations]
+    if best is not None:
+        reference = examples.reference_loss("exact field", best, [])
+        records.append(examples.evaluation(examples.loss(0.45, [], reference=reference)))
+    return loss_curve([*extra, *records], path)
 
 
 def has_color(path, color):
@@ -176,7 +181,7 @@ def test_the_curve_shows_validations_and_the_reference_where_there_are_any(tmp_p
     plain, validated, best = tmp_path / "plain.png", tmp_path / "validated.png", tmp_path / "best.png"
     assert curve(plain)
     assert curve(validated, validations=[(4, 0.45)])
-    assert curve(best, ("exact field", 0.3))
+    assert curve(best, 0.3)
     assert not has_color(plain, MARK)
     assert has_color(validated, MARK)
     assert plain.read_bytes() != best.read_bytes()
@@ -184,16 +189,16 @@ def test_the_curve_shows_validations_and_the_reference_where_there_are_any(tmp_p
 
 def test_what_can_not_be_drawn_is_left_out(tmp_path):
     extra = [
-        {"event": "epoch", "step": 2, "loss": 7.0},
-        {"event": "step", "step": 9, "loss": None},
-        {"event": "step", "step": 9, "loss": float("nan")},
-        {"event": "step", "step": 9, "loss": 0.0},
-        {"event": "finished"},
+        Epoch(epoch=1, step=2, loss=7.0),
+        Step(step=9, loss=None),
+        Step(step=9, loss=float("nan")),
+        Step(step=9, loss=0.0),
+        Finished(seconds={}),
     ]
     curve(tmp_path / "a.png")
     curve(tmp_path / "b.png", extra=extra)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    assert not loss_curve(extra, ("exact field", 0.1), tmp_path / "none.png")
+    assert not loss_curve(extra, tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
 
 
@@ -211,7 +216,7 @@ def test_the_moving_mean_of_a_line_follows_it_but_at_the_end():
 
 def test_equal_input_gives_equal_files_without_a_maker_or_a_date(tmp_path):
     for name in ("a", "b"):
-        curve(tmp_path / f"{name}-curve.png", ("exact field", 0.3))
+        curve(tmp_path / f"{name}-curve.png", 0.3)
         sample_grid(*sets(["0", "1"]), tmp_path / f"{name}-grid.png")
     for kind in ("curve", "grid"):
         assert (tmp_path / f"a-{kind}.png").read_bytes() == (tmp_path / f"b-{kind}.png").read_bytes()
@@ -223,7 +228,8 @@ def test_importing_is_cheap_and_drawing_needs_no_pyplot(tmp_path):
     code = f"""
 import sys, gentoolkit.report as report
 assert not {{"torch", "matplotlib", "PIL"}} & set(sys.modules), "imported at once"
-report.loss_curve([{{"event": "step", "step": 1, "loss": 1.0}}], ("exact field", 0.5), {str(tmp_path / "curve.png")!r})
+from gentoolkit.records import Step
+report.loss_curve([Step(step=1, loss=1.0)], {str(tmp_path / "curve.png")!r})
 assert "matplotlib.pyplot" not in sys.modules, "pyplot"
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

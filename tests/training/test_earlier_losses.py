@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch.nn.utils import clip_grad_norm_
 
+from gentoolkit.devices import Placement
 from gentoolkit.pipeline import Model
 from gentoolkit.pipeline.work import plan_of, state_of
 from gentoolkit.protocols import Batch, TrainingContext
@@ -36,6 +37,10 @@ class DoubleGenerator(BatchGenerator):
         return super().stratified().double()
 
 
+class Double(Placement):
+    matrix_dtype = torch.float64
+
+
 @pytest.mark.parametrize("name", EARLIER)
 def test_ten_steps_are_the_same(name):
     overrides = [override.partition("=") for override in EARLIER[name]["overrides"]]
@@ -43,8 +48,8 @@ def test_ten_steps_are_the_same(name):
     recipe = load_recipe(RECIPES / f"{name}.yaml", renamed + CHANGED.get(name, []))
     model = Model.build(recipe)
     model.backbone.double()
-    state = state_of(model, torch.float64)
-    data = model.dataset("train")
+    state = state_of(model, Double(model.device))
+    data = model.splits["train"]
     plan = plan_of(recipe, len(data))
     losses, norms = [], []
     for step in range(STEPS):

@@ -10,6 +10,7 @@ from torch import nn
 
 from building import built, train_settings
 from gentoolkit.api import DataSpec, Labels
+from gentoolkit.devices import Placement
 from gentoolkit.errors import GentoolError, NoCheckpointError, NonFiniteError
 from gentoolkit.protocols import Batch
 from gentoolkit.randomness import forked
@@ -62,8 +63,8 @@ class Recorder:
     def __init__(self, stop_at=None):
         self.records, self.checkpoints, self.validated, self.calls, self.stop_at = [], {}, [], 0, stop_at
 
-    def record(self, event, values):
-        self.records.append((event, copy.deepcopy(values)))
+    def record(self, record):
+        self.records.append((record.event, record.to_dict()))
 
     def validate(self, state):
         self.validated.append(state.step)
@@ -91,7 +92,11 @@ def start(dropout=0.0, objective=None, **settings):
 
 def go(state, plan, listener=None):
     listener = listener or Recorder()
-    return train(state, PAIRS, plan, listener, CPU, "fp32"), listener
+    return train(state, PAIRS, plan, listener, Placement(CPU)), listener
+
+
+def one_step(state, plan):
+    return training_step(state, PAIRS.of_step(plan, state.step, CPU), plan, Placement(CPU))
 
 
 def weights(state):
@@ -154,7 +159,7 @@ def test_the_average_follows_its_recursion():
     state, plan = start(ema={"decay": 0.7}, steps=3)
     expected = weights(state)
     for _ in range(3):
-        training_step(state, PAIRS, plan, CPU, "fp32")
+        one_step(state, plan)
         state.step += 1
         expected = 0.7 * expected + 0.3 * weights(state)
     average = torch.cat([parameter.flatten() for parameter in state.ema.parameters()])
@@ -164,9 +169,9 @@ def test_the_average_follows_its_recursion():
 
 def test_the_average_has_a_buffer_that_was_replaced():
     state, plan = start(ema={"decay": 0.7}, steps=2)
-    training_step(state, PAIRS, plan, CPU, "fp32")
+    one_step(state, plan)
     state.backbone.calls = state.backbone.calls + 10
-    training_step(state, PAIRS, plan, CPU, "fp32")
+    one_step(state, plan)
     assert state.ema["backbone"].calls == state.backbone.calls == 12
 
 
@@ -186,7 +191,7 @@ def test_without_dropout_no_condition_is_touched():
 
 def test_gradients_are_clipped_by_their_global_norm():
     free, plan = start(clip_norm=None, steps=1)
-    norm = training_step(free, PAIRS, plan, CPU, "fp32").gradient_norm.item()
+    norm = one_step(free, plan).gradient_norm.item()
     clipped, plan = start(clip_norm=norm / 10, steps=1)
     seen = {}
     real_step = clipped.optimizer.step
@@ -194,7 +199,7 @@ def test_gradients_are_clipped_by_their_global_norm():
         seen.update(norm=torch.cat([p.grad.flatten() for p in clipped.parameters]).norm().item()),
         real_step(rate),
     )
-    result = training_step(clipped, PAIRS, plan, CPU, "fp32")
+    result = one_step(clipped, plan)
     assert result.gradient_norm.item() == pytest.approx(norm)
     assert seen["norm"] == pytest.approx(norm / 10, rel=1e-4)
 
