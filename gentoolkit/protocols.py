@@ -120,7 +120,10 @@ class Dataset(Protocol):
         ...
 
     def batch(self, indices: np.ndarray) -> Batch:
-        """Return the samples at `indices` (int64, any order) as CPU tensors; equal indices return equal samples."""
+        """Return the samples at `indices` (int64, any order) as CPU tensors; equal indices return equal samples.
+
+        Training calls it in a background thread, one call at a time.
+        """
         ...
 
 

@@ -20,6 +20,7 @@ from gentoolkit.randomness import BatchGenerator, forked
 from gentoolkit.records import Epoch, Record, Step
 from gentoolkit.training.pairs import MicroBatch, Pairs
 from gentoolkit.training.plan import Plan
+from gentoolkit.training.prefetch import prefetched
 from gentoolkit.training.promises import check_record
 from gentoolkit.training.state import CURE, EpochTotals, TrainingState, sums_by_time
 
@@ -80,23 +81,23 @@ def train(
     log = _Log(state, plan, listener)
     state.weights.train()
     steps = (pairs.of_step(plan, step, placement.device) for step in range(state.step, plan.total_steps))
-    batches = chain.from_iterable(steps)
-    while state.step < plan.total_steps:
-        log.add(training_step(state, islice(batches, plan.settings.accumulation), plan, placement))
-        state.step += 1
-        last, stop = state.step == plan.total_steps, listener.should_stop()
-        validates = bool(plan.settings.validate_every) and state.step % (plan.settings.validate_every or 1) == 0
-        saves = last or stop or state.step % plan.checkpoint_every == 0
-        if saves or validates or state.step % plan.steps_per_epoch == 0:
-            log.fetch()
-        if validates and not last:
-            listener.validate(state)
-            state.weights.train()
-        if saves:
-            state.require_finite()
-            listener.checkpoint(state)
-        if stop:
-            return False
+    with prefetched(chain.from_iterable(steps), together=pairs.handed_over(plan)) as batches:
+        while state.step < plan.total_steps:
+            log.add(training_step(state, islice(batches, plan.settings.accumulation), plan, placement))
+            state.step += 1
+            last, stop = state.step == plan.total_steps, listener.should_stop()
+            validates = bool(plan.settings.validate_every) and state.step % (plan.settings.validate_every or 1) == 0
+            saves = last or stop or state.step % plan.checkpoint_every == 0
+            if saves or validates or state.step % plan.steps_per_epoch == 0:
+                log.fetch()
+            if validates and not last:
+                listener.validate(state)
+                state.weights.train()
+            if saves:
+                state.require_finite()
+                listener.checkpoint(state)
+            if stop:
+                return False
     return True
 
 

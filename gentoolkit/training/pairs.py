@@ -56,6 +56,11 @@ class Pairs:
             draws = BatchGenerator(plan.seed, "condition dropout", step, settings.batch_size, part, device)
             yield part, drop_conditions(batch, self.spec, settings.condition_dropout, draws)
 
+    def handed_over(self, plan: Plan) -> int:
+        """Return the number of micro-batches that are prepared for the training loop at a time."""
+        size = plan.settings.batch_size // plan.settings.accumulation
+        return min(16, max(1, AHEAD // (size * math.prod(self.spec.shape))))
+
     def _read(self, indices: np.ndarray, rows: slice, plan: Plan, step: int, device: torch.device) -> Batch:
         """Return samples and the x0 of some rows of a step, as they are drawn."""
         batch = self.dataset.batch(indices)
