@@ -33,9 +33,10 @@ def delete(file: Path, rng: random.Random) -> None:
 
 
 def swap(file: Path, rng: random.Random) -> None:
-    """Exchange it with another file of its folder."""
-    others = sorted(other for other in file.parent.iterdir() if other.is_file() and other != file)
-    _exchange(file, rng.choice(others))
+    """Exchange it with another file of its folder or, if it is alone there, of the folder above."""
+    folders = (file.parent, file.parent.parent)
+    others = (sorted(other for other in folder.iterdir() if other.is_file() and other != file) for folder in folders)
+    _exchange(file, rng.choice(next(filter(None, others))))
 
 
 def swap_with_older(file: Path, rng: random.Random) -> None:
