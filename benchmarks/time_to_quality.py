@@ -24,8 +24,8 @@ from benchmarks.plain_script import PlainTraining
 from benchmarks.reference import training_data
 from benchmarks.steps import WARM_UP
 from benchmarks.timing import seconds
-from gentoolkit.records import Evaluation, Finished
-from gentoolkit.rundir import RunDir, last
+from gentoolkit.records import Evaluation, Finished, last
+from gentoolkit.rundir import RunDir
 
 #: The reference was evaluated on so many samples; the recipe by itself takes fewer.
 SAMPLES = "evaluate.per_class=32"

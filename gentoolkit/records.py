@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Set
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence, Set
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -181,6 +181,8 @@ class Finished(Record):
     peak_memory_mib: float | None = None
 
 
+R = TypeVar("R", bound=Record)
+
 #: Event -> its class.
 RECORDS: Mapping[str, type[Record]] = {
     kind.model_fields["event"].default: kind
@@ -195,3 +197,8 @@ def parse_record(line: bytes) -> Record | None:
         return RECORDS.get(values["event"], Record).model_validate(values)
     except (ValueError, KeyError, TypeError, ValidationError):
         return None
+
+
+def last(records: Sequence[Record], kind: type[R]) -> R | None:
+    """Return the last record of a kind, or None."""
+    return next((record for record in reversed(records) if isinstance(record, kind)), None)

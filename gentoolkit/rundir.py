@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from gentoolkit.errors import GentoolError, UsageError, writing_failed
 from gentoolkit.metricslog import MetricsLog, line_of, read_records
-from gentoolkit.records import Evaluation, Finished, Record, Step
+from gentoolkit.records import Evaluation, Finished, Record, Step, last
 from gentoolkit.safefiles import SafePath, write_all
 
 try:
@@ -24,8 +24,6 @@ except ImportError:  # pragma: no cover - Windows has no advisory locks of this 
 
 #: Maximum size of a run's recipe in bytes.
 MAX_RECIPE = 2**20
-
-R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True)
@@ -226,11 +224,6 @@ class RunDir:
 
 def _reason(error: OSError | ValueError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
-def last(records: Sequence[Record], kind: type[R]) -> R | None:
-    """Return the last record of a kind, or None."""
-    return next((record for record in reversed(records) if isinstance(record, kind)), None)
 
 
 def list_runs(root: os.PathLike[str] | str = "runs") -> list[RunDir]:

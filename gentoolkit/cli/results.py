@@ -8,8 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from gentoolkit.records import Evaluation, Finished
-from gentoolkit.rundir import last
+from gentoolkit.records import Evaluation, Finished, last
 
 if TYPE_CHECKING:
     from gentoolkit.pipeline import Run

@@ -9,9 +9,9 @@ from typing import Any
 from gentoolkit.errors import GentoolError
 from gentoolkit.pipeline.pictures import GRID, LOSS, PATHS, TRAJECTORY
 from gentoolkit.recipe import Recipe, dump_recipe
-from gentoolkit.records import Evaluation, Finished, Step
+from gentoolkit.records import Evaluation, Finished, Step, last
 from gentoolkit.report import Picture, ReportData, report_page
-from gentoolkit.rundir import RunDir, last
+from gentoolkit.rundir import RunDir
 
 
 def write_page(directory: RunDir, recipe: Recipe) -> Path:

@@ -81,7 +81,7 @@ def train(
     log = _Log(state, plan, listener)
     state.weights.train()
     steps = (pairs.of_step(plan, step, placement.device) for step in range(state.step, plan.total_steps))
-    with prefetched(chain.from_iterable(steps), together=pairs.handed_over(plan)) as batches:
+    with prefetched(chain.from_iterable(steps), pairs.group_size(plan)) as batches:
         while state.step < plan.total_steps:
             log.add(training_step(state, islice(batches, plan.settings.accumulation), plan, placement))
             state.step += 1

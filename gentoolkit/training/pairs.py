@@ -56,8 +56,8 @@ class Pairs:
             draws = BatchGenerator(plan.seed, "condition dropout", step, settings.batch_size, part, device)
             yield part, drop_conditions(batch, self.spec, settings.condition_dropout, draws)
 
-    def handed_over(self, plan: Plan) -> int:
-        """Return the number of micro-batches that are prepared for the training loop at a time."""
+    def group_size(self, plan: Plan) -> int:
+        """Return the number of micro-batches to prepare at a time: several if they are small."""
         size = plan.settings.batch_size // plan.settings.accumulation
         return min(16, max(1, AHEAD // (size * math.prod(self.spec.shape))))
 

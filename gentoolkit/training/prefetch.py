@@ -15,17 +15,17 @@ T = TypeVar("T")
 
 
 @contextmanager
-def prefetched(items: Iterable[T], together: int = 1, depth: int = 2) -> Iterator[Iterator[T]]:
+def prefetched(items: Iterable[T], group_size: int = 1, depth: int = 2) -> Iterator[Iterator[T]]:
     """Yield an iterator over the same items, which a background thread prepares ahead.
 
-    The thread computes on one core, as the threads of torch's `DataLoader` do: more would take them from the step.
+    The thread computes on one core. With more, it would compete with the training step.
     What `items` raises is raised when its item would be due. At the end of the block, the thread finishes the group
     that it is preparing, and ends.
 
     Args:
         items: The items, prepared as they are iterated over.
-        together: Number of items in a group. The thread passes on whole groups, since passing on each of many small
-            items takes longer than preparing it.
+        group_size: Number of items that the thread hands over at a time. Handing over a small item on its own takes
+            longer than preparing it.
         depth: Number of groups that are ready or being prepared, besides the one in use.
     """
     free, ready = threading.Semaphore(depth), SimpleQueue[list[T] | BaseException | None]()
@@ -38,10 +38,10 @@ def prefetched(items: Iterable[T], together: int = 1, depth: int = 2) -> Iterato
             while free.acquire() and not stopped.is_set():
                 group: list[T] = []
                 try:
-                    group.extend(islice(iterator, together))
+                    group.extend(islice(iterator, group_size))
                 finally:
                     ready.put(group)  # an exception is due after the items before it
-                if len(group) < together:
+                if len(group) < group_size:
                     ready.put(None)
                     return
         except BaseException as error:

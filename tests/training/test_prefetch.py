@@ -11,17 +11,17 @@ def alive():
 
 
 def test_items_keep_their_order():
-    for together in (1, 7, 50, 1000):
-        with prefetched(iter(range(100)), together) as items:
+    for group_size in (1, 7, 50, 1000):
+        with prefetched(iter(range(100)), group_size) as items:
             assert list(items) == list(range(100))
         assert not alive()
 
 
-@pytest.mark.parametrize("together", [1, 3, 25])
+@pytest.mark.parametrize("group_size", [1, 3, 25])
 @pytest.mark.parametrize("depth", [1, 2, 5])
-def test_so_many_groups_are_prepared_ahead_and_no_more(depth, together):
+def test_so_many_groups_are_prepared_ahead_and_no_more(depth, group_size):
     asked, enough = [], threading.Event()
-    most = (3 + depth) * together  # the third group is in use
+    most = (3 + depth) * group_size  # the third group is in use
 
     def count():
         for number in range(1000):
@@ -30,8 +30,8 @@ def test_so_many_groups_are_prepared_ahead_and_no_more(depth, together):
                 enough.set()
             yield number
 
-    with prefetched(count(), together, depth) as items:
-        for _ in range(2 * together + 1):
+    with prefetched(count(), group_size, depth) as items:
+        for _ in range(2 * group_size + 1):
             next(items)
         assert enough.wait(3600)  # those ahead of the group in use are prepared without being asked for
         assert len(asked) == most
@@ -39,14 +39,14 @@ def test_so_many_groups_are_prepared_ahead_and_no_more(depth, together):
     assert len(asked) == most
 
 
-@pytest.mark.parametrize("together", [1, 2, 3, 8])
-def test_an_exception_is_raised_where_its_item_is_due(together):
+@pytest.mark.parametrize("group_size", [1, 2, 3, 8])
+def test_an_exception_is_raised_where_its_item_is_due(group_size):
     def failing():
         yield 0
         yield 1
         raise ZeroDivisionError
 
-    with prefetched(failing(), together, depth=8) as items:
+    with prefetched(failing(), group_size, depth=8) as items:
         assert [next(items), next(items)] == [0, 1]
         with pytest.raises(ZeroDivisionError) as error:
             next(items)
