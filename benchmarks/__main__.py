@@ -1,4 +1,4 @@
-"""Speed side by side with a plain script, with peers and with the limit: ratios from one run, with their spread.
+"""Speed side by side with a plain script and with peers: ratios from one run, with their spread.
 
 python -m benchmarks [--quick] [--sections NAME ...] [--json FILE]
 """

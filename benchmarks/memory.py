@@ -30,15 +30,15 @@ def measure(quick: bool) -> list[Row]:
     growths: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds):
         for name in names:
-            growths[name].append(growth_of_child(name, batch_size))
+            growths[name].append(growth_of_child("benchmarks.memory", name, str(batch_size)))
     plain = growths.pop("plain fp32")
     note = f"batch {batch_size}; plain: {plain[0] / 2**30:.2f} GiB"
     return [ratio(SECTION, f"{name} / plain fp32", growth, plain, note) for name, growth in growths.items()]
 
 
-def growth_of_child(name: str, batch_size: int) -> int:
-    """Return the growth in bytes that a fresh process measures."""
-    command = [sys.executable, "-m", "benchmarks.memory", name, str(batch_size)]
+def growth_of_child(module: str, *arguments: str) -> int:
+    """Return the growth in bytes that a module, run in a fresh process, measures and prints."""
+    command = [sys.executable, "-m", module, *arguments]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -50,12 +50,12 @@ def contender(name: str, batch_size: int) -> Callable[[], object]:
     return plain_step(batch_size) if owner == "plain" else our_step(batch_size, precision)
 
 
-def growth(step: Callable[[], object]) -> int:
-    """Return by how much `STEPS` steps raise this process's peak over what it holds before them, in bytes."""
+def growth(work: Callable[[], object], times: int = 1) -> int:
+    """Return by how much `times` calls raise this process's peak over what it holds before them, in bytes."""
     gc.collect()
     before = held("VmRSS")
-    for _ in range(STEPS):
-        step()
+    for _ in range(times):
+        work()
     return held("VmHWM") - before
 
 
@@ -69,4 +69,4 @@ def held(field: str) -> int:
 
 
 if __name__ == "__main__":
-    print(growth(contender(sys.argv[1], int(sys.argv[2]))))
+    print(growth(contender(sys.argv[1], int(sys.argv[2])), STEPS))

@@ -1,4 +1,4 @@
-"""Training steps of the reference recipe: ours, the plain script's, the peers', and the limit, in the same rounds."""
+"""Training steps of the reference recipe: ours, the plain script's and the peers', in interleaved rounds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from dataclasses import replace
 from functools import partial
 from statistics import median
 
-import torch
-
-from benchmarks import elementwise, limit
 from benchmarks.peers import TRAININGS, installed
 from benchmarks.plain_script import PlainTraining
 from benchmarks.reference import precisions, reference, step_of, training_data
@@ -17,15 +14,11 @@ from benchmarks.timing import Row, in_processes, interleaved, ratio
 from gentoolkit.devices import keep_freed_memory
 
 SECTION = "training step"
-LIMIT = "fraction of the limit"
 #: The plain script's first steps are slower than its later ones: its heap has to find its shape.
 WARM_UP = 8
 GIVEN_BACK = "freed memory given back"
 #: glibc by itself keeps freed blocks below 32 MiB, at most.
 GLIBC_KEEPS = 2**25
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-#: Large enough for the full rate, small enough for the caches.
-SQUARE = limit.Product(2048, 2048, 2048)
 
 Step = Callable[[], object]
 StepMaker = Callable[[], Step]
@@ -38,19 +31,14 @@ def measure(quick: bool) -> list[Row]:
     with in_processes(own_makers(batch_size)) as steps:
         times = interleaved(steps, rounds, warm_up)
     rows = plain_rows(times, batch_size)
-    if not quick:
-        rows += peer_rows(peer_times(batch_size, rounds), peer_notes())
-    return rows + limit_rows(times, batch_size)
+    return rows if quick else rows + peer_rows(peer_times(batch_size, rounds), peer_notes())
 
 
 def own_makers(batch_size: int) -> dict[str, StepMaker]:
-    """Return what makes the plain script's step and ours; for each precision the limit and a large product."""
+    """Return what makes the plain script's step and ours, the latter in each precision."""
     makers: dict[str, StepMaker] = {"plain fp32": partial(plain_step, batch_size)}
     for precision in precisions():
         makers[f"ours {precision}"] = partial(our_step, batch_size, precision)
-        makers[f"limit {precision}"] = partial(limit.runner, limit.step_products(batch_size), DTYPES[precision])
-        makers[f"elementwise {precision}"] = partial(elementwise.runner, batch_size, DTYPES[precision])
-        makers[f"square {precision}"] = partial(limit.runner, [SQUARE], DTYPES[precision])
     makers[GIVEN_BACK] = partial(our_step, batch_size, precisions()[-1], kept=GLIBC_KEEPS)
     return makers
 
@@ -124,21 +112,3 @@ def peer_rows(times: Mapping[str, Times], notes: Mapping[str, str]) -> list[Row]
 
     as_they_come = quickest([row for row in rows if " fp32 / " in row.name], "as it comes")
     return [as_they_come, quickest(rows, "at its best"), *rows]
-
-
-def limit_rows(times: Times, batch_size: int) -> list[Row]:
-    """Return which part of a step's time its matrix products would take alone, and with its elementwise operations."""
-    products = limit.step_products(batch_size)
-    operations = limit.flops(products)
-    rows = []
-    for precision in precisions():
-        alone, square = times[f"limit {precision}"], times[f"square {precision}"]
-        note = f"{operations / 1e9:.0f} GFLOP at {operations / median(alone) / 1e9:.0f} GFLOP/s"
-        at_full_rate = [seconds * operations / SQUARE.flops for seconds in square]
-        full = f"at the {SQUARE.flops / median(square) / 1e9:.0f} GFLOP/s of 2048 x 2048 matrices"
-        ours = times[f"ours {precision}"]
-        rows.append(ratio(LIMIT, f"its products alone / our step, {precision}", alone, ours, note))
-        both = [a + b for a, b in zip(alone, times[f"elementwise {precision}"], strict=True)]
-        rows.append(ratio(LIMIT, f"its products and elementwise operations / our step, {precision}", both, ours))
-        rows.append(ratio(LIMIT, f"its operations at full rate / our step, {precision}", at_full_rate, ours, full))
-    return rows

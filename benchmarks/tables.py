@@ -2,8 +2,8 @@
 
 python -m benchmarks.tables
 
-`make bench`, `benchmarks.time_to_quality` and `benchmarks.profile` write these figures with
-`--json benchmarks/results/NAME.json`. A test holds that the READMEs show what the files say.
+`make bench` and `benchmarks.time_to_quality` write these figures with `--json benchmarks/results/NAME.json`. A test
+holds that the READMEs show what the files say.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import profile
 from benchmarks.time_to_quality import PLAIN_STEPS
 
 ROOT = Path(__file__).parents[1]
@@ -71,12 +70,7 @@ def quality() -> str:
     return f"{markdown(head, rows)}\nThe plain script's steps, taken before and after each run: {taken}.\n"
 
 
-def profiles() -> str:
-    """Return where the time goes."""
-    return profile.table(read("profile")) + "\n"
-
-
-TABLES = {"bench": bench, "speed": speed, "quality": quality, "profile": profiles}
+TABLES = {"bench": bench, "speed": speed, "quality": quality}
 
 
 def filled(page: str) -> str:

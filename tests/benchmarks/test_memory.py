@@ -19,7 +19,7 @@ def child(program):
 def test_growth_is_what_the_steps_need_at_most_at_once():
     # Every step holds 100 MiB, lets go, and holds 40 MiB: the peak is 100. The kernel's counters are
     # exact to below 1 MiB (it adds them up in batches of pages); the interpreter's own growth is a few.
-    grown = child("print(growth(lambda: [bytearray(100 * 2**20) and None, bytearray(40 * 2**20) and None]))")
+    grown = child("print(growth(lambda: [bytearray(100 * 2**20) and None, bytearray(40 * 2**20) and None], 3))")
     assert 99 * MIB < grown < 110 * MIB
 
 
