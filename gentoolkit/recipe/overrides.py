@@ -49,7 +49,7 @@ def _parse(text: str, number: int, faults: list[Fault]) -> Override | None:
     node = read(right, source, found, number)
     faults.extend(replace(fault, place=place, path=path + fault.path) for fault in found)
     if node is None and not found:
-        faults.append(Fault(place, path, "no value", EXAMPLE, f"to set null, write {left}=null"))
+        faults.append(Fault(place, path, "no value", EXAMPLE, f"to set null, write {dotted(path)}=null"))
     return Override(path, _at(place, node)) if node else None
 
 

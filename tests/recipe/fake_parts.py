@@ -219,12 +219,26 @@ def parsed(text, *overrides):
     return parse_recipe(text, "r.yaml", overrides, REGISTRY)
 
 
-def problems_or_none(text, *overrides):
-    """Return what is wrong, at least one thing, or () for a recipe; anything else that happens is a failure."""
+def problems_of(text, *overrides, registry=REGISTRY):
+    """Return what is wrong, a line each, or [] for a recipe; anything else that happens is a failure."""
     try:
-        recipe = parsed(text, *overrides)
+        recipe = parse_recipe(text, "r.yaml", overrides, registry)
     except RecipeError as error:
         assert error.problems  # noqa: PT017 - an error without a reason would pass for a recipe
-        return error.problems
+        assert str(error).splitlines() == [*error.problems]  # noqa: PT017 - a line each
+        return [*error.problems]
     assert isinstance(recipe, Recipe)
-    return ()
+    return []
+
+
+def assert_told(found, expected):
+    """Each problem is at its place in the file, in the same order, and contains its facts."""
+    assert len(found) == len(expected), found
+    for problem, (place, *facts) in zip(found, expected, strict=True):
+        assert problem.startswith(f"r.yaml:{place}"), problem
+        assert all(fact in problem for fact in facts), problem
+
+
+def problems(*overrides, registry=REGISTRY, **lines):
+    """Return what is wrong with `text_of(**lines)`."""
+    return problems_of(text_of(**lines), *overrides, registry=registry)

@@ -1,7 +1,10 @@
 """What components need of each other is checked by what their configs declare, before torch is imported."""
 
+from functools import partial
+
 import pytest
 from fake_parts import REGISTRY, NetConfig, StepsConfig, text_of
+from fake_parts import problems as problems_with
 
 from gentoolkit.api import Component, GuidanceConfig, Need, ObjectiveConfig, PathConfig, slot
 from gentoolkit.errors import RecipeError
@@ -77,12 +80,7 @@ for name, config in COMPONENTS.items():
     CAPABLE.add(Entry(name, Component(name, config, "nowhere:Part", tiny_spec=spec), "gentoolkit", "1.0"))
 
 
-def problems(*overrides, **lines):
-    try:
-        parse_recipe(text_of(**lines), "r.yaml", overrides, CAPABLE)
-    except RecipeError as error:
-        return list(error.problems)
-    return []
+problems = partial(problems_with, registry=CAPABLE)
 
 
 def test_a_backbone_without_tokens_is_told_at_the_field_with_one_that_has_them():

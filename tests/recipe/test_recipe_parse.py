@@ -1,27 +1,13 @@
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import yaml
-from fake_parts import LINES, REGISTRY, parsed, problems_or_none, text_of, type_of
+from fake_parts import LINES, REGISTRY, assert_told, parsed, problems, problems_of, text_of, type_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gentoolkit.errors import RecipeError
-from gentoolkit.recipe import load_recipe, parse_recipe
+from gentoolkit.recipe import load_recipe
 from gentoolkit.recipe.reader import MAX_SIZE
 from gentoolkit.registry import Registry
-
-RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
-
-
-def problems(text, registry=REGISTRY):
-    with pytest.raises(RecipeError) as caught:
-        parse_recipe(text, "r.yaml", (), registry)
-    assert str(caught.value) == "\n".join(caught.value.problems)
-    assert all("\n" not in problem for problem in caught.value.problems)
-    return list(caught.value.problems)
 
 
 def test_a_recipe_is_read_and_keeps_its_text():
@@ -42,7 +28,7 @@ def test_what_has_a_default_may_be_left_out():
 
 @pytest.mark.parametrize("section", ["version", "name", "dataset", "backbone", "objective", "sampler", "train"])
 def test_what_has_no_default_is_missed(section):
-    (problem,) = problems(text_of(**{section: None}))
+    (problem,) = problems(**{section: None})
     assert problem.startswith(f"r.yaml:1:1: {section}: missing; expected ")
 
 
@@ -59,40 +45,37 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file():
         train="train: {epochs: 5, steps: 5}",
         sample="smaple: {}",
     )
-    assert problems(text) == [
-        "r.yaml:1:10: version: got version 3; expected 2, the version that this gentoolkit supports",
-        "r.yaml:2:7: name: got the text 'My Run'; "
-        "expected 1 to 200 of a-z, 0-9, '_' and '-', starting with a letter or digit",
-        "r.yaml:3:7: seed: got 1.5; expected a whole number",
-        "r.yaml:4:17: dataset.type: no dataset 'blob' is installed; expected one of 'blobs'; did you mean 'blobs'?",
-        "r.yaml:5:11: backbone.type: missing; expected one of 'net'",
-        "r.yaml:6:12: objective: got 5; expected a mapping such as {type: matching}, "
-        "with a type that is one of 'matching'",
-        "r.yaml:7:35: sampler.num_steps: got 0; expected a number greater than or equal to 1",
-        "r.yaml:8:10: metrics: got 5; expected a list",
-        "r.yaml:9:8: train: set exactly one of 'epochs' and 'steps'",
-        "r.yaml:10:1: smaple: unknown field; expected one of 'backbone', 'codec', 'coupling', 'dataset', 'device', "
-        "'evaluate', 'guidance', 'init_from', 'metrics', 'name', 'objective', 'observers', 'sample', 'sampler', "
-        "'seed', 'source', 'train', 'version'; did you mean 'sample'?",
+    expected = [
+        ("1:10: version: ", "got version 3", "expected 2"),
+        ("2:7: name: ", "'My Run'", "a-z, 0-9, '_' and '-'"),
+        ("3:7: seed: ", "1.5", "whole number"),
+        ("4:17: dataset.type: ", "'blob'", "expected one of 'blobs'", "did you mean 'blobs'?"),
+        ("5:11: backbone.type: ", "missing", "'net'"),
+        ("6:12: objective: ", "got 5", "{type: matching}"),
+        ("7:35: sampler.num_steps: ", "got 0", "greater than or equal to 1"),
+        ("8:10: metrics: ", "got 5", "list"),
+        ("9:8: train: ", "'epochs' and 'steps'"),
+        ("10:1: smaple: ", "unknown", "'sample', 'sampler'", "did you mean 'sample'?"),
     ]
+    assert_told(problems_of(text), expected)
 
 
 @pytest.mark.parametrize("version", ["true", "'2'", "2.0", "0", "null", "1"])
 def test_only_version_2_is_read(version):
-    (problem,) = problems(text_of(version=f"version: {version}"))
+    (problem,) = problems(version=f"version: {version}")
     assert problem.startswith("r.yaml:1:10: version: ")
 
 
 @pytest.mark.parametrize("seed", ["-1", str(2**63), "true", "'1'", "1e3", "null"])
 def test_a_seed_is_a_whole_number_of_63_bits(seed):
-    (problem,) = problems(text_of(seed=f"seed: {seed}"))
+    (problem,) = problems(seed=f"seed: {seed}")
     assert problem.startswith("r.yaml:3:7: seed: ")
     assert parsed(text_of(seed=f"seed: {2**63 - 1}")).seed == 2**63 - 1
 
 
 @pytest.mark.parametrize("name", ["''", "-a", "_a", "a/b", "..", "A", "é", "'a\\n'", '"a\\n"', "a" * 201, "5"])
 def test_a_name_is_a_folders_name(name):
-    (problem,) = problems(text_of(name=f"name: {name}"))
+    (problem,) = problems(name=f"name: {name}")
     assert problem.startswith("r.yaml:2:7: name: ")
 
 
@@ -103,30 +86,30 @@ def test_names_that_are_fine(name):
 
 def test_devices():
     assert parsed(text_of() + "device: cuda\n").device == "cuda"
-    assert problems(text_of() + "device: gpu\n")[0].startswith(
+    assert problems_of(text_of() + "device: gpu\n")[0].startswith(
         "r.yaml:11:9: device: got the text 'gpu'; expected 'auto', 'cpu', 'cuda' or 'mps'"
     )
 
 
 def test_a_type_must_be_text():
-    assert problems(text_of(sampler="sampler: {type: 1}")) == [
+    assert problems(sampler="sampler: {type: 1}") == [
         "r.yaml:7:17: sampler.type: got 1; expected one of 'my-dist/other', 'steps'"
     ]
 
 
 def test_a_package_that_is_not_installed_and_a_plugin_that_is_broken_are_told():
     sampler = {"sampler": "sampler: {type: no-such-dist/heun}"}
-    assert "pip install no-such-dist" in problems(text_of(**sampler))[0]
+    assert "pip install no-such-dist" in problems_of(text_of(**sampler))[0]
     registry = Registry()
     registry.add(*REGISTRY.entries())
     registry.add_broken("no-such-dist", "main: ZeroDivisionError: division by zero")
-    (problem,) = problems(text_of(**sampler), registry)
+    (problem,) = problems_of(text_of(**sampler), registry=registry)
     assert "a plugin of no-such-dist is broken: main: ZeroDivisionError: division by zero" in problem
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "- 1\n", "just text", "5", "null"])
 def test_a_text_that_is_no_mapping(text):
-    (problem,) = problems(text)
+    (problem,) = problems_of(text)
     assert problem.startswith("r.yaml:")
     assert (
         "expected a mapping with version, name, seed, device, dataset, codec, source, coupling, backbone, " in problem
@@ -134,12 +117,12 @@ def test_a_text_that_is_no_mapping(text):
 
 
 def test_a_syntax_error_is_told_with_its_place():
-    (problem,) = problems(text_of(seed="seed: 1: 2"))
+    (problem,) = problems(seed="seed: 1: 2")
     assert problem.startswith("r.yaml:3:8: not valid YAML: mapping values are not allowed here")
 
 
 def test_problems_stay_on_one_line_whatever_the_keys_are():
-    assert problems(text_of() + '"a\\nb": 1\n? ""\n: 2\n')[0].startswith("r.yaml:11:1: 'a\\nb': unknown field")
+    assert problems_of(text_of() + '"a\\nb": 1\n? ""\n: 2\n')[0].startswith("r.yaml:11:1: 'a\\nb': unknown field")
 
 
 def test_a_file_is_read(tmp_path):
@@ -183,7 +166,7 @@ def test_a_file_that_is_too_large(tmp_path):
 
 
 def parse_or_refuse(text):
-    assert all(problem.startswith("r.yaml:") for problem in problems_or_none(text))
+    assert all(problem.startswith("r.yaml:") for problem in problems_of(text))
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=())))
@@ -207,26 +190,3 @@ values = st.recursive(
 def test_any_data_is_a_recipe_or_a_recipe_error(data):
     parse_or_refuse(text_of() + yaml.safe_dump(data))
     parse_or_refuse(yaml.safe_dump({**yaml.safe_load(text_of()), **data}))
-
-
-PROGRAM = """
-import sys
-from gentoolkit.recipe import load_recipe, recipe_schema
-from gentoolkit.errors import RecipeError
-try:
-    load_recipe(sys.argv[1])
-except RecipeError as error:
-    assert sys.argv[2:], error
-assert "torch" not in sys.modules
-assert "numpy" not in sys.modules
-"""
-
-
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
-def test_the_shipped_recipes_are_valid_and_reading_them_imports_no_torch(path):
-    subprocess.run([sys.executable, "-c", PROGRAM, path], check=True)
-
-
-def test_refusing_a_recipe_imports_no_torch(tmp_path):
-    (tmp_path / "bad.yaml").write_text(text_of())
-    subprocess.run([sys.executable, "-c", PROGRAM, tmp_path / "bad.yaml", "refused"], check=True)

@@ -1,13 +1,5 @@
 import pytest
-from fake_parts import parsed, text_of
-
-from gentoolkit.errors import RecipeError
-
-
-def problems(*overrides, **lines):
-    with pytest.raises(RecipeError) as caught:
-        parsed(text_of(**lines), *overrides)
-    return list(caught.value.problems)
+from fake_parts import assert_told, parsed, problems, text_of
 
 
 def backbone(fields):
@@ -86,16 +78,15 @@ def test_a_long_value_is_cut():
 
 def test_settings_are_validated_alike():
     text = "train: {epochs: 5, schedule: cosin, optimizer: {betas: [0.9], learning_rate: -1}, ema: {}}"
-    assert problems(train=text, sample="sample: {per_clas: 1}", evaluate="evaluate: {per_class: 0}") == [
-        "r.yaml:9:30: train.schedule: no schedule 'cosin' is installed; expected one of 'cosine'; "
-        "did you mean 'cosine'?",
-        "r.yaml:9:56: train.optimizer.betas.1: missing; expected a value, since there is no default",
-        "r.yaml:9:78: train.optimizer.learning_rate: got -1; expected a number greater than 0",
-        "r.yaml:9:88: train.ema: set exactly one of 'decay' and 'sigma_rel'",
-        "r.yaml:10:10: sample.per_clas: unknown field; expected one of 'batch_size', 'classes', 'per_class', "
-        "'precision', 'seed'; did you mean 'per_class'?",
-        "r.yaml:11:23: evaluate.per_class: got 0; expected a number greater than or equal to 2",
+    expected = [
+        ("9:30: train.schedule: ", "'cosin'", "did you mean 'cosine'?"),
+        ("9:56: train.optimizer.betas.1: ", "missing"),
+        ("9:78: train.optimizer.learning_rate: ", "-1", "greater than 0"),
+        ("9:88: train.ema: ", "'decay' and 'sigma_rel'"),
+        ("10:10: sample.per_clas: ", "'batch_size', 'classes', 'per_class'", "did you mean 'per_class'?"),
+        ("11:23: evaluate.per_class: ", "got 0", "greater than or equal to 2"),
     ]
+    assert_told(problems(train=text, sample="sample: {per_clas: 1}", evaluate="evaluate: {per_class: 0}"), expected)
 
 
 def test_what_could_not_be_read_is_told_once():
