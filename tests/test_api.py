@@ -38,13 +38,7 @@ def test_a_field_can_be_declared_anew_and_be_called_as_another_kinds_method():
     assert subclass(SamplerConfig, "spec")().spec == 3
 
 
-@pytest.mark.parametrize("name", ["GentoolError", "PluginError", "UsageError"])
-def test_plugins_can_raise_the_toolkits_errors(name):
-    assert name in api.__all__
-    assert getattr(api, name) is getattr(errors, name)
-
-
-@pytest.mark.parametrize("module", [paths, protocols])
+@pytest.mark.parametrize("module", [errors, paths, protocols])
 def test_a_public_name_means_one_thing(module):
     for name in api.__all__:
         assert getattr(module, name, getattr(api, name)) is getattr(api, name), name

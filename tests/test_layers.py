@@ -123,10 +123,6 @@ def test_shipped_plugins_import_the_public_modules_only(file, package, own):
     assert not others, "a plugin that needs another can't be copied out alone"
 
 
-def test_every_layer_exists_only_once():
-    assert sum(len(layer) for layer in LAYERS) == len(LAYER)
-
-
 @pytest.mark.parametrize(
     "statement",
     [

@@ -74,16 +74,6 @@ def test_a_plugin_is_found_through_its_entry_point(environment):
     assert plugins.registry.get("sampler", "my-dist/heun") is entry
 
 
-def test_the_shipped_plugins_come_by_the_same_door():
-    ours = [
-        entry.name
-        for plugin in load_plugins().loaded
-        if plugin.distribution == "gentoolkit"
-        for entry in plugin.entries
-    ]
-    assert {"dit", "euler", "flow_matching", "patterns"} <= set(ours)
-
-
 FAULTS = {
     "raises_at_import": ("1 / 0", "ZeroDivisionError: division by zero"),
     "exits_at_import": ("import sys; sys.exit('bye')", "SystemExit: bye"),

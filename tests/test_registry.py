@@ -1,5 +1,4 @@
 import sys
-from dataclasses import replace
 
 import pytest
 
@@ -146,9 +145,3 @@ def test_a_broken_plugin_of_the_package_is_told_and_no_pip_command():
     assert "a plugin of my-dist is broken: heun: ImportError: no module" in text
     assert "pip install" not in text
     assert "is broken" not in message(registry, "sampler", "other-dist/heun")
-
-
-def test_entries_are_immutable():
-    with pytest.raises(AttributeError):
-        entry().name = "other"
-    assert replace(entry(), version="2").version == "2"

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks import bounds, memory, sampling
-from benchmarks.__main__ import QUICK, SECTIONS, main, table
+from benchmarks.__main__ import main, table
 from benchmarks.timing import Row
 
 ROW = Row("sampling", "plain fp32 / ours fp32", 2.5, 2.0, 3.25, "64 images")
@@ -50,7 +50,3 @@ def test_a_quick_run_fails_on_a_bad_ratio_and_says_which(capsys):
 
 def test_a_quick_run_passes_where_the_bounds_are_kept():
     assert main(["--quick", "--sections", "memory"]) == 0
-
-
-def test_the_quick_sections_are_some_of_all():
-    assert set(QUICK) < set(SECTIONS)

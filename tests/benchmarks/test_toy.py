@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from benchmarks import toy_loops
-from benchmarks.toy import COMPONENTS, toy_model, toy_recipe
+from benchmarks.toy import COMPONENTS, toy_model
 from gentoolkit.registry import Entry
 from gentoolkit.testing import Case, contracts_of, run
 
@@ -16,12 +16,6 @@ def test_its_components_keep_their_contracts(component):
     outcomes = [run(contract, case) for contract in contracts_of(case.entry) if contract.id != "any.no_torch"]
     assert [outcome for outcome in outcomes if outcome.status not in ("passed", "skipped")] == []
     assert "passed" in {outcome.status for outcome in outcomes}
-
-
-def test_its_recipe_takes_overrides():
-    recipe = toy_recipe("backbone.width=16", "train.batch_size=8")
-    assert recipe.train.batch_size == 8
-    assert toy_model("backbone.width=16").backbone.layers[0].weight.shape == (16, 3)
 
 
 def test_the_points_lie_around_eight_centres():

@@ -101,10 +101,6 @@ def test_each_result_is_printed_as_soon_as_it_is_known(gentool, parts, monkeypat
     assert (code, out) == (130, f"failed: {parts.name} sampler.order: {FAILED}\n")
 
 
-def test_every_headline_is_a_sentence():
-    assert not [key for key, contract in CONTRACTS.items() if contract.headline[-1] not in ".!"]
-
-
 @pytest.mark.parametrize(("options", "told"), [((), "checking sampler {}\n"), (("--json",), "")])
 def test_progress_is_shown_on_a_terminal_but_not_beside_json(gentool, parts, monkeypatch, options, told):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)

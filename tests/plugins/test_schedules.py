@@ -45,4 +45,5 @@ def test_a_warm_up_must_be_shorter_than_the_run(name):
     made = config("schedule", name, warmup_steps=5)
     assert [*made.check_length(6)] == []
     ((field, message),) = made.check_length(5)
-    assert (field, message) == ("warmup_steps", "the warm-up takes 5 steps, but training has only 5; lower it")
+    assert field == "warmup_steps"
+    assert "5 steps" in message

@@ -159,10 +159,6 @@ def test_a_component_has_the_contracts_of_its_kind_and_those_of_all():
     assert kinds == {"any", "metric"}
 
 
-def test_every_contract_has_a_statement():
-    assert all(contract.statement.endswith(".") for contract in CONTRACTS.values())
-
-
 def test_two_contracts_can_not_share_an_id():
     with pytest.raises(ValueError, match=r"'sampler\.order' is defined twice"):
         contract("sampler.order")(lambda case: None)

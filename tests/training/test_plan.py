@@ -83,8 +83,7 @@ def test_ten_checkpoints_by_default():
 
 
 def test_a_warm_up_that_fills_the_run_is_an_error():
-    words = r"train.schedule.warmup_steps: the warm-up takes 12 steps, but training has only 12; lower it"
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(UsageError, match=r"^train\.schedule\.warmup_steps: .* 12 steps, .* only 12; lower it$"):
         plan(epochs=1, schedule={"warmup_steps": 12})
 
 
