@@ -1,7 +1,7 @@
 """Packages from outside are installed, listed, checked, named in recipes and run, like our own plugins.
 
-`gentoolkit-heun` is a package as anyone would write it. `trials` has components of many kinds, each in a file of
-at most 40 lines and with a recipe of its own that trains with it.
+`gentoolkit-heun` is a package as anyone would write it. `trials` has a plugin for each part of a
+model; see `test_third_party_trials.py`.
 """
 
 import json
@@ -35,7 +35,7 @@ def call(*command, cwd):
 
 @pytest.fixture(scope="module")
 def outside(tmp_path_factory):
-    """A copy of the package, outside the checkout, beside one of the trials."""
+    """A copy of the package, outside the checkout, beside one of `trials`."""
     folder = tmp_path_factory.mktemp("outside")
     shutil.copytree(TRIALS, folder / TRIALS.name)
     return shutil.copytree(PACKAGE, folder / PACKAGE.name)
@@ -74,13 +74,16 @@ def gentool(python, *arguments, cwd):
     return call(python, "-m", "gentoolkit", *arguments, cwd=cwd)
 
 
-def test_it_is_listed(python, tmp_path):
+def test_both_are_listed(python, tmp_path):
     done = gentool(python, "plugins", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    found = [plugin for plugin in json.loads(done.stdout)["plugins"] if plugin["distribution"] == "gentoolkit-heun"]
+    plugins = json.loads(done.stdout)["plugins"]
+    found = [plugin for plugin in plugins if plugin["distribution"] == "gentoolkit-heun"]
     assert [(plugin["version"], plugin["components"]) for plugin in found] == [
         ("0.1.0", [{"kind": "sampler", "type": NAME}])
     ]
+    trials = {plugin["name"] for plugin in plugins if plugin["distribution"] == "trials"}
+    assert trials == {file.stem for file in TRIALS.glob("src/trials/[a-z]*.py")}
 
 
 def test_a_recipe_that_names_it_runs(python, recipe, tmp_path):
@@ -114,25 +117,3 @@ def test_without_the_package_the_recipe_says_what_to_install(recipe, tmp_path):
     assert "pip install gentoolkit-heun" in done.stderr
     assert f"{recipe}:" in done.stderr
     assert not (tmp_path / "runs").exists()
-
-
-@pytest.mark.parametrize("file", sorted(TRIALS.glob("src/trials/[a-z]*.py")), ids=lambda file: file.stem)
-def test_a_trial_is_one_short_file_with_a_recipe_that_trains(python, tmp_path, file):
-    assert len(file.read_text().splitlines()) <= 40
-    recipe = TRIALS / "recipes" / f"{file.stem}.yaml"
-    done = gentool(python, "run", recipe, "--out", tmp_path / "runs", "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    (run,) = (tmp_path / "runs").iterdir()
-    assert "trials/" in (run / "resolved.yaml").read_text()
-    losses = [
-        row["loss"]
-        for line in (run / "metrics.jsonl").read_text().splitlines()
-        if (row := json.loads(line))["event"] == "step"
-    ]
-    assert sum(losses[-5:]) < sum(losses[:5])
-
-
-def test_the_trials_pass_their_contracts(python, tmp_path):
-    done = gentool(python, "check", "trials", "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert {outcome["status"] for outcome in json.loads(done.stdout)} <= {"passed", "skipped"}

@@ -1,8 +1,8 @@
-"""Lion (Chen et al. 2023, arXiv:2302.06675, Alg. 2)."""
+"""An optimizer: Lion (Chen et al. 2023, arXiv:2302.06675, Alg. 2)."""
 
 from pydantic import Field
 
-from gentoolkit.api import Component, OptimizerConfig
+from gentoolkit.api import Component, OptimizerConfig, hookimpl
 
 
 class LionConfig(OptimizerConfig):
@@ -34,5 +34,6 @@ class Lion:
         self.momenta = [saved.to(own.device) for own, saved in zip(self.momenta, state_dict["momenta"], strict=True)]
 
 
-def components():
+@hookimpl
+def gentoolkit_components():
     yield Component("lion", LionConfig, f"{__name__}:Lion", tiny={"learning_rate": 0.01})

@@ -1,4 +1,4 @@
-"""A third-party observer: keeps the lowest validation loss of a run in a file."""
+"""An observer: keeps the lowest validation loss of a run in a file."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A third-party source: uniform on a cube."""
+"""A source: uniform on a cube."""
 
 from pydantic import Field
 

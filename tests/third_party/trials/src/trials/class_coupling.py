@@ -1,4 +1,4 @@
-"""A third-party coupling: optimal transport whose cost grows for unequal conditions (arXiv:2503.10636)."""
+"""A coupling: optimal transport whose cost grows for unequal conditions (arXiv:2503.10636)."""
 
 from gentoolkit.api import Component, CouplingConfig, DataSpec, Labels, Problem, hookimpl
 

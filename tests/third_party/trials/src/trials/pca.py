@@ -1,4 +1,4 @@
-"""A third-party codec: principal components, scaled to variance 1. Its factory imports torch."""
+"""A codec: principal components, scaled to variance 1."""
 
 from gentoolkit.api import CodecConfig, Component, DataSpec, hookimpl
 
