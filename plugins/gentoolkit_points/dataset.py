@@ -1,30 +1,28 @@
-"""The points, as one table per split."""
+"""The shapes in the plane, as one table per split."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from gentoolkit.protocols import Batch
 from gentoolkit.randomness import integer_rows, normal_rows, uniform_rows
 
 from . import PARTS, PointsConfig, Shape
+from .mixture import Mixture
+from .table import Table, split_rows
 
 
 def moons(part: Tensor, u: Tensor) -> Tensor:
     """Return points on two half circles of radius 1.5, each of which reaches into the other."""
-    angle = torch.pi * (u[:, 0] + part)
     center = torch.stack([1.5 * part - 0.75, 0.75 * part - 0.375], dim=1)
-    return 1.5 * torch.stack([angle.cos(), angle.sin()], dim=1) + center
+    return polar(1.5, torch.pi * (u[:, 0] + part)) + center
 
 
 def eight_gaussians(part: Tensor, u: Tensor) -> Tensor:
     """Return eight centers on a circle of radius 2.5."""
-    angle = torch.pi / 4 * part
-    return 2.5 * torch.stack([angle.cos(), angle.sin()], dim=1)
+    return polar(2.5, torch.pi / 4 * part)
 
 
 def checkerboard(part: Tensor, u: Tensor) -> Tensor:
@@ -36,8 +34,29 @@ def checkerboard(part: Tensor, u: Tensor) -> Tensor:
 
 def rings(part: Tensor, u: Tensor) -> Tensor:
     """Return points on circles of radius 1 and 2."""
-    angle = 2 * torch.pi * u[:, 0]
-    return (1 + part)[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1)
+    return polar(1 + part, 2 * torch.pi * u[:, 0])
+
+
+def swiss_roll(part: Tensor, u: Tensor) -> Tensor:
+    """Return points on a spiral of one and a half turns, whose radius grows with the angle from 1 to 3."""
+    angle = 1.5 * torch.pi * (1 + 2 * u[:, 0])
+    return polar(angle / (1.5 * torch.pi), angle)
+
+
+def s_curve(part: Tensor, u: Tensor) -> Tensor:
+    """Return points on two arcs of radius 1.25, three quarters of a circle each, that form an S."""
+    upper = polar(1.25, -torch.pi / 2 - 1.5 * torch.pi * u[:, 0]) + torch.tensor([0, 1.25])
+    return (2 * part - 1)[:, None] * upper
+
+
+def pinwheel(part: Tensor, u: Tensor) -> Tensor:
+    """Return points on five arms, whose radius grows from 0.5 to 2.75 while they turn by 1.5 radians."""
+    return polar(0.5 + 2.25 * u[:, 0], 2 * torch.pi / 5 * part + 1.5 * u[:, 0])
+
+
+def polar(radius: Tensor | float, angle: Tensor) -> Tensor:
+    """Return points in the plane, (N, 2), from polar coordinates (N,)."""
+    return torch.stack([radius * angle.cos(), radius * angle.sin()], dim=1)
 
 
 SHAPES: dict[Shape, Callable[[Tensor, Tensor], Tensor]] = {
@@ -45,10 +64,13 @@ SHAPES: dict[Shape, Callable[[Tensor, Tensor], Tensor]] = {
     "eight_gaussians": eight_gaussians,
     "checkerboard": checkerboard,
     "rings": rings,
+    "swiss_roll": swiss_roll,
+    "s_curve": s_curve,
+    "pinwheel": pinwheel,
 }
 
 
-class Points:
+class Points(Table):
     """The dataset. A sample depends only on (seed, shape, index); held-out samples start at `num_samples`.
 
     Args:
@@ -58,17 +80,28 @@ class Points:
     """
 
     def __init__(self, config: PointsConfig, split: str, seed: int) -> None:
-        rows = np.arange(config.num_samples) + (0 if split == "train" else config.num_samples)
+        rows = split_rows(config.num_samples, split)
         purpose = f"points, {config.shape}"
         part = torch.from_numpy(integer_rows(seed, purpose, rows, PARTS[config.shape]))
         points = SHAPES[config.shape](part.float(), uniform_rows(seed, purpose, rows, (2,), 1))
-        self.points = points + config.noise * normal_rows(seed, purpose, rows, (2,), 2)
-        self.labels = part if config.labels else None
+        noise = config.noise * normal_rows(seed, purpose, rows, (2,), 2)
+        super().__init__(points + noise, part if config.labels else None)
 
-    def __len__(self) -> int:
-        return len(self.points)
 
-    def batch(self, indices: np.ndarray) -> Batch:
-        """Return points (B, 2) float32, and labels (B,) int64 if there are any."""
-        chosen = torch.from_numpy(np.asarray(indices, dtype=np.int64))
-        return Batch(self.points[chosen], None if self.labels is None else self.labels[chosen])
+class EightGaussians(Points):
+    """Points of the shape `eight_gaussians`, with their exact posterior mean."""
+
+    def __init__(self, config: PointsConfig, split: str, seed: int) -> None:
+        super().__init__(config, split, seed)
+        means = eight_gaussians(torch.arange(8).double(), torch.empty(0))
+        spread = config.noise**2 * torch.eye(2, dtype=torch.float64).expand(8, 2, 2)
+        self.mixture = Mixture(means, spread, torch.ones(8).double())
+
+    def denoised(self, x_t: Tensor, alpha: Tensor, sigma: Tensor, condition: Tensor | None) -> Tensor:
+        """Return E[x1 | x_t, condition], (B, 2) float64; see `Mixture.denoised`."""
+        return self.mixture.denoised(x_t, alpha, sigma, condition)
+
+
+def points(config: PointsConfig, split: str, seed: int) -> Points:
+    """Return the dataset."""
+    return (EightGaussians if config.shape == "eight_gaussians" else Points)(config, split, seed)
