@@ -46,8 +46,9 @@ def _pictures(images: Path) -> list[Picture]:
             images / GRID,
             "Samples",
             "Real samples and generated samples.",
-            "Real and generated samples. Images: the first real sample of each class, followed by generated ones. "
-            "Points: the first two coordinates.",
+            "Real and generated samples. Images and sequences: the first real sample of each class, followed by "
+            "generated ones. Points: over the density of the real ones (gray); points of more than two dimensions are "
+            "projected on the first two principal components of the real ones.",
         ),
         Picture(
             images / TRAJECTORY,
@@ -58,9 +59,10 @@ def _pictures(images: Path) -> list[Picture]:
         Picture(
             images / PATHS,
             "From x0 to sample",
-            "The paths of points from x0 to samples.",
-            "The sampler's paths from x0 at t = 0 (gray) to samples at t = 1 (color). Points are shown by their "
-            "first two coordinates, single numbers over t.",
+            "The paths from x0 to samples.",
+            "The sampler's paths from x0 at t = 0 (gray) to samples at t = 1 (color). Points of more than two "
+            "dimensions are projected on the first two principal components of the samples, single numbers are shown "
+            "over t, sequences at several times.",
         ),
         Picture(
             images / LOSS,

@@ -44,9 +44,9 @@ def look(parts: Parts) -> Look:
 
 
 def first_real(parts: Parts) -> dict[str, Any]:
-    """Return the first training sample of each class (for data other than images: up to 500), by class."""
+    """Return the first training sample of each class (of points: up to 500), by class."""
     data = parts.splits["train"]
-    count = 1 if len(parts.recipe.data_spec.shape) == 3 else 500
+    count = 500 if len(parts.recipe.data_spec.shape) == 1 else 1
     return {name: data.batch(rows).x1 for name, rows in group_by_class(data, count, parts.classes, chunk=64).items()}
 
 
@@ -59,14 +59,14 @@ def draw_pictures(directory: RunDir, parts: Parts, samples: Samples) -> None:
 
 
 def draw_trajectory(images: SafePath, parts: Parts) -> None:
-    """Draw the trajectory of one image of each class, or of many points, depending on the shape of the data."""
+    """Draw the trajectory of one sample of each class, or of many points, depending on the shape of the data."""
     points = len(parts.recipe.data_spec.shape) == 1
     # Noise is keyed by index, so these are the first samples of each class again.
     way = sample(parts, _paths_per_class(parts) if points else 1, trajectory=True)
     labels = way.condition.tolist() if parts.classes and way.condition is not None else None
     names = [str(label) for label in labels] if labels else [ALL] * len(way.x1)
     states = way.trajectory, way.times, names
-    if points:
+    if len(parts.recipe.data_spec.shape) < 3:
         _drawn(images / PATHS, lambda picture: trajectory_paths(*states, picture))
     else:
         _drawn(images / TRAJECTORY, lambda picture: trajectory_gif(*states, picture, look(parts)))

@@ -91,7 +91,7 @@ class Run:
         if not file.is_file():
             raise UsageError(
                 f"there is no picture: the run is unfinished, or samples of shape {self.recipe.data_spec.shape} cannot "
-                "be drawn; run.show(run.sample()) draws images and points"
+                "be drawn; run.show(run.sample()) draws images, sequences and points"
             )
         return Image.open(BytesIO(file.read(MAX_PICTURE)))
 

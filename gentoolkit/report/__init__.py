@@ -1,6 +1,7 @@
 """Pictures and the HTML page of a run, made from plain data: arrays, numbers and text."""
 
 from gentoolkit.report.animation import trajectory_gif
+from gentoolkit.report.curves import loss_curve
 from gentoolkit.report.looks import Look
 from gentoolkit.report.page import (
     MAX_PICTURE,
@@ -11,7 +12,7 @@ from gentoolkit.report.page import (
     report_page,
     split_rows,
 )
-from gentoolkit.report.pictures import loss_curve, sample_grid, trajectory_paths
+from gentoolkit.report.pictures import sample_grid, sample_sheet, trajectory_paths
 
 __all__ = [
     "MAX_PICTURE",
@@ -23,6 +24,7 @@ __all__ = [
     "plus_minus",
     "report_page",
     "sample_grid",
+    "sample_sheet",
     "split_rows",
     "trajectory_gif",
     "trajectory_paths",

@@ -9,8 +9,8 @@ from typing import IO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gentoolkit.report.figures import heading
 from gentoolkit.report.looks import IMAGES, Look
-from gentoolkit.report.pictures import heading
 
 #: The palette: colors for samples, then grays from white to dark for text.
 COLORS, GREYS = 240, 16

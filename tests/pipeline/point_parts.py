@@ -28,11 +28,16 @@ heard = []
 class PointsConfig(DatasetConfig):
     mode: Mode = "none"
     held_out: int = 200
+    sequence: bool = False
 
     def spec(self):
         conditions = {"labels": Labels(2), "paired labels": Labels(2), "vectors": Array((3,))}
         return DataSpec(
-            (2,), conditions.get(self.mode), None, self.mode.startswith("paired"), gaussian=self.mode == "labels"
+            (1, 2) if self.sequence else (2,),
+            conditions.get(self.mode),
+            None,
+            self.mode.startswith("paired"),
+            gaussian=self.mode == "labels",
         )
 
 
@@ -51,7 +56,8 @@ class Points:
         values = torch.from_numpy(np.stack(rows).astype(np.float32))
         labels = (values[:, 2] > 0.5).long()
         condition = {"labels": labels, "paired labels": labels, "vectors": values[:, 3:6]}.get(self.config.mode)
-        return Batch(values[:, :2], condition, values[:, 6:] if self.config.mode.startswith("paired") else None)
+        x1 = values[:, None, :2] if self.config.sequence else values[:, :2]
+        return Batch(x1, condition, values[:, 6:] if self.config.mode.startswith("paired") else None)
 
 
 class PerceptronConfig(BackboneConfig):

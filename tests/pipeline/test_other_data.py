@@ -54,6 +54,13 @@ def test_every_kind_of_data_and_sampler_runs_samples_and_reports(plugins, tmp_pa
     assert {**resumed.summary(), "seconds": 0} == {**run.summary(), "seconds": 0}
 
 
+@pytest.mark.parametrize("mode", ["none", "labels"])
+def test_sequences_are_drawn_as_lines_with_their_states_over_time(plugins, tmp_path, mode):
+    run = go(plugins, tmp_path, mode, "euler", 0.0, "dataset.sequence=true", "backbone=mlp")
+    assert run.sample(3).x1.shape[1:] == (1, 2)
+    assert {file.name for file in run.directory.images.iterdir()} == {"loss.png", "samples.png", "trajectory.png"}
+
+
 def test_guidance_of_vectors(plugins, tmp_path):
     run = go(plugins, tmp_path, "vectors", "euler", 0.2)
     guided = gt.load_model(run.path, ["guidance={type: cfg, scale: 3.0}"], plugins=plugins).sample(3)

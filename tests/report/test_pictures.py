@@ -9,22 +9,22 @@ from PIL import Image
 
 import example_records as examples
 from gentoolkit.records import Epoch, Finished, Step, Validation
+from gentoolkit.report.curves import loss_curve, moving_mean
+from gentoolkit.report.figures import CLASSES, MARK, NOISE
+from gentoolkit.report.grids import CELL, GAP, LEFT, LINES, TOP
 from gentoolkit.report.looks import Look
 from gentoolkit.report.pictures import (
-    CELL,
-    CLASSES,
-    GAP,
-    LEFT,
-    MARK,
+    COLUMNS,
     MAX_CLASSES,
     MAX_GENERATED,
-    NOISE,
-    TOP,
-    loss_curve,
-    moving_mean,
+    MAX_TIMES,
+    SHEET_ALL,
+    SHEET_EACH,
     sample_grid,
+    sample_sheet,
     trajectory_paths,
 )
+from gentoolkit.report.points import KERNEL, MARGIN, PANEL, PIXELS, density
 
 
 def images(n, seed, shape=(2, 8, 8)):
@@ -97,10 +97,123 @@ def test_points_are_drawn(tmp_path, dims):
     assert (pixels(tmp_path / "points.png") != pixels(tmp_path / "other.png")).any()
 
 
-@pytest.mark.parametrize("shape", [(), (3, 3), (1, 2, 3, 4)])
+@pytest.mark.parametrize("shape", [(), (1, 2, 3, 4)])
 def test_other_shapes_give_no_picture(tmp_path, shape):
     assert not sample_grid(*sets(["0"], shape=shape), tmp_path / "grid.png")
+    assert not sample_sheet(sets(["0"], shape=shape)[0], tmp_path / "grid.png")
     assert not (tmp_path / "grid.png").exists()
+
+
+def corners(count=40):
+    """Points in the plane whose principal components are the coordinates: (±a, ±b), with |a| larger than |b|."""
+    rng = np.random.default_rng(5)
+    a, b = rng.uniform(1, 4, count), rng.uniform(0.5, 2, count)
+    return np.concatenate([np.stack([i * a, j * b], axis=1) for i in (-1, 1) for j in (-1, 1)])
+
+
+def test_points_of_many_dimensions_are_drawn_in_the_plane_of_their_principal_components(tmp_path):
+    """The same picture, within its frame, as of the points in that plane."""
+    plane = np.array([[0.8, 0.2, 0.2, 0.2, 0.4], [-0.2, 0.9, 0.1, 0.1, 0]])
+    plane = np.linalg.qr(plane.T)[0].T
+    plane *= np.sign(plane[[0, 1], np.abs(plane).argmax(axis=1)])[:, None]
+    flat, other = corners(), corners() * 0.9
+    for name, embed in (("2d", lambda x: x), ("5d", lambda x: x @ plane)):
+        assert sample_grid({"all": embed(flat)}, {"all": embed(other)}, tmp_path / f"{name}-grid.png")
+        states, file = np.stack([embed(other), embed(flat)]), tmp_path / f"{name}-paths.png"
+        assert trajectory_paths(states, [0.0, 1.0], ["all"] * len(flat), file)
+    for panel, same in zip(panels(tmp_path / "2d-grid.png"), panels(tmp_path / "5d-grid.png"), strict=True):
+        assert_same_but_for_rounding(panel, same)
+    paths = (pixels(tmp_path / f"{name}-paths.png")[150:1050, 150:1100] for name in ("2d", "5d"))
+    assert_same_but_for_rounding(*paths)
+
+
+def assert_same_but_for_rounding(one, other):
+    """Shades at edges may differ where the rounding of a position decides, but hardly any do; both show something."""
+    assert (np.abs(one - other).max(-1) > 8).mean() < 1e-3 < 0.02 < (one != 255).any(-1).mean()
+
+
+def panels(path):
+    """Return the panels of real and of generated points, without their frames."""
+    picture = pixels(path)[MARGIN + 5 : MARGIN + PANEL - 5]
+    return [picture[:, left + 5 : left + PANEL - 5] for left in (MARGIN, 2 * MARGIN + PANEL)]
+
+
+def test_generated_points_are_drawn_over_the_density_of_the_real_ones_in_the_colors_of_their_classes(tmp_path):
+    real = {"0": corners(), "1": corners() / 2}
+    assert sample_grid(real, {name: x[:2] for name, x in real.items()}, tmp_path / "a.png")
+    left, right = panels(tmp_path / "a.png")
+    gray = [(panel.max(-1) == panel.min(-1)) & (panel.max(-1) < 250) for panel in (left, right)]
+    both = gray[0] & gray[1]  # density, and no point in either panel
+    assert both.sum() > 1000
+    assert (left[both] == right[both]).all()
+    for color in CLASSES[:2]:
+        rgb = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
+        many, few = ((np.abs(panel - rgb).sum(-1) < 90).sum() for panel in (left, right))
+        assert many > 5 * few > 0  # 160 points of each class on the left, two on the right
+
+
+def test_the_density_is_a_sum_of_gaussian_kernels():
+    points, limits = np.array([[0.0, 0.0], [0.2, 0.1], [-0.3, 0.4]]), np.array([[-1.0, -2.0], [1.0, 2.0]])
+    found = density(points, limits)
+    y, x = np.mgrid[-2 : 2 : PIXELS * 1j, -1 : 1 : PIXELS * 1j]
+    sums = sum(np.exp(-(((x - a) / (2 * KERNEL)) ** 2 + ((y - b) / (4 * KERNEL)) ** 2) / 2) for a, b in points)
+    np.testing.assert_allclose(found, sums / sums.max(), atol=1e-12)
+
+
+def test_sequences_are_lines_with_a_color_for_each_channel(tmp_path):
+    real, generated = sets(["0", "1"], shape=(2, 30))
+    assert sample_grid(real, generated, tmp_path / "a.png")
+    width, height = LINES
+    assert pixels(tmp_path / "a.png").shape == (TOP + 4 * (height + GAP), LEFT + 2 * (width + GAP), 3)
+    assert all(has_color(tmp_path / "a.png", color) for color in CLASSES[:2])
+    assert not has_color(tmp_path / "a.png", CLASSES[2])
+    same = {name: x[:1].repeat(3, 1, 1) for name, x in real.items()}
+    sample_grid(real, same, tmp_path / "b.png")
+    cells = {file: pixels(tmp_path / file)[TOP:, LEFT:].reshape(4, height + GAP, -1, 3) for file in ("a.png", "b.png")}
+    difference = {file: np.abs(rows - rows[:1])[1:].mean() for file, rows in cells.items()}
+    # Measured: 0.07 from the rounding of positions for equal rows, and over 10 for other sequences.
+    assert difference["b.png"] < 1 < 10 < difference["a.png"]
+    assert sample_grid(*sets(["0"], shape=(1, 1)), tmp_path / "c.png")
+
+
+def test_sequences_are_drawn_at_a_few_times_on_their_way(tmp_path):
+    states = np.random.default_rng(0).normal(size=(21, 3, 1, 16))
+    states[5, 0, 0, 3] = np.nan
+    assert trajectory_paths(states, np.linspace(0, 1, 21), ["0", "1", "2"], tmp_path / "a.png")
+    width, height = LINES
+    assert pixels(tmp_path / "a.png").shape == (TOP + 3 * (height + GAP), LEFT + MAX_TIMES * (width + GAP), 3)
+    other = states.copy()
+    other[1:4] += 1  # between the times that are drawn: 0, 4, 8, 12, 16, 20
+    trajectory_paths(other, np.linspace(0, 1, 21), ["0", "1", "2"], tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_a_sheet_has_a_column_of_images_for_each_class(tmp_path):
+    samples = {"0": images(9, 0, (1, 8, 8)), "1": images(3, 1, (1, 8, 8))}
+    assert sample_sheet(samples, tmp_path / "a.png", Look("viridis"))
+    picture = pixels(tmp_path / "a.png")
+    assert picture.shape == (TOP + SHEET_EACH * (CELL + GAP), GAP + 2 * (CELL + GAP), 3)
+    shifted = np.pad(picture, ((0, 0), (LEFT - GAP, 0), (0, 0)))
+    for col, x in enumerate(samples.values()):
+        for row in range(min(len(x), SHEET_EACH)):
+            assert_panel(shifted, row, col, expected_colors(x[row], x[0]))
+
+
+def test_a_sheet_without_classes_fills_rows(tmp_path):
+    samples = images(SHEET_ALL + 5, 0, (1, 8, 8))
+    assert sample_sheet({"all": samples}, tmp_path / "a.png", Look("viridis", (-4.0, 4.0)))
+    picture = pixels(tmp_path / "a.png")
+    assert picture.shape == (GAP + 4 * (CELL + GAP), GAP + COLUMNS * (CELL + GAP), 3)
+    shifted = np.pad(picture, ((TOP - GAP, 0), (LEFT - GAP, 0), (0, 0)))
+    assert_panel(shifted, 0, 1, expected_colors(samples[1], samples[1]))
+    assert sample_sheet({"all": samples[:3]}, tmp_path / "few.png")
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (5,), (2, 30)])
+def test_a_sheet_of_points_or_sequences_is_drawn(tmp_path, shape):
+    for name, seed in (("a", 0), ("b", 1)):
+        assert sample_sheet({"0": images(20, seed, shape), "1": images(5, 2, shape)}, tmp_path / f"{name}.png")
+    assert (pixels(tmp_path / "a.png") != pixels(tmp_path / "b.png")).any()
 
 
 def test_samples_without_numbers_and_odd_names_are_drawn(tmp_path):
