@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gentoolkit.pipeline import open_run as open_run
     from gentoolkit.pipeline import resume as resume
     from gentoolkit.pipeline import run as run
+    from gentoolkit.pipeline.inspection import inspect_data as inspect_data
     from gentoolkit.plugins import load_plugins as load_plugins
     from gentoolkit.recipe import Recipe as Recipe
     from gentoolkit.recipe import load_recipe as load_recipe
@@ -40,6 +41,7 @@ _HOMES = {
     "Recipe": "gentoolkit.recipe",
     "Run": "gentoolkit.pipeline",
     "check": "gentoolkit.testing",
+    "inspect_data": "gentoolkit.pipeline.inspection",
     "list_runs": "gentoolkit.rundir",
     "load_model": "gentoolkit.pipeline",
     "load_plugins": "gentoolkit.plugins",

@@ -1,0 +1,99 @@
+"""`gentool data`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gentoolkit.cli.options import json_option, overrides_argument, recipe_argument, write_result
+
+if TYPE_CHECKING:
+    from gentoolkit.pipeline.inspection import DataSummary, SplitSummary, Values
+
+#: Number of classes that are listed one by one.
+LISTED = 20
+
+
+@click.command("data")
+@recipe_argument
+@overrides_argument
+@click.option(
+    "--samples", type=click.IntRange(1, 10**9), default=20_000, show_default=True, help="Samples of each split to read."
+)
+@click.option("--picture", type=click.Path(path_type=Path), help="PNG file for a sheet of samples.")
+@json_option
+def command(recipe: Path, overrides: tuple[str, ...], samples: int, picture: Path | None, as_json: bool) -> None:
+    """Show what the dataset of RECIPE gives; nothing is trained.
+
+    For each split: the number of samples, of each class and of repeated samples, and the range of the values. Then the
+    number of held-out samples that are also training samples, and the time to read a batch.
+
+    \b
+    Example:
+      gentool data recipes/smoke.yaml dataset.channels=3 --picture data.png
+    """
+    from gentoolkit.plugins import load_plugins
+    from gentoolkit.recipe import load_recipe
+
+    checked = load_recipe(recipe, overrides, registry=load_plugins().registry)
+    from gentoolkit.pipeline.inspection import inspect_data
+
+    summary = inspect_data(checked, samples, picture)
+    written = {} if picture is None else {"picture": str(picture)}
+    write_result(summary.content() | written, as_json, lambda: show(summary, picture))
+
+
+def show(summary: DataSummary, picture: Path | None) -> None:
+    """Print the summary: a table with a column for each split, and what concerns both."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from gentoolkit.api import Array, Labels
+
+    spec = summary.spec
+    values = f" in [{spec.value_range[0]:g}, {spec.value_range[1]:g}]" if spec.value_range else ""
+    match spec.condition:
+        case Labels(count):
+            condition = f", {count} classes"
+        case Array(shape):
+            condition = f", conditions {shape}"
+        case _:
+            condition = ""
+    click.echo(
+        f"dataset {summary.dataset}: samples {spec.shape}{values}{condition}{', in pairs' if spec.paired else ''}"
+    )
+    rows = {name: described(split) for name, split in summary.splits.items()}
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for name in rows:
+        table.add_column(name)
+    for title in dict.fromkeys(title for row in rows.values() for title in row):
+        table.add_row(title, *(row.get(title, "") for row in rows.values()))
+    Console(width=120, highlight=False).print(table)
+    click.echo(f"held-out samples that are also training samples: {summary.shared}")
+    if summary.batch_ms is not None:
+        click.echo(f"a batch of {summary.batch_size} takes {summary.batch_ms:.3g} ms to read (median of several)")
+    if picture is not None:
+        click.echo(f"picture: {picture}")
+
+
+def described(split: SplitSummary) -> dict[str, str]:
+    """Return the rows of the table for a split."""
+    rows = {"samples": f"{split.samples}"}
+    if split.read < split.samples:
+        rows["read, evenly spread"] = f"{split.read}"
+    if len(split.classes) > LISTED:
+        counts = split.classes.values()
+        rows[f"each of {len(counts)} classes"] = f"{min(counts)} to {max(counts)}"
+    else:
+        rows |= {f"class {label}": f"{count}" for label, count in split.classes.items()}
+    rows |= {name: values_text(values) for name, values in split.values.items()}
+    return rows | {"repeated samples": f"{split.repeated}"}
+
+
+def values_text(values: Values) -> str:
+    """Return the statistics as text."""
+    text = f"{values.min:.4g} to {values.max:.4g}, mean {values.mean:.4g}, std {values.std:.4g}"
+    return text if not values.not_finite else f"{text}; {values.not_finite} not finite"
