@@ -35,6 +35,7 @@ from gentoolkit.configs import (
     Config,
     CouplingConfig,
     DatasetConfig,
+    FeaturesConfig,
     FixedGridConfig,
     GridConfig,
     GuidanceConfig,
@@ -69,6 +70,7 @@ __all__ = [
     "CouplingConfig",
     "DataSpec",
     "DatasetConfig",
+    "FeaturesConfig",
     "FixedGridConfig",
     "GentoolError",
     "GridConfig",
@@ -117,7 +119,8 @@ class Component:
             from it.
         tiny_spec: Data that `tiny` fits; required for backbones.
         traits: "adaptive" and "stochastic" for samplers; "finite" for sources that draw from finitely many points;
-            "lossy" for codecs whose `decode` does not restore what `encode` received.
+            "lossy" for codecs whose `decode` does not restore what `encode` received; "absolute" for metrics whose
+            value does not depend on the real samples.
         expected_failures: Contract id -> why the component can't satisfy it. Always shown in results.
 
     Raises:

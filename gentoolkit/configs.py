@@ -320,8 +320,17 @@ class GuidanceConfig(Config):
         return ("velocity",)
 
 
+class FeaturesConfig(Config):
+    """Config of features, built by `factory(config, spec, seed, train)`; train is the training split.
+
+    `offers` contains "classes" if the features belong to a classifier (`gentoolkit.protocols.Classifier`).
+    """
+
+    kind = "features"
+
+
 class MetricConfig(Config):
-    """Config of a metric, built by `factory(config)`."""
+    """Config of a metric, built by `factory(config, spec, seed, train)`; train is the training split."""
 
     kind = "metric"
 

@@ -10,6 +10,7 @@ from gentoolkit.configs import (
     Config,
     CouplingConfig,
     DatasetConfig,
+    FeaturesConfig,
     GridConfig,
     GuidanceConfig,
     MetricConfig,
@@ -36,8 +37,8 @@ class Kind:
         contracts: The modules of `gentoolkit.testing` with its contracts. The first has a function `observe`, which
             returns what must be equal for two equal components. If the factory takes arguments that are not the same
             for all contracts, it also has a function `arguments`, which returns them.
-        arguments: What the factory receives after the config: "split", "seed", "spec", "needs", "parameters" or
-            "directory". Components in slots follow as keyword arguments.
+        arguments: What the factory receives after the config: "split", "seed", "spec", "train", "needs", "parameters"
+            or "directory". Components in slots follow as keyword arguments.
         deferred: Whether the outer component chooses the arguments of one in a slot. Its factory then receives a
             function that builds the inner one, such as `rest(parameters=...)`, instead of the inner one itself.
         traits: Traits that its components can declare; contracts adapt to them.
@@ -96,7 +97,14 @@ KINDS = _table(
     ),
     Kind(GridConfig, "gentoolkit.protocols:Grid", ("grid",)),
     Kind(GuidanceConfig, "gentoolkit.protocols:Guidance", ("guidance",)),
-    Kind(MetricConfig, "gentoolkit.protocols:Metric", ("metric",)),
+    Kind(FeaturesConfig, "gentoolkit.protocols:Features", ("features",), arguments=("spec", "seed", "train")),
+    Kind(
+        MetricConfig,
+        "gentoolkit.protocols:Metric",
+        ("metric",),
+        arguments=("spec", "seed", "train"),
+        traits=frozenset({"absolute"}),
+    ),
     Kind(ObserverConfig, "gentoolkit.observers:Observer", ("observer",), arguments=("directory",)),
     Kind(
         OptimizerConfig,

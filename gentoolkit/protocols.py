@@ -365,8 +365,47 @@ class Grid(Protocol):
 
 
 @runtime_checkable
+class Features(Protocol):
+    """A map from samples to vectors in which metrics compare them, built by `factory(config, spec, seed, train)`.
+
+    `train` is the training split. Features that learn or load anything are `nn.Module`s with a state dict of it, whose
+    hash is recorded with every value that is computed from them.
+
+    Attributes:
+        preprocessing: What happens to a sample before the features are computed, in words, for the record.
+    """
+
+    @property
+    def preprocessing(self) -> str: ...  # noqa: D102
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the features of samples (N, *S) float32 on the CPU: (N, F), float32 or float64.
+
+        A row depends only on its sample. The core passes at most `sample.batch_size` samples at once, and computes the
+        features of the same samples once for all metrics.
+        """
+        ...
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """The interface of features that offer "classes"."""
+
+    def classes(self, x: Tensor) -> Tensor:
+        """Return the most likely label of each sample (N, *S): (N,) int64."""
+        ...
+
+
+@runtime_checkable
 class Metric(Protocol):
-    """A number that compares generated with real samples, built by `factory(config)`; one object per comparison.
+    """A number that compares other samples, such as generated ones, with real ones.
+
+    Built by `factory(config, spec, seed, train)`, with the spec of the data, the recipe's seed and the training split.
+    Samples are first mapped to rows, each on its own, and the value is a function of two sets of rows. Values for each
+    class, for random halves and for all samples then share what is expensive. All computation is deterministic.
+
+    Optional attribute `bias_order`: p, if the mean value for n samples on each side is known to approach its limit as
+    n^-p (for instance 1.0). The core then extrapolates the value to infinitely many samples.
 
     Attributes:
         optimum: The value for two equal distributions as the number of samples grows.
@@ -379,16 +418,17 @@ class Metric(Protocol):
     sees: frozenset[str]
     invariances: frozenset[str]
 
-    def spread(self, num_samples: int, num_dims: int) -> float:
-        """Return a bound on |value - optimum| for two sets of `num_samples` standard normal vectors."""
+    def prepare(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        """Return the rows of samples (N, *S) with their conditions: (N, *R). A row depends only on its own sample."""
         ...
 
-    def update(self, real: Tensor, generated: Tensor) -> None:
-        """Add samples: (N, *S) and (M, *S); either may be empty."""
-        ...
+    def value(self, real: Tensor, other: Tensor) -> float:
+        """Return the value for rows of real samples, (N, *R), and of others, (M, *R).
 
-    def compute(self) -> float:
-        """Return the value for all samples added so far."""
+        Raises:
+            ValueError: There are too few samples. The message says how many are needed. In a class, the value is then
+                left out; for all samples together, the evaluation fails.
+        """
         ...
 
 

@@ -58,18 +58,29 @@ class ModelLoss(Loss):
 class Comparison(_Values):
     """Values of a metric, each between real samples and another set of samples.
 
-    `..._std` is the approximate standard deviation from one set of samples to another of the same size.
+    `..._std` is the approximate standard deviation from one set of samples to another of the same size, `..._low` and
+    `..._high` are the ends of a 95 % confidence interval for the mean value of such sets, and `..._limit` is the value
+    extrapolated to infinitely many samples, for metrics whose bias is known well enough.
     """
 
     value: Number
     """For the generated samples."""
-    value_std: Number
+    value_std: Number = None
+    value_low: Number = None
+    value_high: Number = None
+    value_limit: Number = None
     floor: Number
     """For other real samples."""
-    floor_std: Number
+    floor_std: Number = None
+    floor_low: Number = None
+    floor_high: Number = None
+    floor_limit: Number = None
     reference: Number
     """For samples of the reference field, drawn from the same noise as the generated samples."""
-    reference_std: Number
+    reference_std: Number = None
+    reference_low: Number = None
+    reference_high: Number = None
+    reference_limit: Number = None
 
 
 class MetricResult(Comparison):
@@ -82,6 +93,8 @@ class MetricResult(Comparison):
     """For samples of all classes, in the proportions of the data."""
     per_class: dict[str, Comparison]
     """Label as text -> the comparison for that class. Empty for data without labels."""
+    refused: dict[str, str] = {}
+    """Label as text -> why the metric can't be computed for that class."""
     explanation: str = ""
 
 

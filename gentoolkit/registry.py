@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module, metadata
@@ -104,18 +105,21 @@ def entry_of(config: Config) -> Entry:
     return config._entry
 
 
-def build(config: Config, **given: Any) -> Any:
+def build(config: Config, inside: Callable[[Config, Callable[[], Any]], Any] | None = None, **given: Any) -> Any:
     """Build the component of a config from a recipe, and first those in its slots.
 
     Args:
         config: The config.
-        **given: The arguments of the kinds: `spec`, `needs`, `split`, `seed`, `parameters`, `directory`.
+        inside: Returns the component for a slot, given its config and a function that builds it.
+        **given: The arguments of the kinds: `spec`, `needs`, `split`, `seed`, `train`, `parameters`, `directory`.
     """
 
     def built(value: Any) -> Any:
         if isinstance(value, Config):
-            make = partial(build, value, **given)
-            return make if KINDS[value.kind].deferred else make()
+            make = partial(build, value, inside, **given)
+            if KINDS[value.kind].deferred:
+                return make
+            return inside(value, make) if inside else make()
         if isinstance(value, tuple | list):
             return tuple(map(built, value))
         return {key: built(item) for key, item in value.items()} if isinstance(value, dict) else value

@@ -78,6 +78,7 @@ def test_a_component_of_each_kind_keeps_all_its_contracts(site):
         "backbone.forward_derivatives",
         "backbone.second_time",
         "backbone.tokens",
+        "features.classes",
         "metric.invariances",
         "objective.parameters",
         "source.gaussian",

@@ -27,7 +27,7 @@ def show_results(run: Run) -> None:
 
 def show_evaluation(evaluation: Evaluation) -> None:
     """Print the validation loss and the metrics, per group, next to their reference values."""
-    from gentoolkit.report import note, plus_minus
+    from gentoolkit.report import note, plus_minus, remarks
 
     validation, reference = evaluation.validation, evaluation.validation.reference
     click.echo(f"validation loss {number(validation.loss)}, {validation.path} path")
@@ -38,6 +38,9 @@ def show_evaluation(evaluation: Evaluation) -> None:
     if not evaluation.metrics:
         return
     Console(width=120, highlight=False).print(_table(evaluation))
+    for metric in evaluation.metrics:
+        for line in remarks(metric):
+            click.echo(f"{metric.name}: {line}")
     click.echo(note(evaluation))
     click.echo("floor: the same metric between two sets of real samples of that size. A value below the floor does not")
     click.echo("mean better than real: samples that vary too little score below it.")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
-from functools import partial
 
 import numpy as np
 import torch
@@ -18,12 +16,10 @@ from gentoolkit.errors import NonFiniteError, raise_together
 from gentoolkit.evaluation import Groups, Reference, ValidationLoss
 from gentoolkit.fields import Field
 from gentoolkit.pipeline.blame import blame
+from gentoolkit.pipeline.metrics import MetricBuilder
 from gentoolkit.pipeline.parts import Parts
 from gentoolkit.pipeline.sampling import draw, sample_seed, start
-from gentoolkit.protocols import Metric
-from gentoolkit.recipe import Recipe
 from gentoolkit.records import Evaluation, ModelLoss, ReferenceField, ReferenceLoss
-from gentoolkit.registry import build, entry_of
 from gentoolkit.sampling import Samples, sample_rows
 
 
@@ -46,14 +42,15 @@ def evaluate(parts: Parts, drawn: Samples | None = None) -> Evaluation:
         compared = reference if comparable else None
         generated, evaluations = _generate(parts, groups, drawn=drawn)
         results = evaluation.evaluate(
-            _metrics(recipe),
+            MetricBuilder(parts).all(),
             groups,
-            held_out.batch(groups.real).x1,
+            held_out.batch(groups.real),
             generated,
-            held_out.batch(groups.floor).x1,
+            held_out.batch(groups.floor),
             _generate(parts, groups, compared.field)[0] if compared else None,
             resamples=settings.resamples,
             seed=recipe.seed,
+            batch_size=recipe.sample.batch_size,
         )
         texts = map(explanation, recipe.metrics)
         return Evaluation(
@@ -176,12 +173,6 @@ def _validation(parts: Parts, reference: Reference | None) -> ModelLoss:
             excess_error=error,
         )
     return ModelLoss(**found.numbers(), path=found.path, samples=len(found.errors), reference=other)
-
-
-def _metrics(recipe: Recipe) -> Mapping[str, Callable[[], Metric]]:
-    names = [entry_of(metric).name for metric in recipe.metrics]
-    unique = [name if names.count(name) == 1 else f"{name} {i + 1}" for i, name in enumerate(names)]
-    return {name: partial(build, metric) for name, metric in zip(unique, recipe.metrics, strict=True)}
 
 
 def explanation(config: Config) -> str:

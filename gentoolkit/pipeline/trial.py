@@ -16,10 +16,13 @@ from torch import Tensor, nn
 
 from gentoolkit.configs import Config
 from gentoolkit.devices import Placement
-from gentoolkit.errors import PluginError
+from gentoolkit.errors import PluginError, UsageError
+from gentoolkit.evaluation import prepared
 from gentoolkit.fields import Field
 from gentoolkit.pipeline.blame import blame
+from gentoolkit.pipeline.evaluate import held_out_groups
 from gentoolkit.pipeline.memory import Kept, needs_of_gradients, needs_of_large_samples, require_memory
+from gentoolkit.pipeline.metrics import MetricBuilder
 from gentoolkit.pipeline.parts import Parts
 from gentoolkit.pipeline.pictures import draw_samples
 from gentoolkit.pipeline.threads import Operations
@@ -51,6 +54,7 @@ class Trial:
 
     def __init__(self, model: Parts, placement: Placement) -> None:
         self.model, self.recipe, self.placement = model, model.recipe, placement
+        self._metrics = MetricBuilder(model)
         self.operations = 0.0  # per sample and training step
 
     def data(self) -> None:
@@ -212,11 +216,12 @@ class Trial:
     def metric(self, part: Config) -> None:
         """Compare held-out samples with each other: a few, or as many as in the evaluation if the metric needs more."""
         held_out = self.model.splits["held_out"]
-        most = min(self.recipe.evaluate.per_class, len(held_out) // 2)
+        most = min(sum(map(len, held_out_groups(self.model).pooled)), len(held_out) // 2)
         with blame(self.recipe, STAGE, part):
+            metric = self._metrics(part)
             for count in dict.fromkeys((min(FEW, most), most)):
                 try:
-                    self._compare(part, held_out, count)
+                    self._compare(part, metric, held_out, count)
                 except PluginError:
                     raise
                 except Exception:
@@ -225,13 +230,16 @@ class Trial:
                 else:
                     break
 
-    def _compare(self, part: Config, held_out: Dataset, count: int) -> None:
-        metric: Metric = build(part)
-        real, other = held_out.batch(np.arange(2 * count)).x1.chunk(2)
-        with self.unchanged(part, real=real, generated=other):
-            metric.update(real, other)
-            value = metric.compute()
-        for name, number in {"compute()": value, "optimum": metric.optimum}.items():
+    def _compare(self, part: Config, metric: Metric, held_out: Dataset, count: int) -> None:
+        both = held_out.batch(np.arange(2 * count))
+        with self.unchanged(part, **vars(both)):
+            real, other = prepared(metric, [both]).chunk(2)
+        with self.unchanged(part, real=real, other=other):
+            try:
+                value = metric.value(real, other)
+            except ValueError as error:  # too few samples
+                raise UsageError(str(error), kind="metric") from error
+        for name, number in {"value(...)": value, "optimum": metric.optimum}.items():
             if not isinstance(number, (int, float)):
                 raise PluginError(f"{name} is a {type(number).__name__}, expected a float", kind="metric")
 

@@ -9,6 +9,7 @@ from gentoolkit.report.page import (
     ReportData,
     note,
     plus_minus,
+    remarks,
     report_page,
     split_rows,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "loss_curve",
     "note",
     "plus_minus",
+    "remarks",
     "report_page",
     "sample_grid",
     "sample_sheet",

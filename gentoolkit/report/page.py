@@ -69,7 +69,7 @@ def report_page(data: ReportData) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "duration": duration, "data_uri": data_uri, "share": share}
-    environment.globals |= {"plus_minus": plus_minus, "note": note, "split_rows": split_rows}
+    environment.globals |= {"plus_minus": plus_minus, "note": note, "remarks": remarks, "split_rows": split_rows}
     bars = time_bars(data.evaluation.validation) if data.evaluation else []
     template = environment.get_template("template.html")
     return template.render(data=data, provenance=flatten(data.provenance), bars=bars)
@@ -80,6 +80,18 @@ def split_rows(metric: MetricResult) -> tuple[dict[str, Comparison], dict[str, C
     if not metric.per_class:
         return {"all": metric.pooled}, {}
     return metric.per_class, ({"mean": metric} if len(metric.per_class) > 1 else {}) | {"pooled": metric.pooled}
+
+
+def remarks(metric: MetricResult) -> list[str]:
+    """Return what a metric's table leaves out: classes without a value, and values extrapolated to more samples."""
+    lines, pooled, classes = [], metric.pooled, dict[str, list[str]]()
+    for label, reason in metric.refused.items():
+        classes.setdefault(reason, []).append(label)
+    lines += [f"Not computed for class {', '.join(labels)}: {reason}." for reason, labels in classes.items()]
+    if pooled.value_limit is not None:
+        limits = f"{number(pooled.value_limit)}, floor {number(pooled.floor_limit)}"
+        lines.append(f"Extrapolated to infinitely many samples: {limits}{' (pooled)' if metric.per_class else ''}.")
+    return lines
 
 
 def note(evaluation: Evaluation) -> str:

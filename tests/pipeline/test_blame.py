@@ -38,7 +38,7 @@ def test_any_exception_names_the_part_and_the_stage(plugins, parts, tmp_path, mo
         if stage == "sampling":
             fail_at(monkeypatch, parts.Noisy, "sample", error)
         if stage == "evaluating":
-            fail_at(monkeypatch, SlicedWasserstein, "compute", error)
+            fail_at(monkeypatch, SlicedWasserstein, "value", error)
         if stage == "drawing":
             fail_at(monkeypatch, parts.Points, "batch", error, lambda indices: len(indices) == 100)
         return work

@@ -120,12 +120,14 @@ FAULTS = {
     ),
     "no metric": (
         SlicedWasserstein,
-        "compute",
-        becomes(lambda self: None),
+        "value",
+        becomes(lambda self, real, other: None),
         "metric .*is a NoneType, expected a float",
     ),
-    "metric raises": (SlicedWasserstein, "update", becomes(lambda *a: 1 / 0), "metric .*ZeroDivisionError"),
-    "metric changes samples": (SlicedWasserstein, "update", in_place(1), "metric .*it modifies its input generated"),
+    "metric raises": (SlicedWasserstein, "prepare", becomes(lambda *a: 1 / 0), "metric .*ZeroDivisionError"),
+    "metric changes samples": (SlicedWasserstein, "prepare", in_place(0), "metric .*it modifies its input x1"),
+    "metric changes rows": (SlicedWasserstein, "value", in_place(1), "metric .*it modifies its input other"),
+    "metric without rows": (SlicedWasserstein, "prepare", becomes(lambda s, x, c: x[1:]), "metric .*as many rows"),
 }
 
 
@@ -192,15 +194,15 @@ def test_a_metric_that_needs_many_samples_is_tried_with_as_many_as_it_will_get(
     tmp_path,
     monkeypatch,
 ):
-    whole, sizes = SlicedWasserstein.update, []
+    whole, sizes = SlicedWasserstein.value, []
 
     def picky(self, real, generated):
         sizes.append(len(real))
         if len(real) < 20:
             raise IndexError("the 20th neighbor")
-        whole(self, real, generated)
+        return whole(self, real, generated)
 
-    monkeypatch.setattr(SlicedWasserstein, "update", picky)
+    monkeypatch.setattr(SlicedWasserstein, "value", picky)
     go(plugins, tmp_path, "none", "euler", 0.0, "evaluate.per_class=24")
     assert sizes[:2] == [16, 24]
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 import example_records as examples
 from example_records import evaluation, metric
+from gentoolkit.records import Comparison
 from gentoolkit.report.page import (
     Picture,
     ReportData,
@@ -190,6 +191,17 @@ def test_without_a_reference_there_is_no_column(tmp_path):
     assert "class generated floor 0 0.5000 0.2500 1 0.1250 0.06250 mean 0.3125 ± 0.0010 0.1560" in parsed.text
     for absent in ("excess", "None", "perfect network"):
         assert absent not in parsed.text
+
+
+def test_what_the_table_of_a_metric_leaves_out_is_below_it(tmp_path):
+    pooled = Comparison(value=4.0, value_limit=3.25, floor=1.0, floor_limit=0.5, reference=None)
+    refused = {"1": "too few", "2": "none", "3": "too few"}
+    result = metric(pooled, pooled, {"0": pooled}, name="m", refused=refused)
+    _, parsed = page(tmp_path, ReportData("a", "finished", evaluation(examples.loss(0.5, [0.5]), [result])))
+    assert (
+        "Not computed for class 1, 3: too few. Not computed for class 2: none. "
+        "Extrapolated to infinitely many samples: 3.250, floor 0.5000 (pooled)."
+    ) in parsed.text
 
 
 def test_a_diverged_run_still_has_a_page(tmp_path):

@@ -26,6 +26,7 @@ from testing_parts.configs import (
     ScaleConfig,
     SpacingConfig,
     StepsConfig,
+    VectorConfig,
     WeightConfig,
 )
 
@@ -86,7 +87,7 @@ NET, LOSS, STEPS, MEAN, BLOBS = MlpConfig, PlainConfig, StepsConfig, MeanConfig,
 NOISE, PAIRING, SCALE = NoiseConfig, PairingConfig, ScaleConfig
 CURVE, CLOCK, WEIGHT = CurveConfig, ClockConfig, WeightConfig
 QUANTITY, SPACING, GUIDE = QuantityConfig, SpacingConfig, GuideConfig
-RATE, SHARE = RateConfig, FractionConfig
+RATE, SHARE, VECTOR = RateConfig, FractionConfig, VectorConfig
 FOUR = DataSpec((4,), Labels(3))
 ONE = DataSpec((1,))
 VECTORS = DataSpec((3,), Array((3,)))
@@ -143,6 +144,9 @@ GRADED = [
     Graded("dataset.splits", "datasets:NearTwins", BLOBS, 1e-6, 3.0),
     Graded("dataset.splits", "datasets:SomeNearTwins", BLOBS, 5, 2),
     Graded("metric.elements", "metrics:FaintElement", MEAN, 1e-3, 0.5),
+    Graded("metric.optimum", "metrics:Offset", MEAN, 0.55, 1e-3),
+    Graded("metric.rows", "metrics:Centered", MEAN, 0.05, 1e-5),
+    Graded("features.rows", "features:BatchScaled", VECTOR, 0.05, 1e-5),
 ]
 
 

@@ -16,6 +16,7 @@ from testing_parts.configs import (
     GuideConfig,
     ImpossibleConfig,
     KeptConfig,
+    LabelingConfig,
     MeanConfig,
     MlpConfig,
     NoiseConfig,
@@ -31,6 +32,7 @@ from testing_parts.configs import (
     TokensConfig,
     ToleranceConfig,
     TwoTimesConfig,
+    VectorConfig,
     WeightConfig,
 )
 from testing_parts.eager_config import EagerConfig
@@ -129,8 +131,12 @@ def dataset(name):
     return component(f"datasets:{name}", BlobsConfig)
 
 
-def metric(name):
-    return component(f"metrics:{name}", MeanConfig)
+def metric(name, *traits, amount=0.0):
+    return component(f"metrics:{name}", MeanConfig, None, traits, {"amount": amount})
+
+
+def features(name, config=VectorConfig, amount=0.0):
+    return component(f"features:{name}", config, tiny={"amount": amount})
 
 
 def observer(name):
@@ -157,6 +163,10 @@ GOOD = [
     dataset("Twins"),
     metric("MeanDistance"),
     metric("DeviationRatio"),
+    metric("LabelShare", "absolute"),
+    features("Flat"),
+    features("Scaled"),
+    features("Sign", LabelingConfig),
     path("Straight"),
     path("Curved"),
     times("Even"),
@@ -414,21 +424,37 @@ SABOTEURS = [
     Saboteur("dataset.splits", dataset("SameSplit"), "24 of 24 held-out samples are also training samples"),
     Saboteur("dataset.splits", dataset("OneShared"), "1 of 24 held-out samples are also training samples"),
     Saboteur("dataset.no_network", dataset("PhoneHome"), "127.0.0.1"),
-    Saboteur("metric.optimum", metric("Optimistic"), "declared: 0.0 within"),
-    Saboteur("metric.optimum", metric("WrongOptimum"), "declared: 0.0 within"),
-    Saboteur("metric.optimum", metric("NoFall"), "expected it to decrease"),
+    Saboteur("metric.optimum", metric("WrongOptimum"), "the mean distance from the optimum 0 is"),
+    Saboteur("metric.optimum", metric("Offset", amount=1.0), "although the distributions are equal"),
     Saboteur("metric.permutation", metric("Paired"), "with the order of the samples"),
     Saboteur("metric.monotone", metric("Boastful"), "scale up"),
     Saboteur("metric.monotone", metric("Saturating"), "shift up"),
-    Saboteur("metric.monotone", metric("Generous"), "is within the spread"),
+    Saboteur("metric.monotone", metric("Loud"), "is not above"),
     Saboteur("metric.invariances", metric("Unmoved"), "shift up changes the value"),
     Saboteur("metric.invariances", metric("Contradictory"), "['shift'] are in both `sees` and `invariances`"),
     Saboteur("metric.elements", metric("EverySecond"), "shift of element 1 alone"),
     Saboteur("metric.elements", metric("NarrowRatio"), "scale of element 3 alone"),
     Saboteur("metric.samples", metric("FirstHalf"), "the generated samples 128, 129, ..."),
     Saboteur("metric.samples", metric("OddReal"), "the real samples 0, 8, ..."),
-    Saboteur("metric.chunked", metric("LastChunk"), "for samples in chunks, but"),
-    Saboteur("metric.chunked", metric("ChunkMeans"), "for samples in chunks, but"),
+    Saboteur("metric.rows", metric("Centered", amount=0.1), "when samples are prepared in parts of 7"),
+    Saboteur("metric.rows", metric("InPlace"), "prepare modifies its input"),
+    Saboteur("metric.rows", metric("RowsInPlace"), "value modifies its input"),
+    Saboteur("metric.rows", metric("Noisy"), "global generator of torch was used"),
+    Saboteur("metric.rows", metric("Counting"), "when it is computed again"),
+    Saboteur("metric.rows", metric("Extra"), "prepare returns 65 rows for 64 samples"),
+    Saboteur("metric.absolute", metric("RelativeShare", "absolute"), "with the real samples"),
+    Saboteur("features.rows", features("BatchScaled", amount=0.1), "when samples are passed in parts of 7"),
+    Saboteur("features.rows", features("Noisy"), "global generator of torch was used"),
+    Saboteur("features.rows", features("InPlace"), "the input is modified"),
+    Saboteur("features.rows", features("Unflattened"), "expected (64, F)"),
+    Saboteur("features.rows", features("Infinite"), "not finite"),
+    Saboteur("features.distinct", features("Signs"), "64 different samples have only"),
+    Saboteur("features.state", features("Hidden"), "their state dicts are equal"),
+    Saboteur("features.state", features("NoModule"), "it is not a torch.nn.Module"),
+    Saboteur("features.classes", features("Sign"), "does not offer 'classes'"),
+    Saboteur("features.classes", features("Flat", LabelingConfig), "offers 'classes'"),
+    Saboteur("features.classes", features("ManyClasses", LabelingConfig), "labels are 1 to 2; expected 0 to 1"),
+    Saboteur("features.classes", features("FloatClasses", LabelingConfig), "torch.float32"),
     Saboteur("observer.events", observer("Unprepared"), "step raises KeyError: 'accuracy'"),
     Saboteur("observer.events", observer("Quits"), "failed raises SystemExit: 2"),
     Saboteur("observer.events", observer("OnlyFromStart"), "step raises AssertionError"),

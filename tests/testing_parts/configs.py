@@ -11,6 +11,7 @@ from gentoolkit.api import (
     CouplingConfig,
     DatasetConfig,
     DataSpec,
+    FeaturesConfig,
     GridConfig,
     GuidanceConfig,
     Labels,
@@ -74,6 +75,15 @@ class BlobsConfig(DatasetConfig):
 
 class MeanConfig(MetricConfig):
     amount: float = 0.0
+
+
+class VectorConfig(FeaturesConfig):
+    amount: float = 0.0
+
+
+class LabelingConfig(VectorConfig):
+    def offers(self):
+        return ("classes",)
 
 
 class QuietConfig(ObserverConfig):

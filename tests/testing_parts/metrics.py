@@ -1,7 +1,5 @@
 """The distance between means, the ratio of deviations, and what can go wrong with metrics."""
 
-import math
-
 import torch
 
 
@@ -12,20 +10,14 @@ class MeanDistance:
     sees = frozenset({"shift"})
     invariances = frozenset({"permutation", "scale"})
 
-    def __init__(self, config):
+    def __init__(self, config, spec, seed, train):
         self.amount = config.amount
-        self.real, self.generated = [], []
 
-    def spread(self, num_samples, num_dims):
-        # The means differ by N(0, 2 / n) in each dimension; the norm of a normal vector exceeds sqrt(D) + 6 rarely.
-        return math.sqrt(2 / num_samples) * (1 + 6 / math.sqrt(num_dims))
+    def prepare(self, x, condition):
+        return x.flatten(1).double()
 
-    def update(self, real, generated):
-        self.real.append(real.flatten(1).double())
-        self.generated.append(generated.flatten(1).double())
-
-    def compute(self):
-        return self.distance(torch.cat(self.real), torch.cat(self.generated))
+    def value(self, real, other):
+        return self.distance(real, other)
 
     def distance(self, real, generated):
         return (generated.mean(0) - real.mean(0)).square().mean().sqrt().item()
@@ -42,20 +34,15 @@ class DeviationRatio(MeanDistance):
         return (generated.var(0).mean() / real.var(0).mean()).sqrt().item()
 
 
-class Optimistic(MeanDistance):
-    """Promises a spread that finite sets don't keep."""
-
-    def spread(self, num_samples, num_dims):
-        return 0.01 / num_samples
-
-
 class WrongOptimum(DeviationRatio):
     optimum = 0.0
 
 
-class NoFall(MeanDistance):
-    def spread(self, num_samples, num_dims):
-        return 1.0
+class Offset(MeanDistance):
+    """Has another optimum than it says."""
+
+    def distance(self, real, generated):
+        return super().distance(real, generated) + self.amount
 
 
 class Paired(MeanDistance):
@@ -81,11 +68,11 @@ class Saturating(MeanDistance):
         return min(0.5, super().distance(real, generated))
 
 
-class Generous(MeanDistance):
-    """Declares a spread in which everything passes."""
+class Loud(MeanDistance):
+    """Chance outweighs every shift: it depends on the first real element."""
 
-    def spread(self, num_samples, num_dims):
-        return 1e6 / num_samples
+    def distance(self, real, generated):
+        return super().distance(real, generated) + 1000 * real[0, 1].item() ** 2
 
 
 class EverySecond(MeanDistance):
@@ -135,19 +122,61 @@ class Contradictory(MeanDistance):
     invariances = frozenset({"permutation", "shift"})
 
 
-class LastChunk(MeanDistance):
-    """Forgets all chunks but the last that is not empty."""
+class Centered(MeanDistance):
+    """Its rows depend on the others of their batch."""
 
-    def compute(self):
-        real, generated = ([part for part in parts if len(part)][-1] for parts in (self.real, self.generated))
-        return self.distance(real, generated)
+    def prepare(self, x, condition):
+        return super().prepare(x, condition) * (1 + self.amount * x.mean())
 
 
-class ChunkMeans(MeanDistance):
-    """Averages the means of chunks, whatever their sizes."""
+class InPlace(MeanDistance):
+    def prepare(self, x, condition):
+        return x.mul_(2).flatten(1).double()
 
-    def compute(self):
-        real, generated = (
-            torch.stack([part.mean(0) for part in parts if len(part)]) for parts in (self.real, self.generated)
-        )
-        return self.distance(real, generated)
+
+class RowsInPlace(MeanDistance):
+    def value(self, real, other):
+        return super().value(real.mul_(2), other)
+
+
+class Noisy(MeanDistance):
+    def prepare(self, x, condition):
+        return super().prepare(x, condition) + 0 * torch.randn(())
+
+
+class Counting(MeanDistance):
+    """Adds the number of its calls."""
+
+    calls = 0
+
+    def value(self, real, other):
+        self.calls += 1
+        return super().value(real, other) + 1e-9 * self.calls
+
+
+class Extra(MeanDistance):
+    """Returns a row too many."""
+
+    def prepare(self, x, condition):
+        rows = super().prepare(x, condition)
+        return torch.cat([rows, rows[:1]])
+
+
+class LabelShare(MeanDistance):
+    """The share of samples of class 1 whose mean is positive, and of class 0 whose mean is not."""
+
+    optimum = 1.0
+    invariances = frozenset({"permutation"})
+
+    def prepare(self, x, condition):
+        return ((x.flatten(1).mean(1) > 0) == (condition == 1)).double()[:, None]
+
+    def value(self, real, other):
+        return other.mean().item()
+
+
+class RelativeShare(LabelShare):
+    """Depends on the real samples, in spite of its trait."""
+
+    def value(self, real, other):
+        return other.mean().item() - real.mean().item()
