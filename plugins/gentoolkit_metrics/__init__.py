@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
 
-from gentoolkit.api import Component, FeaturesConfig, MetricConfig, hookimpl, slot
+from gentoolkit.api import Component, DataSpec, FeaturesConfig, MetricConfig, Problem, hookimpl, slot
+
+#: The largest number of values in a sample that `c2st` takes.
+MAX_C2ST_DIMS = 128
 
 
 class SlicedWassersteinConfig(MetricConfig):
@@ -68,6 +72,37 @@ class CoverageConfig(NeighborsConfig):
     """Share of real samples with a generated sample in their ball: are samples diverse?"""
 
 
+class Wasserstein2Config(MetricConfig):
+    """Wasserstein-2 distance between all samples, exact and not squared; for a few thousand samples at most."""
+
+
+class EnergyDistanceConfig(MetricConfig):
+    """Energy distance, sqrt(2 E|X - Y| - E|X - X'| - E|Y - Y'|)."""
+
+
+class SquaredMmdConfig(MetricConfig):
+    """Squared maximum mean discrepancy with a Gaussian kernel as wide as real samples are apart; unbiased."""
+
+
+class C2stConfig(MetricConfig):
+    """Accuracy of a classifier that tells real from generated samples (C2ST): 0.5 if it can't, 1 if it always can."""
+
+    folds: int = Field(default=5, ge=2)
+    """Number of parts of the samples; each is classified by a network that is trained on the others."""
+    max_iterations: int = Field(default=10_000, ge=1)
+    """Largest number of passes over the samples in the training of each network."""
+
+    def check(self, spec: DataSpec) -> Iterator[Problem]:
+        """Yield a problem if the network, which has 10 units per dimension in each layer, would be too large."""
+        if (dims := math.prod(spec.shape)) > MAX_C2ST_DIMS:
+            message = f"c2st takes at most {MAX_C2ST_DIMS} values, but samples have {dims}; use frechet_distance"
+            yield Problem(None, message)
+
+
+class MemorizationConfig(MetricConfig):
+    """Probability that a generated sample is closer to the training data than a held-out one: 1 for copies."""
+
+
 @hookimpl
 def gentoolkit_components() -> Iterator[Component]:
     """Declare the metrics."""
@@ -79,6 +114,11 @@ def gentoolkit_components() -> Iterator[Component]:
     )
     yield Component("class_mean_rmse", ClassMeanRmseConfig, f"{__name__}.moments:ClassMeanRmse")
     yield Component("residual_std_ratio", ResidualStdRatioConfig, f"{__name__}.moments:ResidualStdRatio")
+    yield Component("wasserstein2", Wasserstein2Config, f"{__name__}.two_sample:Wasserstein2")
+    yield Component("energy_distance", EnergyDistanceConfig, f"{__name__}.kernels:EnergyDistance")
+    yield Component("squared_mmd", SquaredMmdConfig, f"{__name__}.kernels:SquaredMmd")
+    yield Component("c2st", C2stConfig, f"{__name__}.two_sample:C2st", tiny={"folds": 2, "max_iterations": 50})
+    yield Component("memorization", MemorizationConfig, f"{__name__}.memorization:Memorization")
     own = {"features": "identity"}
     yield Component("frechet_distance", FrechetDistanceConfig, f"{__name__}.frechet:FrechetDistance", tiny=own)
     yield Component("kernel_distance", KernelDistanceConfig, f"{__name__}.kernels:KernelDistance", tiny=own)
