@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pydantic import Field
 
-from gentoolkit.api import Component, DataSpec, FeaturesConfig, Problem, hookimpl
+from gentoolkit.api import Component, DataSpec, FeaturesConfig, Labels, Problem, hookimpl
 
 #: The largest number of values in a sample for which `pca` forms the covariance matrix.
 MAX_PCA_VALUES = 4096
@@ -29,8 +29,30 @@ class PcaConfig(FeaturesConfig):
             yield Problem(None, f"pca takes samples of at most {MAX_PCA_VALUES} values, but these have {values}")
 
 
+class ClassifierConfig(FeaturesConfig):
+    """The last hidden layer of a small classifier, trained on the training data; for labeled data."""
+
+    steps: int = Field(default=1000, ge=1)
+    """Training steps, of 128 samples each."""
+    width: int = Field(default=32, ge=1)
+    """Channels of the first convolution, of two; for other data than images, a quarter of the first layer's units."""
+    num_features: int = Field(default=64, ge=1)
+    """Units of the last hidden layer."""
+
+    def offers(self) -> Iterable[str]:
+        """Return "classes"."""
+        return ("classes",)
+
+    def check(self, spec: DataSpec) -> Iterator[Problem]:
+        """Yield a problem if there are no labels to learn."""
+        if not isinstance(spec.condition, Labels):
+            yield Problem(None, "the data has no class labels; use pca or identity")
+
+
 @hookimpl
 def gentoolkit_components() -> Iterator[Component]:
     """Declare the features."""
+    small = {"steps": 20, "width": 4, "num_features": 8}
+    yield Component("classifier", ClassifierConfig, f"{__name__}.classifier:ClassifierFeatures", tiny=small)
     yield Component("identity", IdentityConfig, f"{__name__}.linear:Identity")
     yield Component("pca", PcaConfig, f"{__name__}.linear:Pca", tiny={"num_components": 2})

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from gentoolkit.api import Component, DataSpec, FeaturesConfig, MetricConfig, Problem, hookimpl, slot
+from gentoolkit.api import Component, DataSpec, FeaturesConfig, Labels, MetricConfig, Problem, hookimpl, slot
 
 #: The largest number of values in a sample that `c2st` takes.
 MAX_C2ST_DIMS = 128
@@ -34,7 +34,7 @@ class ResidualStdRatioConfig(MetricConfig):
 class OnFeaturesConfig(MetricConfig):
     """Config of a metric that compares features."""
 
-    features: FeaturesConfig = slot("pca")
+    features: FeaturesConfig = slot("classifier")
     """The vectors in which samples are compared."""
 
 
@@ -47,6 +47,17 @@ class FrechetDistanceConfig(OnFeaturesConfig):
 
 class KernelDistanceConfig(OnFeaturesConfig):
     """Squared maximum mean discrepancy of the features with a cubic kernel. It is unbiased and may be negative."""
+
+
+class ClassAccuracyConfig(OnFeaturesConfig):
+    """Share of generated samples that a classifier assigns to their class; the floor is that of real samples."""
+
+    def check(self, spec: DataSpec) -> Iterator[Problem]:
+        """Yield a problem if there are no labels, or the features are not those of a classifier."""
+        if not isinstance(spec.condition, Labels):
+            yield Problem(None, "the data has no class labels; remove class_accuracy")
+        if "classes" not in self.features.offers():
+            yield Problem("features", "these features are not those of a classifier; use classifier")
 
 
 class NeighborsConfig(OnFeaturesConfig):
@@ -119,6 +130,13 @@ def gentoolkit_components() -> Iterator[Component]:
     yield Component("squared_mmd", SquaredMmdConfig, f"{__name__}.kernels:SquaredMmd")
     yield Component("c2st", C2stConfig, f"{__name__}.two_sample:C2st", tiny={"folds": 2, "max_iterations": 50})
     yield Component("memorization", MemorizationConfig, f"{__name__}.memorization:Memorization")
+    yield Component(
+        "class_accuracy",
+        ClassAccuracyConfig,
+        f"{__name__}.accuracy:ClassAccuracy",
+        tiny={"features": {"steps": 20, "width": 4, "num_features": 8}},
+        traits=frozenset({"absolute"}),
+    )
     own = {"features": "identity"}
     yield Component("frechet_distance", FrechetDistanceConfig, f"{__name__}.frechet:FrechetDistance", tiny=own)
     yield Component("kernel_distance", KernelDistanceConfig, f"{__name__}.kernels:KernelDistance", tiny=own)
