@@ -8,8 +8,9 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +41,24 @@ def collect(
         "seed": seed,
         "recipe_sha256": hashlib.sha256(recipe_text.encode()).hexdigest(),
         "git": git_state(Path.cwd()),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": version("numpy"),
-            "gentoolkit": version("gentoolkit"),
-            **plugins,
-        },
+        "versions": versions(plugins),
         "hardware": hardware(placement.device),
         "precision": placement.precision,
     }
+
+
+def versions(plugins: Mapping[str, str]) -> dict[str, str]:
+    """Return the versions of Python, of the packages that compute, and of plugins."""
+    found = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": version("numpy"),
+        "gentoolkit": version("gentoolkit"),
+    }
+    for extra in ("scipy", "scikit-learn", "POT"):
+        with suppress(PackageNotFoundError):
+            found[extra] = version(extra)
+    return found | dict(plugins)
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:

@@ -83,6 +83,37 @@ class Comparison(_Values):
     reference_limit: Number = None
 
 
+class FeaturesUsed(_Values):
+    """The features by which a metric compared samples."""
+
+    config: dict[str, Any]
+    """The component, as in a recipe."""
+    package: str
+    """The package that it comes from, with the version."""
+    sha256: str
+    """The hash of the package, the config, and everything that the features have learned or loaded."""
+    preprocessing: str
+
+
+class Conditions(_Values):
+    """What an evaluation depends on apart from the weights. On the same machine, equal conditions give equal bits."""
+
+    seed: Index
+    sample_seed: Index
+    sampler: dict[str, Any]
+    nfe: Index | None
+    """Evaluations of the field per sample, if fixed. With guidance, each needs several of the network."""
+    guidance: tuple[dict[str, Any], ...] = Field(strict=False)
+    sample_precision: str
+    batch_size: Index
+    evaluate: dict[str, Any]
+    """The section `evaluate` of the recipe: the numbers of samples, and of the halves for the standard deviation."""
+    versions: dict[str, str]
+    """Version of Python and of each package that computes or provides a component."""
+    hardware: dict[str, Any]
+    """Platform, processor, cores, threads and device."""
+
+
 class MetricResult(Comparison):
     """The results of one metric: the mean over the classes, or the pooled values for data without labels."""
 
@@ -96,6 +127,9 @@ class MetricResult(Comparison):
     refused: dict[str, str] = {}
     """Label as text -> why the metric can't be computed for that class."""
     explanation: str = ""
+    config: dict[str, Any] = {}
+    """The component, as in a recipe."""
+    features: FeaturesUsed | None = None
 
 
 class ReferenceField(_Values):
@@ -165,6 +199,22 @@ class Evaluation(Record):
     network_evaluations: float = 0.0
     """Evaluations of the network per generated sample."""
     sample_precision: str = ""
+    conditions: Conditions | None = None
+
+    def differences(self, other: Evaluation) -> list[str]:
+        """Return what differs from another evaluation, in words: conditions, losses, metrics. Empty if no bit does."""
+        found: list[str] = []
+        mine, others = (each.conditions.model_dump() if each.conditions else {} for each in (self, other))
+        for name in sorted({*mine, *others}):
+            if mine.get(name) != others.get(name):
+                found.append(f"{name}: {others.get(name)} became {mine.get(name)}")
+        if self.step != other.step:
+            found.append(f"step: {other.step} became {self.step}")
+        if self.validation != other.validation:
+            found.append("the validation loss")
+        before = {metric.name: metric for metric in other.metrics}
+        changed = [metric.name for metric in self.metrics if metric != before.pop(metric.name, None)]
+        return found + changed + sorted(before)
 
 
 class Resumed(Record):

@@ -16,14 +16,24 @@ from gentoolkit.cli.options import json_option, overrides_argument, run_argument
 def command(run: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Evaluate RUN, a run directory or a single checkpoint, on held-out data.
 
-    Results are only printed. The run's records and report do not change.
+    Results are only printed. The run's records and report do not change. Without overrides, they are the same as those
+    of the run, bit for bit on the same machine with the same versions; whether they are is printed last.
 
     \b
     Example:
       gentool eval runs/dit_flow-1 sampler.num_steps=100 evaluate.per_class=64
     """
     from gentoolkit.cli.results import show_evaluation
-    from gentoolkit.pipeline import load_model
+    from gentoolkit.pipeline import load_model, recorded_evaluation
 
     evaluation = load_model(run, overrides).evaluate()
-    write_result(evaluation.content(), as_json, lambda: show_evaluation(evaluation))
+    recorded = None if overrides else recorded_evaluation(run)
+
+    def show() -> None:
+        show_evaluation(evaluation)
+        if recorded and (found := evaluation.differences(recorded)):
+            click.echo("differs from the evaluation in metrics.jsonl: " + "; ".join(found))
+        elif recorded:
+            click.echo("the same as the evaluation in metrics.jsonl, bit for bit")
+
+    write_result(evaluation.content(), as_json, show)

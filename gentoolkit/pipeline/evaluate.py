@@ -9,17 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gentoolkit import evaluation
-from gentoolkit.configs import Config
+from gentoolkit import evaluation, provenance
+from gentoolkit.configs import Config, to_data
 from gentoolkit.devices import Placement
 from gentoolkit.errors import NonFiniteError, raise_together
 from gentoolkit.evaluation import Groups, Reference, ValidationLoss
 from gentoolkit.fields import Field
 from gentoolkit.pipeline.blame import blame
+from gentoolkit.pipeline.changes import used_plugins
 from gentoolkit.pipeline.metrics import MetricBuilder
 from gentoolkit.pipeline.parts import Parts
-from gentoolkit.pipeline.sampling import draw, sample_seed, start
-from gentoolkit.records import Evaluation, ModelLoss, ReferenceField, ReferenceLoss
+from gentoolkit.pipeline.sampling import draw, sample, sample_seed, start
+from gentoolkit.records import Conditions, Evaluation, ModelLoss, ReferenceField, ReferenceLoss
 from gentoolkit.sampling import Samples, sample_rows
 
 
@@ -31,8 +32,11 @@ def evaluate(parts: Parts, drawn: Samples | None = None) -> Evaluation:
 
     Args:
         parts: The model.
-        drawn: Samples of this model, which are reused where possible.
+        drawn: Samples of this model, which are reused where possible. Default: those of `sample`, drawn here. At the
+            end of a run they are at hand. Rounding depends on which samples are drawn together, so a later evaluation
+            has the same bits only if it draws them too.
     """
+    drawn = sample(parts) if drawn is None else drawn
     recipe, settings = parts.recipe, parts.recipe.evaluate
     with blame(recipe, "evaluating"):
         held_out, reference = parts.splits["held_out"], reference_field(parts)
@@ -41,8 +45,9 @@ def evaluate(parts: Parts, drawn: Samples | None = None) -> Evaluation:
         comparable = not recipe.guidance and recipe.needs_of("field") <= {"velocity"}
         compared = reference if comparable else None
         generated, evaluations = _generate(parts, groups, drawn=drawn)
+        builder = MetricBuilder(parts)
         results = evaluation.evaluate(
-            MetricBuilder(parts).all(),
+            builder.all(),
             groups,
             held_out.batch(groups.real),
             generated,
@@ -52,20 +57,43 @@ def evaluate(parts: Parts, drawn: Samples | None = None) -> Evaluation:
             seed=recipe.seed,
             batch_size=recipe.sample.batch_size,
         )
-        texts = map(explanation, recipe.metrics)
         return Evaluation(
             step=parts.step,
             validation=_validation(parts, reference),
             reference=compared and ReferenceField(name=compared.name, explanation=compared.explanation),
             metrics=[
-                result.model_copy(update={"explanation": text}) for result, text in zip(results, texts, strict=True)
+                result.model_copy(
+                    update={
+                        "explanation": explanation(config),
+                        "config": to_data(config),
+                        "features": builder.used(config),
+                    }
+                )
+                for result, config in zip(results, recipe.metrics, strict=True)
             ],
             samples=sum(map(len, groups.pooled)),
             samples_per_class=settings.per_class if groups.per_class else None,
             left_out=dict(groups.left_out),
             network_evaluations=evaluations,
             sample_precision=Placement.choose(parts.device, recipe.sample.precision).precision,
+            conditions=_conditions(parts),
         )
+
+
+def _conditions(parts: Parts) -> Conditions:
+    recipe = parts.recipe
+    return Conditions(
+        seed=recipe.seed,
+        sample_seed=sample_seed(parts),
+        sampler=to_data(recipe.sampler),
+        nfe=parts.sampler.nfe,
+        guidance=tuple(map(to_data, recipe.guidance)),
+        sample_precision=Placement.choose(parts.device, recipe.sample.precision).precision,
+        batch_size=recipe.sample.batch_size,
+        evaluate=recipe.evaluate.model_dump(),
+        versions=provenance.versions(used_plugins(recipe)),
+        hardware=provenance.hardware(parts.device),
+    )
 
 
 def validate(parts: Parts, field: Field | None = None) -> ValidationLoss:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from gentoolkit.configs import Config, FeaturesConfig, configs_in, to_data
 from gentoolkit.pipeline.parts import Parts
 from gentoolkit.protocols import Features, Metric
+from gentoolkit.records import FeaturesUsed
 from gentoolkit.registry import build, entry_of
 
 
@@ -52,10 +54,28 @@ class MetricBuilder:
     def _shared(self, config: Config, make: Callable[[], Any]) -> Any:
         if not isinstance(config, FeaturesConfig):
             return make()
-        key = json.dumps(to_data(config), sort_keys=True)
-        if key not in self.features:
+        if (key := _key(config)) not in self.features:
             self.features[key] = Remembered(make())
         return self.features[key]
+
+    def used(self, config: Config) -> FeaturesUsed | None:
+        """Return what is recorded of a metric's features, or None if it has none."""
+        for _, part in configs_in(config):
+            if isinstance(part, FeaturesConfig):
+                features, entry = self.features[_key(part)].features, entry_of(part)
+                package = f"{entry.distribution} {entry.version}"
+                digest = hashlib.sha256(json.dumps([package, _key(part)]).encode())
+                state = features.state_dict() if isinstance(features, nn.Module) else {}
+                for name, value in state.items():
+                    digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+                    digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+                return FeaturesUsed(
+                    config=to_data(part),
+                    package=package,
+                    sha256=digest.hexdigest(),
+                    preprocessing=features.preprocessing,
+                )
+        return None
 
     def all(self) -> dict[str, Metric]:
         """Return the metrics by name: that of the component, with those of its features. Repeated ones are numbered."""
@@ -71,3 +91,7 @@ def metric_name(config: Config) -> str:
         entry_of(part).name for _, part in configs_in(config) if part is config or isinstance(part, FeaturesConfig)
     ]
     return "-".join(parts)
+
+
+def _key(config: Config) -> str:
+    return json.dumps(to_data(config), sort_keys=True)

@@ -24,11 +24,11 @@ from gentoolkit.pipeline.saving import reserved_file, save_samples
 from gentoolkit.pipeline.work import Work
 from gentoolkit.plugins import Plugins, load_plugins
 from gentoolkit.recipe import Recipe, dump_recipe, parse_recipe
-from gentoolkit.records import Evaluation, Resumed
+from gentoolkit.records import Evaluation, Resumed, last
 from gentoolkit.report import MAX_PICTURE
 from gentoolkit.rundir import RunDir
 from gentoolkit.sampling import Samples
-from gentoolkit.training import load_checkpoint, newest_checkpoint
+from gentoolkit.training import is_checkpoint, load_checkpoint, newest_checkpoint
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -258,6 +258,11 @@ def load_model(path: os.PathLike[str] | str, overrides: Sequence[str] = (), *, p
     text = checkpoint.number("recipe", TypeAdapter(str).validate_python)
     recipe = parse_recipe(text, str(folder), overrides, registry=plugins.registry)
     return Model.build(recipe).load(checkpoint)
+
+
+def recorded_evaluation(path: os.PathLike[str] | str) -> Evaluation | None:
+    """Return the last evaluation in the records of a run; None for a single checkpoint, or if there is none."""
+    return None if is_checkpoint(Path(path)) else last(RunDir.open(path).records(), Evaluation)
 
 
 def refuse_many_processes() -> None:

@@ -83,8 +83,10 @@ def split_rows(metric: MetricResult) -> tuple[dict[str, Comparison], dict[str, C
 
 
 def remarks(metric: MetricResult) -> list[str]:
-    """Return what a metric's table leaves out: classes without a value, and values extrapolated to more samples."""
+    """Return what a table leaves out: preprocessing, classes without a value, values extrapolated to more samples."""
     lines, pooled, classes = [], metric.pooled, dict[str, list[str]]()
+    if (features := metric.features) and features.preprocessing != "none":
+        lines.append(f"Preprocessing for the features: {features.preprocessing}.")
     for label, reason in metric.refused.items():
         classes.setdefault(reason, []).append(label)
     lines += [f"Not computed for class {', '.join(labels)}: {reason}." for reason, labels in classes.items()]
