@@ -49,10 +49,42 @@ class ClassifierConfig(FeaturesConfig):
             yield Problem(None, "the data has no class labels; use pca or identity")
 
 
+class PhotographsConfig(FeaturesConfig):
+    """Config of features for photographs."""
+
+    def check(self, spec: DataSpec) -> Iterator[Problem]:
+        """Yield a problem if the samples are no gray or color images with a declared range of values."""
+        if len(spec.shape) != 3 or spec.shape[0] not in (1, 3) or spec.value_range is None:
+            need = "images of shape (1, H, W) or (3, H, W) with a value_range"
+            yield Problem(None, f"these features need {need}, but the data is {spec.shape}; use classifier or pca")
+
+
+class EfficientNetLite0Config(PhotographsConfig):
+    """1,280 features of EfficientNet-Lite0, trained on ImageNet: for photographs. Requires gentoolkit[photos]."""
+
+
+class InceptionConfig(PhotographsConfig):
+    """The 2,048 features of which FID is the Fréchet distance, from a file that you have."""
+
+    file: str
+    """The weights `pt_inception-2015-12-05-6726825d.pth` of pytorch-fid and torch-fidelity."""
+
+
 @hookimpl
 def gentoolkit_components() -> Iterator[Component]:
     """Declare the features."""
     small = {"steps": 20, "width": 4, "num_features": 8}
     yield Component("classifier", ClassifierConfig, f"{__name__}.classifier:ClassifierFeatures", tiny=small)
+    photos = DataSpec((3, 8, 8), value_range=(-1.0, 1.0))
+    yield Component(
+        "efficientnet_lite0", EfficientNetLite0Config, f"{__name__}.efficientnet:EfficientNetLite0", tiny_spec=photos
+    )
+    yield Component(
+        "inception",
+        InceptionConfig,
+        f"{__name__}.inception:Inception",
+        tiny={"file": "pt_inception-2015-12-05-6726825d.pth"},
+        tiny_spec=photos,
+    )
     yield Component("identity", IdentityConfig, f"{__name__}.linear:Identity")
     yield Component("pca", PcaConfig, f"{__name__}.linear:Pca", tiny={"num_components": 2})

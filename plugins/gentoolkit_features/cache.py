@@ -38,6 +38,12 @@ def data_hash(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
+def file_hash(file: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
 def cached(name: str, key: Mapping[str, object], make: Callable[[], Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
     """Return tensors from the cache, or make and store them.
 
