@@ -99,9 +99,7 @@ def test_the_pairs_of_a_class_coupling_are_of_equal_classes(plugins):
 
 
 def test_a_class_coupling_without_labels_is_refused_with_its_place(plugins):
-    with pytest.raises(
-        RecipeError, match=r"yaml:5:11: coupling: .*needs labels; use optimal_transport"
-    ):
+    with pytest.raises(RecipeError, match=r"yaml:5:11: coupling: .*needs labels; use optimal_transport"):
         recipe(plugins, "class_coupling", "dataset.labels=false")
 
 
