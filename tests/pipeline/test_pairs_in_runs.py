@@ -101,7 +101,7 @@ def test_a_run_that_is_stopped_and_resumed_is_the_same_bit_for_bit(finished, tmp
 @pytest.mark.parametrize(
     ("overrides", "name"),
     [
-        (["coupling=independent", "source=gaussian", "codec=null"], "Gaussian model"),
+        (["coupling=independent", "source=gaussian", "codec=null"], "exact field"),
         (["coupling=independent", "source=gaussian"], "Gaussian model"),
         (["coupling=independent"], None),
         (["source=gaussian"], None),
@@ -114,7 +114,7 @@ def test_closed_forms_need_gaussian_noise_and_independent_pairs(overrides, name)
     reference = reference_field(model)
     assert (reference and reference.name) == name
     if reference:
-        # No network of this size beats the model by more than chance: 50 samples, about 0.1 each.
+        # No network of this size beats the reference by more than chance: 50 samples, about 0.1 each.
         untrained, best = model.validate().loss, validate(model, reference.field).loss
         assert best < untrained
 
