@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from gentoolkit.configs import FixedGridConfig
-from gentoolkit.fields import Field
+from gentoolkit.fields import Field, FlowMap
 from gentoolkit.protocols import Grid
 
 
 class FixedGrid:
     """Base class of samplers with `num_steps` steps over the times of a grid. Subclasses define `order` and `step`.
 
-    Outside the domain of a field nothing is evaluated: the
-    first step begins at the domain's first time, and a domain that ends before t = 1 is left with the denoised sample.
+    Nothing is evaluated outside the domain of a field: the first step begins at the domain's first time, and a domain
+    that ends before t = 1 is left with the denoised sample.
 
     Attributes:
         order: Order of convergence, or None for stochastic samplers.
@@ -49,15 +49,15 @@ class FixedGrid:
 
     @cached_property
     def times(self) -> tuple[float, ...]:
-        """Return the times at which a field with the domain [0, 1] is evaluated, in order."""
+        """Return the times at which a field with the domain [0, 1] is evaluated, in order; a jump counts as one."""
         seen: list[float] = []
 
-        def predict(x: Tensor, t: Tensor, condition: Tensor | None) -> Tensor:
+        def evaluate(x: Tensor, t: Tensor, *_: Tensor | None) -> Tensor:
             seen.append(t[0].item())
             return x
 
         x0 = torch.zeros(1, 1, dtype=torch.float64)
-        self.sample(Field(predict), x0, noise=lambda t, s: x0)
+        self.sample(FlowMap(evaluate, jumps=evaluate), x0, noise=lambda t, s: x0)
         return tuple(seen)
 
     @property
