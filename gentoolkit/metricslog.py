@@ -96,14 +96,9 @@ def damage_text(damage: MetricsDamaged) -> str:
 
 
 def cut_back(file: SafePath, step: int, size: int, sha256: str, logged: Iterable[int]) -> MetricsDamaged | None:
-    """Cut the file back to its content at the time of a checkpoint.
+    """Cut the file back to its content at the time of a checkpoint, whose `MetricsLog.mark` is `size` and `sha256`.
 
-    Args:
-        file: `metrics.jsonl`.
-        step: The checkpoint's step.
-        size: The size from `MetricsLog.mark`, stored in the checkpoint.
-        sha256: The hash from `MetricsLog.mark`, stored in the checkpoint.
-        logged: The steps up to the checkpoint that should have records, in order.
+    `logged` are the steps up to the checkpoint that should have records, in order.
 
     Returns:
         None if the file still has that content. Otherwise, the damage; the file is then cut back to

@@ -20,20 +20,11 @@ from gentoolkit.devices import Placement
 
 
 def collect(
-    recipe_text: str,
-    seed: int,
-    command: Sequence[str],
-    plugins: Mapping[str, str],
-    placement: Placement,
+    recipe_text: str, seed: int, command: Sequence[str], plugins: Mapping[str, str], placement: Placement
 ) -> dict[str, Any]:
     """Return the provenance of a run that starts now, as plain JSON data.
 
-    Args:
-        recipe_text: The recipe as written, of which the sha256 is recorded.
-        seed: The recipe's seed.
-        command: The command line.
-        plugins: Distribution -> version, for every plugin that the run uses.
-        placement: The device and the precision of training.
+    `plugins` has the distributions of all plugins that the run uses, with their versions.
     """
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -16,13 +16,10 @@ PATIENCE = 10.0
 
 @contextmanager
 def watched_import(what: str) -> Iterator[None]:
-    """Report on stderr every `PATIENCE` seconds that an import is still running.
+    """Report on stderr every `PATIENCE` seconds that the import of `what` is still running.
 
     After the first report, Ctrl-C skips the import instead of ending the command. C code that does not return to Python
     is reported, but can't be skipped.
-
-    Args:
-        what: Description of the imported object, for the messages.
 
     Raises:
         PluginError: The import was skipped.

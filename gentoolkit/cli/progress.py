@@ -14,11 +14,7 @@ LINE_SECONDS = 10.0
 
 
 class Progress:
-    """Progress display for each stage of a run. A context manager, which restores the terminal.
-
-    Args:
-        quiet: Whether to show nothing.
-    """
+    """Progress display for each stage of a run. A context manager, which restores the terminal."""
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet

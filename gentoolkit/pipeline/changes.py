@@ -60,11 +60,6 @@ class Changes:
     def between(cls, saved: Checkpoint, recipe: Recipe, registry: Registry) -> Changes:
         """Compare the recipe and plugin versions recorded in a checkpoint with the current ones.
 
-        Args:
-            saved: The checkpoint.
-            recipe: The current recipe.
-            registry: The installed components.
-
         Raises:
             NoCheckpointError: The checkpoint does not contain a valid recipe.
         """

@@ -22,19 +22,12 @@ ELEMENTS, CHUNK = 2**22, 1024
 
 @dataclass(frozen=True)
 class Encoder:
-    """Encodes and decodes with checks of shapes and dtypes.
-
-    Attributes:
-        codec: The codec.
-        data: The spec of the data.
-        encoded: The spec of the encoded data.
-        device: The device of the codec.
-    """
+    """Encodes and decodes with checks of shapes and dtypes."""
 
     codec: Codec
-    data: DataSpec
-    encoded: DataSpec
-    device: torch.device
+    data: DataSpec  # of the data
+    encoded: DataSpec  # of the encoded data
+    device: torch.device  # of the codec
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:

@@ -59,11 +59,9 @@ def available_memory(device: torch.device) -> int | None:
 
 
 def require_memory(needs: Mapping[str, float], device: torch.device) -> None:
-    """Raise an error if something does not fit into memory.
+    """Raise an error if something does not fit into the memory of a device.
 
-    Args:
-        needs: Description, with the setting to lower -> bytes.
-        device: The device whose memory is used.
+    `needs` has the number of bytes by their description, which names the setting to lower.
 
     Raises:
         OutOfSpaceError: The message lists each need that exceeds the free memory, one per line.

@@ -21,10 +21,6 @@ class Observers:
 
     Whatever one of them raises is reported as a RuntimeWarning, once per observer and event, and what it prints goes to
     stderr. Only a KeyboardInterrupt is propagated.
-
-    Args:
-        recipe: The recipe with the observers.
-        directory: The run's directory.
     """
 
     def __init__(self, recipe: Recipe, directory: Path) -> None:

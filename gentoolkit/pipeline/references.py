@@ -11,11 +11,7 @@ from gentoolkit.training import Checkpoint, is_checkpoint, load_checkpoint, newe
 
 
 def find_checkpoint(path: Path, step: int | None = None) -> tuple[Path, Checkpoint]:
-    """Return the checkpoint at `path`, or a checkpoint of the run at `path`, and its folder.
-
-    Args:
-        path: A run's directory or a checkpoint folder.
-        step: The step of the checkpoint. Default: the newest valid one.
+    """Return a checkpoint and its folder: the one at `path`, or of the run at `path` that of `step` or the newest one.
 
     Raises:
         UsageError: `path` is neither a checkpoint nor a run, or the checkpoint is of another step.
@@ -35,9 +31,7 @@ def find_checkpoint(path: Path, step: int | None = None) -> tuple[Path, Checkpoi
 def follow_reference(reference: RunRef, field: str) -> tuple[RunRef, Checkpoint]:
     """Return the reference with the step and the hash of the checkpoint that it means, and the checkpoint.
 
-    Args:
-        reference: The reference.
-        field: The recipe's field with the reference, for messages.
+    Messages refer to it as `field` of the recipe.
 
     Raises:
         UsageError: There is no such run, or the checkpoint has another hash.

@@ -80,16 +80,10 @@ def _picture_of(file: SafePath) -> SafePath:
 
 
 def save_samples(parts: Parts, samples: Samples, file: SafePath, *, picture: bool = True) -> dict[str, Path]:
-    """Write x1, condition and their origin (as metadata) to `file`, and a picture next to it if one can be drawn.
-
-    Args:
-        parts: The model.
-        samples: Its samples.
-        file: The file to write.
-        picture: Whether to draw a picture.
+    """Write a model's samples and their origin (as metadata) to `file`, and a picture next to it.
 
     Returns:
-        The files: "samples", and "picture" if samples of that shape can be drawn.
+        The files: "samples", and "picture" if one is wanted and samples of that shape can be drawn.
 
     Raises:
         UsageError: `file` cannot be written.

@@ -17,7 +17,10 @@ SMALL_STEP = 1e8
 
 
 class Operations:
-    """Context manager that counts the multiplications and additions of linear and convolutional layers."""
+    """Context manager that counts the multiplications and additions of linear and convolutional layers.
+
+    torch's own FlopCounterMode imports torch's compiler, which a first step would wait for.
+    """
 
     def __init__(self) -> None:
         self.count = 0

@@ -44,10 +44,6 @@ MAX_EVALUATIONS = 16
 class Trial:
     """Calls each component of a model on a few samples, before the run's directory is created.
 
-    Args:
-        model: The model.
-        placement: The precision of training.
-
     Raises:
         PluginError: A component raises an exception, modifies its inputs, or returns a wrong type, shape or dtype.
     """

@@ -55,10 +55,6 @@ class Work:
     """Everything that a run keeps in memory.
 
     Attributes:
-        model: The model.
-        plan: Steps, order and learning rates.
-        state: The training state.
-        placement: The device and the precision of training.
         operations: Number of operations of the layers per micro-batch of training.
         train_seconds: Wall time of training before this process.
     """

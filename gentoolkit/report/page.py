@@ -16,19 +16,11 @@ from gentoolkit.safefiles import SafePath
 
 #: Maximum size of a picture in bytes.
 MAX_PICTURE = 2**28
-MIME_TYPES = {".png": "image/png", ".gif": "image/gif", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture file to embed in the page.
-
-    Attributes:
-        path: A PNG, GIF or JPEG file.
-        title: The heading above it.
-        alt: Text alternative that describes the picture.
-        caption: Caption below it.
-    """
+    """A PNG or GIF file to embed in the page, with its heading, text alternative and caption."""
 
     path: Path
     title: str
@@ -41,11 +33,7 @@ class ReportData:
     """The content of the page. Empty parts are left out.
 
     Attributes:
-        name: The run's name.
         status: "finished", or the step at which the run stopped.
-        evaluation: The last evaluation.
-        pictures: The pictures, in display order.
-        recipe: The resolved recipe as text.
         provenance: Plain data, possibly nested.
         timing: Name of a stage -> seconds.
     """
@@ -147,7 +135,7 @@ def data_uri(path: Path) -> str | None:
     file = SafePath(path.parent) / path.name
     if not file.is_file():
         return None
-    return f"data:{MIME_TYPES[path.suffix.lower()]};base64,{base64.b64encode(file.read(MAX_PICTURE)).decode()}"
+    return f"data:image/{path.suffix[1:]};base64,{base64.b64encode(file.read(MAX_PICTURE)).decode()}"
 
 
 def share(value: float | None, largest: float) -> str:

@@ -14,12 +14,7 @@ from gentoolkit.states import flattened, load_exactly, rebuilt
 
 
 def trained_parameters(weights: nn.ModuleDict, matrix_dtype: torch.dtype) -> tuple[TrainedParameter, ...]:
-    """Return the parameters that are trained, with what the backbone says of them.
-
-    Args:
-        weights: The backbone, and the objective if it is a module.
-        matrix_dtype: The dtype of an optimizer's matrix products.
-    """
+    """Return the parameters that are trained, with what the backbone says of them."""
     declared: Mapping[str, int] = getattr(weights["backbone"], "matrix_blocks", dict)()
     blocks = {f"backbone.{name}": count for name, count in declared.items()}
     return tuple(
@@ -30,11 +25,7 @@ def trained_parameters(weights: nn.ModuleDict, matrix_dtype: torch.dtype) -> tup
 
 
 class ScheduledOptimizer:
-    """An optimizer whose learning rates are fractions of their peaks, and its state for checkpoints.
-
-    Args:
-        optimizer: The optimizer, whose initial learning rates are the peaks.
-        parameters: The parameters that it was built for.
+    """An optimizer whose learning rates are fractions of their initial values, and its state for checkpoints.
 
     Raises:
         PluginError: The optimizer's groups do not contain each parameter exactly once, or a group has no learning rate.

@@ -21,12 +21,6 @@ ORDER_BLOCK = 16_384
 class Plan:
     """The plan of a training run. All of it depends only on the step, so checkpoints need not contain it.
 
-    Attributes:
-        settings: The recipe's `train` section.
-        num_samples: Number of training samples.
-        seed: The run's seed.
-        schedule: The learning-rate schedule.
-
     Raises:
         UsageError: The data has fewer samples than a batch, or the run is too short for the schedule.
     """
