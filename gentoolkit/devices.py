@@ -24,13 +24,12 @@ def choose_device(name: str) -> torch.device:
     Raises:
         UsageError: The device is not available on this machine.
     """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return torch.device(next(device for device, present in there.items() if present))
-    if not there[name]:
-        present = ", ".join(device for device, present in there.items() if present)
-        raise UsageError(f"device {name!r} is not available on this machine (available: {present}). Use device=auto.")
-    return torch.device(name)
+    known = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    there = [device for device, is_there in known.items() if is_there]
+    if name != "auto" and name not in there:
+        listed = ", ".join(there)
+        raise UsageError(f"device {name!r} is not available on this machine (available: {listed}). Use device=auto.")
+    return torch.device(there[0] if name == "auto" else name)
 
 
 def has_bf16(device: torch.device) -> bool:

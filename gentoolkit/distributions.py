@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -94,8 +95,7 @@ def _described(folder: str) -> Iterator[tuple[str, str, str]]:
 
 def _text(file: str) -> str:
     try:
-        with open(file, encoding="utf-8", errors="replace") as opened:  # noqa: PTH123
-            return opened.read()
+        return Path(file).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
 

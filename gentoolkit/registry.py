@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib import import_module, metadata
-from operator import attrgetter
+from importlib import metadata
+from pkgutil import resolve_name
 from typing import Any
 
 from pydantic import ValidationError
@@ -78,9 +78,8 @@ class Entry:
             PluginError: The factory can't be imported or called, or it returns None.
         """
         factory = self.component.factory
-        module, _, attribute = factory.partition(":")
         try:
-            function = attrgetter(attribute)(import_module(module))
+            function = resolve_name(factory)
         except (Exception, SystemExit) as fault:
             raise PluginError(
                 f"{self.title}: factory {factory!r} can't be imported: {type(fault).__name__}: {fault}"
@@ -199,18 +198,17 @@ class Registry:
         names = self.names(kind)
         same = [choice for choice in names if choice.rpartition("/")[2] == name.rpartition("/")[2]]
         near = f"did you mean {same[0]!r}?" if same else suggest(name.lower(), names)
-        parts = [f"no {kind} {name!r} is installed", self._other_kinds(name), *self._cures(name)]
-        return joined(*parts, f"expected one of {listing(names)}", near)
-
-    def _other_kinds(self, name: str) -> str:
-        kinds = [entry.kind for entry in self.entries() if entry.name == name]
-        return f"{name!r} is a {' and a '.join(kinds)}" if kinds else ""
+        others = " and a ".join(entry.kind for entry in self.entries() if entry.name == name)
+        another = f"{name!r} is a {others}" if others else ""
+        wrong = f"no {kind} {name!r} is installed"
+        return joined(wrong, another, *self._cures(name), f"expected one of {listing(names)}", near)
 
     def _cures(self, name: str) -> list[str]:
         distribution = canonical(name.rpartition("/")[0]) or CORE
         if distribution in self._broken:
             return [f"a plugin of {distribution} is broken: {fault}" for fault in self._broken[distribution]]
-        if re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", distribution) and not _is_installed(distribution):
+        is_name = re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", distribution)
+        if is_name and not any(metadata.distributions(name=distribution)):
             return [f"{distribution!r} is not installed: pip install {distribution}"]
         return []
 
@@ -248,11 +246,3 @@ class _Resolver:
             raise PydanticCustomError("raised", "{message}", {"message": message}) from error
         config._entry = entry
         return config
-
-
-def _is_installed(distribution: str) -> bool:
-    try:
-        metadata.distribution(distribution)
-    except metadata.PackageNotFoundError:
-        return False
-    return True

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +49,11 @@ class RunDir:
         """
         try:
             root.mkdir(parents=True, exist_ok=True)
-            number = 1
-            while True:
-                try:
-                    (path := root / f"{name}-{number}").mkdir()
-                except FileExistsError:
-                    number += 1
-                else:
+            for number in count(1):
+                run = cls(root / f"{name}-{number}")
+                with suppress(FileExistsError):
+                    run.path.mkdir()
                     break
-            run = cls(path)
             for folder in (run.checkpoints, run.samples, run.images):
                 folder.mkdir()
         except OSError as error:
@@ -140,10 +137,7 @@ class RunDir:
         return origin
 
     def records(self) -> list[Record]:
-        """Return the records of `metrics.jsonl`. Warn about unreadable lines.
-
-        An incomplete last line, left behind by a killed process, is skipped without a warning.
-        """
+        """Return the records of `metrics.jsonl`; see `read_records`."""
         return read_records(self.inside(self.metrics))
 
     def summary(self) -> dict[str, Any]:

@@ -6,8 +6,6 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
-from importlib import import_module
-from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from gentoolkit.distributions import entry_points
@@ -60,20 +58,21 @@ class Verb(NamedTuple):
         Raises:
             PluginError: It can't be imported, or is not a click.Command.
         """
+        from pkgutil import resolve_name
+
         import click
 
         from gentoolkit.waiting import watched_import
 
         title = f"the command {self.name!r} of {self.distribution} {self.version}"
-        module, _, attribute = (part.strip() for part in self.command.partition(":"))
         try:
             # stdout is for a command's results, not for what an import prints
             with redirect_stdout(sys.stderr), watched_import(title):
-                found = attrgetter(attribute)(import_module(module))
+                found = resolve_name(self.command)
         except KeyboardInterrupt:
             raise
         except BaseException as fault:  # including SystemExit
-            cause = last_line(fault) + place_in(module.partition(".")[0], fault)
+            cause = last_line(fault) + place_in(re.split("[.:]", self.command)[0], fault)
             raise PluginError(f"{title} can't be imported from {self.command!r}: {cause}") from fault
         if not isinstance(found, click.Command):
             raise PluginError(f"{title}: {self.command!r} is a {type(found).__name__}; expected a click.Command")
@@ -95,7 +94,7 @@ def declared_verbs() -> Iterator[Verb]:
             fault = f"the command {point.name!r} already exists in {owners[point.name]}; rename it"
         else:
             owners[point.name] = point.distribution
-        yield Verb(point.name, point.value, point.distribution, point.version, fault)
+        yield Verb(point.name, re.sub(r"\s", "", point.value), point.distribution, point.version, fault)
 
 
 def added_verbs() -> dict[str, Verb]:

@@ -53,6 +53,8 @@ def found(registry: Registry, name: str) -> list[Entry]:
 
 def as_data(entry: Entry) -> dict[str, Any]:
     """Return what is known of a component as plain JSON data."""
+    from pydantic_core import to_jsonable_python
+
     schemas = entry.config.model_json_schema().get("properties", {})
     return {
         "kind": entry.kind,
@@ -65,19 +67,12 @@ def as_data(entry: Entry) -> dict[str, Any]:
                 "name": name,
                 "type": type_of(schemas[name]),
                 "required": field.is_required(),
-                **({} if field.is_required() else {"default": default(field.default)}),
+                **({} if field.is_required() else {"default": to_jsonable_python(field.default, fallback=str)}),
                 "description": " ".join((field.description or "").split()),
             }
             for name, field in entry.config.model_fields.items()
         ],
     }
-
-
-def default(value: object) -> Any:
-    """Return a default as JSON data."""
-    from pydantic_core import to_jsonable_python
-
-    return to_jsonable_python(value, fallback=str)
 
 
 def type_of(schema: Any) -> str:

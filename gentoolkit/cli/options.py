@@ -14,13 +14,6 @@ run_argument = click.argument("run", type=click.Path(path_type=Path))
 overrides_argument = click.argument("overrides", nargs=-1, metavar="[FIELD=VALUE]...")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 quiet_option = click.option("--quiet", is_flag=True, help="Do not show progress on stderr.")
-runs_option = click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("runs"),
-    show_default=True,
-    help="Folder in which to create the run.",
-)
 
 
 def write_result(result: Any, as_json: bool, show: Callable[[], None]) -> None:

@@ -26,11 +26,11 @@ def command(kind: str | None, as_json: bool) -> None:
     """
     from gentoolkit.plugins import load_plugins
 
-    plugins = load_plugins()
-    write_result(as_data(plugins, kind), as_json, lambda: show(plugins, kind))
+    found = as_data(load_plugins(), kind)
+    write_result(found, as_json, lambda: show(found))
 
 
-def as_data(plugins: Plugins, kind: str | None = None) -> dict[str, Any]:
+def as_data(plugins: Plugins, kind: str | None) -> dict[str, Any]:
     """Return the plugins as plain JSON data, with components of one kind or of all kinds."""
     return {
         "plugins": [
@@ -50,30 +50,23 @@ def as_data(plugins: Plugins, kind: str | None = None) -> dict[str, Any]:
             if kind is None
         ],
         "quarantined": [
-            {"name": name, "distribution": distribution, "version": version, "reason": reason}
-            for name, distribution, version, reason in not_loaded(plugins)
+            *map(vars, plugins.quarantined),
+            *(
+                {"name": verb.name, "distribution": verb.distribution, "version": verb.version, "reason": verb.fault}
+                for verb in declared_verbs()
+                if verb.fault
+            ),
         ],
     }
 
 
-def not_loaded(plugins: Plugins) -> list[tuple[str, str, str, str]]:
-    """Return name, package, version and reason for each plugin and each command that `gentool` does not have."""
-    faulty = [(v.name, v.distribution, v.version, v.fault) for v in declared_verbs() if v.fault]
-    return [(bad.name, bad.distribution, bad.version, bad.reason) for bad in plugins.quarantined] + faulty
-
-
-def show(plugins: Plugins, only: str | None = None) -> None:
-    """Print a line for each component and command, or each component of one kind, then what could not be loaded."""
-    rows = [
-        (entry.kind, entry.name, f"{plugin.distribution} {plugin.version}")
-        for plugin in plugins.loaded
-        for entry in plugin.entries
-        if only in (None, entry.kind)
-    ]
-    if only is None:
-        rows += [("command", verb.name, f"{verb.distribution} {verb.version}") for verb in added_verbs().values()]
+def show(found: dict[str, Any]) -> None:
+    """Print a line for each component and command, then what could not be loaded."""
+    origins = [(part["kind"], part["type"], plugin) for plugin in found["plugins"] for part in plugin["components"]]
+    origins += [("command", command["name"], command) for command in found["commands"]]
+    rows = sorted((kind, name, f"{origin['distribution']} {origin['version']}") for kind, name, origin in origins)
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
-    for kind, name, origin in sorted(rows):
-        click.echo(f"{kind:<{widths[0]}}  {name:<{widths[1]}}  {origin}")
-    for name, distribution, version, reason in not_loaded(plugins):
-        click.echo(f"not loaded: {name} ({distribution} {version}): {reason}")
+    for kind, name, package in rows:
+        click.echo(f"{kind:<{widths[0]}}  {name:<{widths[1]}}  {package}")
+    for bad in found["quarantined"]:
+        click.echo(f"not loaded: {bad['name']} ({bad['distribution']} {bad['version']}): {bad['reason']}")

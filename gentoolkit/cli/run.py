@@ -8,20 +8,19 @@ from pathlib import Path
 
 import click
 
-from gentoolkit.cli.options import (
-    json_option,
-    overrides_argument,
-    quiet_option,
-    recipe_argument,
-    runs_option,
-    write_result,
-)
+from gentoolkit.cli.options import json_option, overrides_argument, quiet_option, recipe_argument, write_result
 
 
 @click.command("run")
 @recipe_argument
 @overrides_argument
-@runs_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default="runs",
+    show_default=True,
+    help="Folder in which to create the run.",
+)
 @click.option(
     "--init-from",
     type=click.Path(path_type=Path),

@@ -5,27 +5,12 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
 from types import FrameType
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from gentoolkit.configs import Config
 from gentoolkit.errors import GentoolError, OutOfSpaceError, PluginError, is_out_of_space, last_line, place_in
 from gentoolkit.recipe import Recipe
 from gentoolkit.registry import Entry, entry_of
-
-Arguments = ParamSpec("Arguments")
-Returned = TypeVar("Returned")
-
-
-class HasRecipe(Protocol):
-    """An object with a recipe."""
-
-    @property
-    def recipe(self) -> Recipe: ...  # noqa: D102
-
-
-Built = TypeVar("Built", bound=HasRecipe)
 
 
 @contextmanager
@@ -62,24 +47,6 @@ def blame(recipe: Recipe, stage: str | Callable[[], str], part: Config | None = 
         kind = OutOfSpaceError if is_out_of_space(error) else PluginError
         message = f"{entry.title}, {_text_of(stage)}: {last_line(error)}{place_in(entry.package, error)}"
         raise kind(message) from error
-
-
-def blamed(
-    stage: str,
-) -> Callable[[Callable[Concatenate[Built, Arguments], Returned]], Callable[Concatenate[Built, Arguments], Returned]]:
-    """Decorate a method of an object with a recipe, such as `Model`, to run within `blame(recipe, stage)`."""
-
-    def decorate(
-        method: Callable[Concatenate[Built, Arguments], Returned],
-    ) -> Callable[Concatenate[Built, Arguments], Returned]:
-        @wraps(method)
-        def guarded(self: Built, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Returned:
-            with blame(self.recipe, stage):
-                return method(self, *args, **kwargs)
-
-        return guarded
-
-    return decorate
 
 
 def _text_of(stage: str | Callable[[], str]) -> str:

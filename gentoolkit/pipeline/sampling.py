@@ -42,7 +42,6 @@ def sample(
     seed: int | None = None,
     *,
     trajectory: bool = False,
-    field: Field | None = None,
 ) -> Samples:
     """Draw samples.
 
@@ -52,7 +51,6 @@ def sample(
         classes: Class labels. Sample i has the label classes[i mod len(classes)]. Default: as in the recipe.
         seed: Seed of the noise. Default: as in the recipe.
         trajectory: Whether to keep all intermediate states.
-        field: The field. Default: the model's own, with guidance.
 
     Raises:
         UsageError: A class does not exist, or there is nothing to sample.
@@ -63,7 +61,7 @@ def sample(
     if count < 1:
         raise UsageError(f"per_class is {count}; expected at least 1")
     rows, x0, condition = start(parts, count, settings.classes if classes is None else classes, seed)
-    return draw(parts, x0, condition, rows, seed, trajectory=trajectory, field=field)
+    return draw(parts, x0, condition, rows, seed, trajectory=trajectory)
 
 
 def sample_seed(parts: Parts) -> int:

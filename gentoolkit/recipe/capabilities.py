@@ -45,9 +45,13 @@ def _asked(config: Config, method: str) -> list[Any]:
     try:
         return list(getattr(config, method)())
     except Exception as error:  # a plugin's code may raise anything
-        entry = entry_of(config)
-        raised = f"{method}() of {entry.name!r} raised {type(error).__name__}: {error}"
-        raise PluginError(f"{raised}; this is a bug in {entry.distribution}") from error
+        raise PluginError(raised(config, method, error)) from error
+
+
+def raised(config: Config, method: str, error: Exception) -> str:
+    """Return the message for an exception that a config's method raised."""
+    entry = entry_of(config)
+    return f"{method}() of {entry.name!r} raised {type(error).__name__}: {error}; this is a bug in {entry.distribution}"
 
 
 def _offered(sections: Mapping[str, Any], spec: DataSpec) -> dict[Role, set[str]]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gentoolkit.configs import Config, Problem, ScheduleConfig, to_data
-from gentoolkit.recipe.capabilities import check_needs
+from gentoolkit.configs import Config, to_data
+from gentoolkit.recipe.capabilities import check_needs, raised
 from gentoolkit.recipe.faults import Fault, Path
 from gentoolkit.recipe.model import Recipe, components_of, data_spec, encoded_spec
 from gentoolkit.recipe.reader import Node
 from gentoolkit.recipe.validation import as_written, follow
-from gentoolkit.registry import Registry, entry_of
+from gentoolkit.registry import Registry
 from gentoolkit.settings import SampleSettings, TrainSettings
 from gentoolkit.spec import DataSpec, Labels
 
@@ -20,22 +20,16 @@ OF_DATA = ("dataset", "codec", "metrics")
 
 
 def check_fit(root: Node, sections: Mapping[str, Any], registry: Registry) -> list[Fault]:
-    """Return the inconsistencies between sections.
-
-    Args:
-        root: The recipe's tree, for positions.
-        sections: The valid sections by name. The others are not checked.
-        registry: The available components, for suggestions.
-    """
+    """Return the inconsistencies between the valid sections of a recipe. The others are not checked."""
     faults = [fault for name in ("metrics", "observers") for fault in _duplicates(root, name, sections.get(name, ()))]
     train, sample = sections.get("train"), sections.get("sample")
     if train and train.steps is not None:
-        faults += _check_length(root, train.schedule, train.steps)
+        faults += _problems(root, ("train", "schedule"), train.schedule, "check_length", train.steps)
     if dataset := sections.get("dataset"):
         try:
             spec = data_spec(dataset, train)
         except Exception as error:  # a plugin's code may raise anything
-            return [*faults, _fault(root, ("dataset",), _raised(dataset, "spec", error))]
+            return [*faults, _fault(root, ("dataset",), raised(dataset, "spec", error))]
         faults += _check_components(root, sections, spec)
         faults += _check_conditions(root, spec, train, sample)
         faults += _check_pairs(root, spec, sections)
@@ -48,7 +42,7 @@ def _check_components(root: Node, sections: Mapping[str, Any], spec: DataSpec) -
 
     def check(of_data: bool, spec: DataSpec) -> list[Fault]:
         checked = [(path, config) for path, config in components_of(sections) if (path[0] in OF_DATA) == of_data]
-        return [fault for path, config in checked for fault in _check_component(root, path, config, spec)]
+        return [fault for path, config in checked for fault in _problems(root, path, config, "check", spec)]
 
     faults = check(True, spec)
     if "codec" not in sections or any(fault.path[0] == "codec" for fault in faults):
@@ -56,7 +50,7 @@ def _check_components(root: Node, sections: Mapping[str, Any], spec: DataSpec) -
     try:
         encoded = encoded_spec(sections["codec"], spec)
     except Exception as error:  # a plugin's code may raise anything
-        return [*faults, _fault(root, ("codec",), _raised(sections["codec"], "spec", error))]
+        return [*faults, _fault(root, ("codec",), raised(sections["codec"], "spec", error))]
     return faults + check(False, encoded)
 
 
@@ -68,24 +62,12 @@ def _duplicates(root: Node, name: str, configs: Sequence[Config]) -> Iterator[Fa
             yield _fault(root, (name, str(index)), f"duplicate of {same}", expected)
 
 
-def _check_length(root: Node, schedule: ScheduleConfig, total_steps: int) -> list[Fault]:
-    path = ("train", "schedule")
+def _problems(root: Node, path: Path, config: Config, method: str, argument: object) -> list[Fault]:
+    """Return the problems that a method of a config finds."""
     try:
-        problems = list(schedule.check_length(total_steps))
+        problems = list(getattr(config, method)(argument))
     except Exception as error:  # a plugin's code may raise anything
-        return [_fault(root, path, _raised(schedule, "check_length", error))]
-    return _faults(root, path, problems)
-
-
-def _check_component(root: Node, path: Path, config: Config, spec: DataSpec) -> list[Fault]:
-    try:
-        problems = list(config.check(spec))
-    except Exception as error:  # a plugin's code may raise anything
-        return [_fault(root, path, _raised(config, "check", error))]
-    return _faults(root, path, problems)
-
-
-def _faults(root: Node, path: Path, problems: Sequence[Problem]) -> list[Fault]:
+        return [_fault(root, path, raised(config, method, error))]
     return [_fault(root, (*path, *(field.split(".") if field else ())), message) for field, message in problems]
 
 
@@ -96,11 +78,6 @@ def _check_pairs(root: Node, spec: DataSpec, sections: Mapping[str, Any]) -> Ite
         if spec.paired and name in sections and (got := to_data(sections[name])["type"]) != default:
             wrong = f"got {got!r}, but the data comes in pairs (x0, x1), so x0 has no other {name}"
             yield _fault(root, (name,), wrong, f"{default!r}, or remove it")
-
-
-def _raised(config: Config, method: str, error: Exception) -> str:
-    entry = entry_of(config)
-    return f"{method}() of {entry.name!r} raised {type(error).__name__}: {error}; this is a bug in {entry.distribution}"
 
 
 def _check_conditions(

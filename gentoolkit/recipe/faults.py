@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gentoolkit.errors import RecipeError, joined, listing
+from gentoolkit.errors import RecipeError, joined
 
 Scalar = None | bool | int | float | str
 Path = tuple[str, ...]
@@ -90,8 +90,3 @@ def shown(value: object) -> str:
     text = repr(value)
     text = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
     return f"the text {text}" if isinstance(value, str) else text
-
-
-def one_of(choices: Iterable[str]) -> str:
-    """Return "one of 'a', 'b'", or "one of none" without choices."""
-    return f"one of {listing(choices)}"

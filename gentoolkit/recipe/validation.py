@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from gentoolkit.configs import Config, completed, is_base, models_in
-from gentoolkit.errors import last_line, suggest
-from gentoolkit.recipe.faults import Fault, Path, Place, one_of, shown
+from gentoolkit.errors import last_line, listing, suggest
+from gentoolkit.recipe.faults import Fault, Path, shown
 from gentoolkit.recipe.reader import Node, scalar
 from gentoolkit.registry import Registry
 
@@ -79,7 +79,10 @@ class _Translator:
             return Fault(node.place, (*path, last), "missing", self.expected(location))
         if kind == "extra_forbidden":
             node, path = follow(self.root, (), inner)
-            return unknown_field(node.keys.get(last, node.place), (*path, last), self.fields(inner))
+            fields = self.fields(inner)
+            hint = suggest(last, fields) if fields else "it has no fields"
+            expected = f"one of {listing(fields)}" if fields else ""
+            return Fault(node.keys.get(last, node.place), (*path, last), "unknown field", expected, hint)
         node, path = follow(self.root, (), location)
         if kind in OWN_ERRORS:
             return _own(kind, details["msg"], node, path)
@@ -157,12 +160,6 @@ def as_written(root: Node, path: Path) -> Path:
         around, _ = follow(root, (), written)
         written += () if key.isdecimal() and not isinstance(around.value, tuple) else (key,)
     return written
-
-
-def unknown_field(place: Place, path: Path, fields: Sequence[str]) -> Fault:
-    """Return the fault of an unknown key."""
-    hint = suggest(path[-1], fields) if fields else "it has no fields"
-    return Fault(place, path, "unknown field", one_of(fields) if fields else "", hint)
 
 
 def follow(node: Node, path: Path, location: Sequence[object]) -> tuple[Node, Path]:

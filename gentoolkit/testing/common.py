@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from importlib import import_module
-from typing import Any
+from pkgutil import resolve_name
 
 import torch
 from torch import nn
@@ -15,12 +14,6 @@ from gentoolkit.kinds import KINDS
 from gentoolkit.testing.contracts import CONTRACTS, Case, contract, does_not_apply, require
 from gentoolkit.testing.measures import IMPORT_PLUGIN, global_randomness_kept, in_fresh_interpreter
 from gentoolkit.testing.outcomes import BUILDS
-
-
-def _imported(name: str) -> Any:
-    """Return the object "module:attribute"."""
-    module, _, attribute = name.partition(":")
-    return getattr(import_module(module), attribute)
 
 
 @contract("any.expected_failures")
@@ -60,7 +53,7 @@ def factory(case: Case) -> None:
     Power: any missing attribute. Wrong method signatures are found by the other contracts, which call the methods.
     """
     kind = case.entry.kind
-    protocol = _imported(KINDS[kind].protocol)
+    protocol = resolve_name(KINDS[kind].protocol)
     try:
         built = case.build()
     except UsageError as error:
@@ -87,7 +80,7 @@ def build(case: Case) -> None:
     """
     with global_randomness_kept():
         parts = [case.build(), case.build()]
-    observe = _imported(f"gentoolkit.testing.{KINDS[case.kind].contracts[0]}:observe")
+    observe = resolve_name(f"gentoolkit.testing.{KINDS[case.kind].contracts[0]}:observe")
     first, second = (observe(case, part) for part in parts)
     require(first.keys() == second.keys(), f"two builds differ in their parts: {sorted(first.keys() ^ second.keys())}")
     different = [name for name in first if not torch.equal(first[name], second[name])]
