@@ -1,4 +1,4 @@
-"""A multilayer perceptron, for points and other small samples."""
+"""A residual multilayer perceptron, for points and other small samples."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from gentoolkit.api import BackboneConfig, Component, DataSpec, Labels, hookimpl
 
 
 class MLPConfig(BackboneConfig):
-    """Linear layers with SiLU between them, on the flattened sample; time and condition are embedded and added."""
+    """Residual blocks of two linear layers on the flattened sample, modulated by time and condition (adaLN-Zero)."""
 
-    width: int = Field(default=128, ge=1)
-    """Width of the hidden layers."""
+    width: int = Field(default=128, ge=2)
+    """Width of all layers."""
     depth: int = Field(default=3, ge=1, le=1000)
-    """Number of hidden layers."""
+    """Number of blocks."""
     frequencies: int = Field(default=8, ge=1, le=1000)
     """Number of sines and cosines of pi t, 2 pi t, 3 pi t, ... that represent a time, in addition to t itself."""
 
