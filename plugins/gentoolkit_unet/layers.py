@@ -16,7 +16,7 @@ EMBEDDING = 4
 
 
 class Conv(nn.Module):
-    """A convolution with zero padding. Its weight is a matrix, (outputs, size · size · inputs), as Muon requires.
+    """A convolution with zero padding. Its weight is a matrix, (outputs, inputs · size · size), as Muon requires.
 
     Args:
         inputs: Number of input channels.
@@ -28,15 +28,15 @@ class Conv(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, size: int = 3, stride: int = 1, gain: float = 1.0) -> None:
         super().__init__()
-        self.kernel, self.stride = (size, size, inputs), stride
+        self.kernel, self.stride = (inputs, size, size), stride
         bound = gain / math.sqrt(math.prod(self.kernel))
         self.weight = nn.Parameter(torch.empty(outputs, math.prod(self.kernel)).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Return the output, (B, outputs, H / stride, W / stride)."""
-        kernel = self.weight.unflatten(1, self.kernel).permute(0, 3, 1, 2)  # in channels-last memory format
-        return F.conv2d(x_BCHW, kernel, self.bias, self.stride, self.kernel[0] // 2)
+        kernel = self.weight.unflatten(1, self.kernel)
+        return F.conv2d(x_BCHW, kernel, self.bias, self.stride, self.kernel[-1] // 2)
 
 
 def group_norm(x_BCHW: Tensor, groups: int, modulation_BM: Tensor, plain: bool) -> Tensor:

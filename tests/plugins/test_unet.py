@@ -82,7 +82,7 @@ def test_a_convolution_is_torchs(size, stride):
     bound = (4 * size**2) ** -0.5
     assert 0.9 * bound < ours.weight.abs().max() <= bound  # of 24 draws or more, P(no larger one) is below 0.9^24 = 8 %
     with torch.no_grad():
-        torchs.weight.copy_(ours.weight.view(6, size, size, 4).permute(0, 3, 1, 2))
+        torchs.weight.copy_(ours.weight.view(6, 4, size, size))
         torchs.bias.copy_(ours.bias)
     torch.testing.assert_close(ours(x), torchs(x))
 
