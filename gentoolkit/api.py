@@ -54,6 +54,7 @@ from gentoolkit.configs import (
     WeightingConfig,
     slot,
 )
+from gentoolkit.datafiles import DataFile, DataFolder
 from gentoolkit.errors import GentoolError, PluginError, UsageError, listing
 from gentoolkit.kinds import KINDS
 from gentoolkit.references import RunRef
@@ -68,6 +69,8 @@ __all__ = [
     "CodecConfig",
     "Component",
     "CouplingConfig",
+    "DataFile",
+    "DataFolder",
     "DataSpec",
     "DatasetConfig",
     "FeaturesConfig",

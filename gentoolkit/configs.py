@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeGuard, get_args, get_origin
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeGuard, TypeVar, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -19,6 +19,8 @@ from pydantic_core import CoreSchema, core_schema
 from gentoolkit.errors import PluginError, listing
 from gentoolkit.spec import DataSpec
 from gentoolkit.strict import Strict
+
+T = TypeVar("T")
 
 #: Key that marks a slot in a JSON schema, with the kind of its components.
 SLOT = "x-gentoolkit-kind"
@@ -187,7 +189,12 @@ def configs_in(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tupl
         value: The value.
         path: Its path, which the paths of the configs begin with.
     """
-    if isinstance(value, Config):
+    yield from instances_in(value, Config, path)
+
+
+def instances_in(value: object, cls: type[T], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], T]]:
+    """Yield the instances of a class in a value and their paths; see `configs_in`."""
+    if isinstance(value, cls):
         yield path, value
     if isinstance(value, BaseModel):
         items: Iterable[tuple[object, object]] = value
@@ -196,7 +203,7 @@ def configs_in(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tupl
     else:
         items = enumerate(value) if isinstance(value, tuple | list) else ()
     for key, item in items:
-        yield from configs_in(item, (*path, str(key)))
+        yield from instances_in(item, cls, (*path, str(key)))
 
 
 class DatasetConfig(Config):
@@ -205,7 +212,11 @@ class DatasetConfig(Config):
     kind = "dataset"
 
     def spec(self) -> DataSpec:
-        """Return the description of the samples, without importing torch."""
+        """Return the description of the samples, without importing torch.
+
+        Raises:
+            UsageError: The user's files don't give one, e.g. because they are not what the config says.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define spec() -> DataSpec")
 
 

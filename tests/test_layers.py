@@ -38,6 +38,7 @@ LAYERS = (
         "spec",
         "strict",
         "references",
+        "datafiles",
     },
     {"configs"},
     {"kinds", "settings"},
@@ -53,7 +54,7 @@ LAYER = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 #: What computes knows no registry, and so nothing that is built on it.
 NO_REGISTRY = {"training", "sampling"}
 #: All that a plugin may import, so that a shipped one is worth copying.
-PUBLIC = {"api", "protocols", "observers", "paths", "fields", "samplers", "randomness", "testing"}
+PUBLIC = {"api", "datafiles", "protocols", "observers", "paths", "fields", "samplers", "randomness", "testing"}
 
 
 def imported(file, package):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gentoolkit.configs import Config, to_data
+from gentoolkit.configs import Config, instances_in, to_data
+from gentoolkit.datafiles import DataPath
+from gentoolkit.errors import UsageError
 from gentoolkit.recipe.capabilities import check_needs, raised
 from gentoolkit.recipe.faults import Fault, Path
 from gentoolkit.recipe.model import Recipe, components_of, data_spec, encoded_spec
@@ -19,6 +22,22 @@ from gentoolkit.spec import DataSpec, Labels
 OF_DATA = ("dataset", "codec", "metrics")
 
 
+def place_paths(root: Node, sections: dict[str, Any], folder: pathlib.Path) -> list[Fault]:
+    """Let paths of data start at `folder`, those of overrides at the current folder, and return which don't exist.
+
+    Sections with such a fault are removed from `sections`, because they can't be checked further.
+    """
+    faults = []
+    for path, data in list(instances_in(sections, DataPath)):
+        node, _ = follow(root, (), path)
+        if node.value == data.given:  # otherwise a default
+            data.place(pathlib.Path() if node.place.override else folder)
+        if problem := data.problem():
+            faults.append(_fault(root, path, problem))
+            sections.pop(path[0], None)
+    return faults
+
+
 def check_fit(root: Node, sections: Mapping[str, Any], registry: Registry) -> list[Fault]:
     """Return the inconsistencies between the valid sections of a recipe. The others are not checked."""
     faults = [fault for name in ("metrics", "observers") for fault in _duplicates(root, name, sections.get(name, ()))]
@@ -29,7 +48,9 @@ def check_fit(root: Node, sections: Mapping[str, Any], registry: Registry) -> li
         try:
             spec = data_spec(dataset, train)
         except Exception as error:  # a plugin's code may raise anything
-            return [*faults, _fault(root, ("dataset",), raised(dataset, "spec", error))]
+            own = " ".join(str(error).split()) if isinstance(error, UsageError) else ""
+            wrong = own or raised(dataset, "spec", error)
+            return [*faults, _fault(root, ("dataset",), wrong)]
         faults += _check_components(root, sections, spec)
         faults += _check_conditions(root, spec, train, sample)
         faults += _check_pairs(root, spec, sections)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gentoolkit.errors import RecipeError, joined, listing, suggest
 from gentoolkit.plugins import load_plugins
-from gentoolkit.recipe.checks import check_fit
+from gentoolkit.recipe.checks import check_fit, place_paths
 from gentoolkit.recipe.faults import Fault, Place, recipe_error, shown
 from gentoolkit.recipe.model import Recipe
 from gentoolkit.recipe.overrides import apply, parse_overrides
@@ -39,7 +39,8 @@ def parse_recipe(
 ) -> Recipe:
     """Validate the text of a recipe. See `load_recipe`.
 
-    Messages refer to it as `source`. Relative paths of other runs start at the folder of `source`.
+    Messages refer to it as `source`. Relative paths of data and other runs start at the folder of `source`, those of
+    data in overrides at the current folder.
     """
     if registry is None:
         registry = load_plugins().registry
@@ -66,6 +67,7 @@ def _recipe_from(root: Node, registry: Registry, faults: list[Fault], folder: Pa
         faults.append(Fault(root.place, (), f"got {shown(root.value)}", OUTLINE))
         return None
     recipe, sections = validated(Recipe, root, registry, faults, folder)
+    faults += place_paths(root, sections, folder)
     faults += check_fit(root, sections, registry)
     return recipe
 
