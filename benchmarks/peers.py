@@ -165,11 +165,11 @@ TRAININGS: Mapping[str, TrainingMaker] = {
 
 
 def installed(makers: Mapping[str, Maker]) -> dict[str, Maker]:
-    """Return the peers that can be imported here; of each other one, a line on stderr says how to get it."""
+    """Return the peers whose package (their name up to a comma) is installed. Say of the others how to get it."""
     os.environ.setdefault("TQDM_DISABLE", "1")  # smalldiffusion's bar would spoil the table
     here = {}
     for name, maker in makers.items():
-        if importlib.util.find_spec(name) is None:
+        if importlib.util.find_spec(name.partition(",")[0]) is None:
             print(f"  {name} is not installed and left out; {INSTALL}", file=sys.stderr)
         else:
             here[name] = maker

@@ -50,21 +50,31 @@ class Diffusers(nn.Module):
 
 
 class Azula(nn.Module):
-    """azula's UNet, without attention and with one norm a block; time and label are the user's."""
+    """azula's UNet, without attention and with one norm a block; time and label are the user's.
 
-    def __init__(self) -> None:
+    Args:
+        channels: Width of each level.
+        blocks: Number of blocks of each level, in each direction.
+    """
+
+    def __init__(self, channels: tuple[int, ...], blocks: tuple[int, ...]) -> None:
         super().__init__()
         layers = import_module("azula.nn.layers")
         self.time = nn.Sequential(layers.SineEncoding(64), nn.Linear(64, 256), nn.SiLU(), nn.Linear(256, 256))
         self.label = nn.Embedding(10, 256)
         unet = import_module("azula.nn.unet").UNet
-        self.unet = unet(3, 3, mod_features=256, hid_channels=(96, 112, 128), hid_blocks=(2, 3, 3), norm="group")
+        self.unet = unet(3, 3, mod_features=256, hid_channels=channels, hid_blocks=blocks, norm="group")
 
     def forward(self, x: Tensor, t: Tensor, label: Tensor) -> Tensor:
         return self.unet(x, self.time(t) + self.label(label))
 
 
-PEERS: Mapping[str, Callable[[], nn.Module]] = {"diffusers": Diffusers, "azula": Azula}
+#: azula's blocks have fewer parameters than ours. Either wider ones or more of them make up for that.
+PEERS: Mapping[str, Callable[[], nn.Module]] = {
+    "diffusers": Diffusers,
+    "azula": partial(Azula, (96, 112, 128), (2, 3, 3)),
+    "azula, our widths": partial(Azula, (64, 128, 128), (5, 2, 3)),
+}
 
 
 def step_of(make: Callable[[], nn.Module], batch_size: int, precision: str) -> Callable[[], None]:
