@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
 #: Number of operations per training step below which training uses one thread. For such steps a second thread gains
-#: little on an idle machine. On a busy one, each operation waits until both threads have a core, which makes training
-#: much slower.
-SMALL_STEP = 1e8
+#: little on an idle machine. On a busy one, each layer waits until both threads have a
+#: core, which makes training many times as slow.
+SMALL_STEP = 1e9
 
 
 class Operations:
