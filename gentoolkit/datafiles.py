@@ -94,28 +94,38 @@ class DataFolder(DataPath):
         return f"{self} is a file; expected a folder" if self.path.exists() else self._missing("folder")
 
 
-def is_held_out(key: str | bytes, share: float) -> bool:
-    """Return whether the sample of this key is in the held-out split.
+def position(key: str | bytes) -> int:
+    """Return a number in [0, 2^64) that decides on the split of the sample of this key, and on its place in the split.
 
     It depends on the key alone: other samples, their number and the seed of the run change nothing.
 
     Args:
         key: What identifies the sample, such as the file's name.
-        share: Probability that a sample is held out.
     """
     data = key.encode("utf-8", "surrogateescape") if isinstance(key, str) else key
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little") < share * 2**64
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+
+
+def split_rows(positions: Sequence[int], share: float, split: str, noun: str) -> list[int]:
+    """Return the numbers of a split's samples, in the order of their positions, which is random.
+
+    Args:
+        positions: The `position` of each sample. The samples below `share` · 2^64 are held out.
+        share: The dataset's setting `held_out`.
+        split: "train" or "held_out".
+        noun: What the samples are, e.g. "images".
+
+    Raises:
+        UsageError: A split is empty.
+    """
+    order = sorted(range(len(positions)), key=positions.__getitem__)
+    count = sum(value < share * 2**64 for value in positions)
+    require_both_splits(count, len(order), share, noun)
+    return order[:count] if split == "held_out" else order[count:]
 
 
 def require_both_splits(held_out: int, total: int, share: float, noun: str) -> None:
-    """Raise UsageError if no sample, or each one, is held out.
-
-    Args:
-        held_out: Number of held-out samples.
-        total: Number of all samples.
-        share: The dataset's setting `held_out`.
-        noun: What the samples are, e.g. "images".
-    """
+    """Raise UsageError if no sample, or each one, is held out. See `split_rows`."""
     if not 0 < held_out < total:
         found = f"{held_out} of the {total} {noun} are held out with held_out {share:g}, so a split is empty"
         raise UsageError(f"{found}; use more {noun} or another held_out", kind="dataset")
@@ -149,6 +159,8 @@ class CsvTable:
         if not names:
             raise self._error("is empty; expected a line with the names of the columns")
         self.columns = [name.strip() for name in names]
+        if not "".join(self.columns).isprintable():
+            raise self._error("is not text; expected a CSV file")
         wrong = [name for name in self.columns if not name or self.columns.count(name) > 1]
         if wrong:
             raise self._error(f"column name {wrong[0]!r} in line 1 is {'repeated' if wrong[0] else 'empty'}")

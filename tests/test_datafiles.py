@@ -2,31 +2,42 @@
 
 import pytest
 
-from gentoolkit.datafiles import CsvTable, is_held_out, is_number, refuse, require_both_splits
+from gentoolkit.datafiles import CsvTable, is_number, position, refuse, split_rows
 from gentoolkit.errors import UsageError
 
 
 def test_the_share_of_held_out_keys_is_the_share_of_the_recipe_and_grows_with_it():
-    names = [f"cats/{i}.jpg" for i in range(10_000)]
-    some, more = ({name for name in names if is_held_out(name, share)} for share in (0.1, 0.3))
+    positions = [position(f"cats/{i}.jpg") for i in range(10_000)]
+    some, more = (set(split_rows(positions, share, "held_out", "rows")) for share in (0.1, 0.3))
     assert some < more
     for held_out, share in ((some, 0.1), (more, 0.3)):
         assert abs(len(held_out) - 10_000 * share) < 5 * (10_000 * share * (1 - share)) ** 0.5  # binomial
+    assert sorted([*some, *split_rows(positions, 0.1, "train", "rows")]) == list(range(10_000))
+
+
+def test_more_samples_move_none_to_the_other_split():
+    names = [f"{i}.png" for i in range(100)]
+    for split in ("train", "held_out"):
+        few = [names[::2][i] for i in split_rows([position(name) for name in names[::2]], 0.2, split, "rows")]
+        all_of_them = [names[i] for i in split_rows([position(name) for name in names], 0.2, split, "rows")]
+        assert [name for name in all_of_them if name in few] == few
 
 
 def test_a_key_is_held_out_as_it_always_was():
     # Splits of published runs depend on it, so this may never change.
-    assert [i for i in range(40) if is_held_out(f"{i}.png", 0.1)] == HELD_OUT
-    assert is_held_out("é.png", 0.5) == is_held_out("é.png".encode(), 0.5)
+    held_out = split_rows([position(f"{i}.png") for i in range(40)], 0.1, "held_out", "rows")
+    assert sorted(held_out) == HELD_OUT
+    assert position("é.png") == position("é.png".encode())
 
 
 HELD_OUT = [0, 3, 18, 29, 31, 32, 39]
 
 
-@pytest.mark.parametrize(("held_out", "total"), [(0, 5), (5, 5), (0, 0)])
-def test_an_empty_split_is_refused(held_out, total):
+@pytest.mark.parametrize(("positions", "held_out"), [([2**63] * 5, 0), ([0] * 5, 5), ([], 0)])
+def test_an_empty_split_is_refused(positions, held_out):
+    total = len(positions)
     with pytest.raises(UsageError, match=f"{held_out} of the {total} rows are held out with held_out 0.1, so a split"):
-        require_both_splits(held_out, total, 0.1, "rows")
+        split_rows(positions, 0.1, "train", "rows")
 
 
 def test_faults_are_counted_beyond_the_first_ten():
@@ -63,6 +74,7 @@ def test_a_table_has_rows_with_their_lines(tmp_path):
         (b"x,y\n1,\xff\n", "is not UTF-8 text: byte 0xff"),
         (b'x,y\n"a"b,2\n', "line 2 is not CSV: "),
         (b'x,y\n1,"2\n', "line 2 is not CSV: "),
+        (b"PK\x03\x04\x00", "is not text"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_told(tmp_path, content, expected):
