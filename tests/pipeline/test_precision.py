@@ -34,7 +34,7 @@ class Watch(TorchDispatchMode):
 
 path, precision = sys.argv[1:]
 work = Work.prepare(load_recipe(path, [
-    "train.batch_size=4", "train.steps=60", "train.epochs=null", "sampler.num_steps=1", f"train.precision={precision}",
+    "train.batch_size=4", "train.steps=200", "train.epochs=null", "sampler.num_steps=1", f"train.precision={precision}",
     "evaluate.per_class=2", "evaluate.validation_samples=2",
 ]))
 with Watch() as watch:
