@@ -10,16 +10,13 @@ from gentoolkit.protocols import Dataset, Features
 
 from . import NeighborsConfig
 from .on_features import OnFeatures
-
-
-def distances(a: Tensor, b: Tensor) -> Tensor:
-    """Return |a_i - b_j|, (N, M), from differences: products lose the digits of small distances."""
-    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+from .samples import chunks, distances
 
 
 def radii(rows: Tensor, k: int) -> Tensor:
     """Return the distance from each row to its k-th nearest other row, (N,)."""
-    return distances(rows, rows).kthvalue(k + 1, dim=1).values  # the nearest is the row itself
+    parts = [distances(part, rows).kthvalue(k + 1, dim=1).values for part in chunks(rows, rows)]
+    return torch.cat(parts)  # the nearest is the row itself, hence k + 1
 
 
 class OnNeighbors(OnFeatures):
@@ -54,7 +51,8 @@ class Precision(OnNeighbors):
 
     def of(self, real: Tensor, other: Tensor) -> float:
         """Return mean_j 1[any_i |y_j - x_i| < r(x_i)]."""
-        return (distances(real, other) < radii(real, self.k)[:, None]).any(0).double().mean().item()
+        reach = radii(real, self.k)
+        return sum(int((distances(part, real) < reach).any(1).sum()) for part in chunks(other, real)) / len(other)
 
 
 class Recall(Precision):
@@ -80,7 +78,9 @@ class Density(OnNeighbors):
 
     def of(self, real: Tensor, other: Tensor) -> float:
         """Return sum_ij 1[|y_j - x_i| < r(x_i)] / (k M)."""
-        return (distances(real, other) < radii(real, self.k)[:, None]).sum(0).double().mean().item() / self.k
+        reach = radii(real, self.k)
+        inside = sum(int((distances(part, real) < reach).sum()) for part in chunks(other, real))
+        return inside / (self.k * len(other))
 
 
 class Coverage(OnNeighbors):
@@ -99,4 +99,5 @@ class Coverage(OnNeighbors):
 
     def of(self, real: Tensor, other: Tensor) -> float:
         """Return mean_i 1[min_j |x_i - y_j| < r(x_i)]."""
-        return (distances(real, other).min(1).values < radii(real, self.k)).double().mean().item()
+        nearest = torch.cat([distances(part, other).amin(1) for part in chunks(real, other)])
+        return (nearest < radii(real, self.k)).double().mean().item()

@@ -1,11 +1,16 @@
-"""Functions shared by the metrics: conversion of samples to rows, and checks of their number."""
+"""Functions shared by the metrics: conversion of samples to rows, distances, and checks of their number."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
+
+#: Number of pairs of rows that are compared at once, so that memory does not grow with the square of their number.
+PAIRS = 2**24
 
 
 def as_rows(x: Tensor) -> Tensor:
@@ -23,3 +28,18 @@ def need(least: int, real: Tensor, other: Tensor) -> None:
         raise ValueError(
             f"expected at least {least} real and {least} generated samples; got {len(real)} and {len(other)}"
         )
+
+
+def sorted_rows(rows: Tensor) -> Tensor:
+    """Return the rows in lexicographic order."""
+    return rows[torch.from_numpy(np.lexsort(rows.numpy().T[::-1]))]
+
+
+def chunks(a: Tensor, b: Tensor) -> Iterator[Tensor]:
+    """Yield the rows of a in parts that have at most `PAIRS` pairs with rows of b."""
+    yield from a.split(max(1, PAIRS // len(b)))
+
+
+def distances(a: Tensor, b: Tensor) -> Tensor:
+    """Return |a_i - b_j|, (N, M), from differences: products lose the digits of small distances."""
+    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import warnings
+from importlib import import_module
 from types import ModuleType
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from gentoolkit.api import DataSpec, MetricConfig, UsageError
 from gentoolkit.protocols import Dataset
 
 from . import C2stConfig
-from .samples import as_rows, need
+from .samples import as_rows, distances, need, sorted_rows
 
 
 def imported(name: str, package: str) -> ModuleType:
     """Return a module of an extra. Raise UsageError if it is not installed."""
-    from importlib import import_module
-
     try:
         return import_module(name)
     except ImportError:
@@ -47,7 +45,7 @@ class Wasserstein2:
     def value(self, real: Tensor, other: Tensor) -> float:
         """Return the distance. ValueError: There are no samples, or the solver did not finish."""
         need(1, real, other)
-        cost = torch.cdist(real, other, compute_mode="donot_use_mm_for_euclid_dist").square().numpy()
+        cost = distances(real, other).square().numpy()
         squared, log = self.ot.emd2([], [], cost, numItermax=10_000_000, log=True)
         if log["warning"]:
             raise ValueError(f"the optimal plan was not found: {log['warning']}")
@@ -81,7 +79,7 @@ class C2st:
         need(self.folds, real, other)
         mean, std = real.mean(0), real.std(0)
         std[std == 0] = 1.0
-        sides = [_sorted(((rows - mean) / std).numpy()) for rows in (real, other)]
+        sides = [sorted_rows((rows - mean) / std).numpy() for rows in (real, other)]
         units = 10 * real.shape[1]
         classifier = self.networks.MLPClassifier(
             (units, units), activation="relu", solver="adam", max_iter=self.max_iterations, random_state=self.seed
@@ -92,7 +90,3 @@ class C2st:
             warnings.simplefilter("ignore", self.unfinished)
             scores = self.selection.cross_val_score(classifier, np.concatenate(sides), labels, cv=folds)
         return float(scores.mean())
-
-
-def _sorted(rows: np.ndarray) -> np.ndarray:
-    return rows[np.lexsort(rows.T[::-1])]

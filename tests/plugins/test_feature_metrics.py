@@ -9,6 +9,7 @@ import torch
 from building import built
 from gentoolkit.api import DataSpec
 from gentoolkit.randomness import numpy_generator
+from gentoolkit_metrics import samples
 from gentoolkit_metrics.frechet import frechet_distance
 
 
@@ -107,3 +108,11 @@ def test_expected_density_and_coverage_of_equal_distributions_do_not_depend_on_t
 def test_too_few_neighbors_are_refused():
     with pytest.raises(ValueError, match="5 neighbors need at least 6 samples; got 5 real and 9 generated"):
         value("coverage", normal(5, 2), normal(9, 2))
+
+
+@pytest.mark.parametrize("name", ["kernel_distance", "precision", "recall", "density", "coverage"])
+def test_values_do_not_depend_on_how_many_pairs_are_compared_at_once(monkeypatch, name):
+    real, other = normal(23, 2), 0.7 * normal(17, 2, stream=1) + 0.5
+    expected = value(name, real, other)
+    monkeypatch.setattr(samples, "PAIRS", 50)  # two or three rows
+    assert value(name, real, other) == pytest.approx(expected, rel=1e-12)

@@ -13,6 +13,7 @@ from gentoolkit.api import DataSpec, UsageError
 from gentoolkit.protocols import Batch
 from gentoolkit.randomness import numpy_generator
 from gentoolkit.testing.features import Split
+from gentoolkit_metrics import kernels, samples
 
 
 def normal(*shape, stream=0):
@@ -108,3 +109,22 @@ def test_memorization_of_copies_is_one_and_of_fresh_samples_a_half():
     # Mann and Whitney: the variance for two sets of n equal distributions is (2 n + 1) / (12 n²); five deviations.
     assert value("memorization", real, fresh, train=train) == pytest.approx(0.5, abs=5 * math.sqrt(801 / 12) / 400)
     assert value("memorization", real, train[-400:], train=train) == 1.0
+
+
+@pytest.mark.parametrize("name", ["energy_distance", "squared_mmd"])
+def test_values_do_not_depend_on_how_many_pairs_are_compared_at_once(monkeypatch, name):
+    real, other = normal(23, 2), normal(17, 2, stream=1) + 0.5
+    expected = value(name, real, other)
+    monkeypatch.setattr(samples, "PAIRS", 50)  # two or three rows
+    assert value(name, real, other) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_width_of_the_kernel_is_that_of_some_samples_in_any_order(monkeypatch):
+    real, other = normal(400, 2), normal(400, 2, stream=1) + 0.5
+    whole = value("squared_mmd", real, other)
+    monkeypatch.setattr(kernels, "MOST", 100)
+    few = value("squared_mmd", real, other)
+    assert few == pytest.approx(value("squared_mmd", real.flip(0), other), rel=1e-12)
+    # The median of the 4,950 distances of 100 samples is off by some per cent, and so is the value.
+    assert few != whole
+    assert few == pytest.approx(whole, rel=0.2)
