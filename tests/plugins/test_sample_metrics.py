@@ -128,3 +128,9 @@ def test_the_width_of_the_kernel_is_that_of_some_samples_in_any_order(monkeypatc
     # The median of the 4,950 distances of 100 samples is off by some per cent, and so is the value.
     assert few != whole
     assert few == pytest.approx(whole, rel=0.2)
+
+
+def test_memorization_counts_exact_ties_as_a_half():
+    train = normal(300, 8)  # so many that torch computes distances by products, which do not give 0 for copies
+    copies, others = train[:50], train[100:150]
+    assert value("memorization", copies, others, train=train) == 0.5
