@@ -50,9 +50,9 @@ class Precision(OnNeighbors):
     sees = frozenset({"shift"})
 
     def of(self, real: Tensor, other: Tensor) -> float:
-        """Return mean_j 1[any_i |y_j - x_i| < r(x_i)]."""
+        """Return mean_j 1[any_i |y_j - x_i| <= r(x_i)]."""
         reach = radii(real, self.k)
-        return sum(int((distances(part, real) < reach).any(1).sum()) for part in chunks(other, real)) / len(other)
+        return sum(int((distances(part, real) <= reach).any(1).sum()) for part in chunks(other, real)) / len(other)
 
 
 class Recall(Precision):
@@ -62,7 +62,7 @@ class Recall(Precision):
     """
 
     def of(self, real: Tensor, other: Tensor) -> float:
-        """Return mean_i 1[any_j |x_i - y_j| < r(y_j)]."""
+        """Return mean_i 1[any_j |x_i - y_j| <= r(y_j)]."""
         return super().of(other, real)
 
 

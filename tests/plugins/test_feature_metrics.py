@@ -116,3 +116,10 @@ def test_values_do_not_depend_on_how_many_pairs_are_compared_at_once(monkeypatch
     expected = value(name, real, other)
     monkeypatch.setattr(samples, "PAIRS", 50)  # two or three rows
     assert value(name, real, other) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["precision", "recall"])
+def test_copies_of_samples_that_repeat_are_realistic_and_diverse(name):
+    real = torch.arange(3.0).double().repeat(4)[:, None]  # each value is there four times, so all radii are 0
+    assert value(name, real, real, neighbors=3) == 1.0
+    assert value(name, real, real + 0.5, neighbors=3) == 0.0
