@@ -20,9 +20,11 @@ from . import ClassifierConfig
 from .cache import cached, data_hash
 
 #: Raised whenever the network or its training changes, so that no earlier weights are loaded.
-VERSION = 1
+VERSION = 2
 BATCH_SIZE = 128
 PEAK_LEARNING_RATE = 2e-3
+#: Largest number of samples, and about the largest number of their values, that the mean and deviation are taken from.
+MOST_SAMPLES, MOST_VALUES = 4096, 2**24
 
 
 class ClassifierFeatures(nn.Module):
@@ -32,12 +34,12 @@ class ClassifierFeatures(nn.Module):
     uses one thread, so that the weights do not depend on the number of threads.
     """
 
-    preprocessing = "subtract the mean and divide by the standard deviation of all values of the training data"
+    preprocessing = "subtract one mean and divide by one standard deviation, of the values of random training samples"
 
     def __init__(self, config: ClassifierConfig, spec: DataSpec, seed: int, train: Dataset) -> None:
         super().__init__()
         assert isinstance(spec.condition, Labels)
-        self.config, self.seed = config, seed
+        self.config, self.seed, self.shape = config, seed, spec.shape
         with forked(seed, "classifier features"):
             self.body = _body(spec.shape, config.width, config.num_features)
             self.head = nn.Linear(config.num_features, spec.condition.num_classes)
@@ -65,7 +67,8 @@ class ClassifierFeatures(nn.Module):
 
     def _trained(self, train: Dataset) -> Mapping[str, Tensor]:
         """Minimize the cross entropy by Adam, with a learning rate that falls linearly. Return the weights."""
-        first = train.batch(self._rows(0, len(train), 4096)).x1.double()
+        count = max(1, min(MOST_SAMPLES, MOST_VALUES // math.prod(self.shape)))
+        first = train.batch(self._rows(0, len(train), count)).x1.double()
         self.mean.copy_(first.mean())
         self.std.copy_(first.std().clamp(min=1e-6))
         optimizer = torch.optim.Adam(self.parameters(), lr=PEAK_LEARNING_RATE)

@@ -8,6 +8,7 @@ from gentoolkit.api import DataSpec, Labels
 from gentoolkit.protocols import Batch
 from gentoolkit.testing.features import Split
 from gentoolkit_features import cache
+from gentoolkit_features import classifier as classifier_module
 
 IMAGES = DataSpec((1, 8, 8), Labels(3))
 
@@ -126,3 +127,11 @@ def test_labels_and_a_classifier_are_required():
     assert "no class labels" in problem.message
     (problem,) = config("metric", "class_accuracy", features="pca").check(IMAGES)
     assert (problem.field, "classifier" in problem.message) == ("features", True)
+
+
+def test_large_samples_are_read_in_small_batches(monkeypatch):
+    counts, whole = [], Split.batch
+    monkeypatch.setattr(Split, "batch", lambda self, rows: counts.append(len(rows)) or whole(self, rows))
+    monkeypatch.setattr(classifier_module, "MOST_VALUES", 40 * 64)
+    classifier(blobs(100, 0), steps=1)
+    assert counts == [100, 40, 128]  # to hash all samples, in chunks; for the mean; and a training step
