@@ -27,7 +27,7 @@ from gentoolkit.randomness import Permutation
 from gentoolkit.recipe import Recipe
 from gentoolkit.records import finite
 from gentoolkit.registry import entry_of
-from gentoolkit.report import Look, sample_sheet
+from gentoolkit.report import MAX_CLASSES, Look, sample_sheet
 from gentoolkit.safefiles import SafePath
 from gentoolkit.training import check_batch
 
@@ -126,7 +126,8 @@ def inspect_data(recipe: Recipe, samples: int = READ, picture: Path | None = Non
         UsageError: The picture exists already, can't be written, or can't show such data.
     """
     target = None if picture is None else _free_file(picture)
-    splits, spec, shown = Splits(recipe), recipe.dataset.spec(), _Shown(recipe.dataset.spec())
+    splits, spec = Splits(recipe), recipe.dataset.spec()
+    shown = None if target is None else _Shown(spec)
     found, hashes = {}, {}
     for name in ("train", "held_out"):
         dataset = splits[name]
@@ -134,7 +135,7 @@ def inspect_data(recipe: Recipe, samples: int = READ, picture: Path | None = Non
             found[name], hashes[name] = _read(dataset, spec, samples, shown if name == "train" else None)
     with blame(recipe, STAGE, recipe.dataset):
         size, seconds = _time(splits["train"], recipe)
-    if target is not None:
+    if target is not None and shown is not None:
         _draw(shown, spec, target)
     shared = int(np.isin(hashes["held_out"], hashes["train"]).sum())
     return DataSummary(entry_of(recipe.dataset).name, spec, found, shared, size, seconds and 1000 * seconds)
@@ -198,20 +199,25 @@ def _time(train: Dataset, recipe: Recipe) -> tuple[int, float | None]:
 
 
 class _Shown:
-    """The first samples of each class among those read, for the picture."""
+    """Samples for the picture: the first ones read, of each of the classes that it shows."""
 
     def __init__(self, spec: DataSpec) -> None:
         self.labels = isinstance(spec.condition, Labels)
         self.most = DRAWN if len(spec.shape) == 1 else 32
-        self.samples: dict[str, Tensor] = {}
+        self.samples: dict[int, Tensor] = {}
 
     def add(self, batch: Batch) -> None:
         """Keep samples of a batch, up to `most` of each class."""
-        label = batch.condition if self.labels and batch.condition is not None else torch.full((len(batch),), -1)
-        for k in label.unique().tolist():
-            name = str(k) if self.labels else ALL
-            before = self.samples.get(name, batch.x1[:0])
-            self.samples[name] = torch.cat([before, batch.x1[label == k][: self.most - len(before)]])
+        label = batch.condition if self.labels and batch.condition is not None else torch.zeros(len(batch))
+        for k in map(int, label.unique()):
+            before = self.samples.get(k, batch.x1[:0])
+            self.samples[k] = torch.cat([before, batch.x1[label == k][: self.most - len(before)]])
+        for k in sorted(self.samples)[MAX_CLASSES:]:
+            del self.samples[k]
+
+    def named(self) -> dict[str, Tensor]:
+        """Return the samples by the name of their class."""
+        return {str(k) if self.labels else ALL: self.samples[k] for k in sorted(self.samples)}
 
 
 def _free_file(picture: Path) -> SafePath:
@@ -229,10 +235,9 @@ def _free_file(picture: Path) -> SafePath:
 def _draw(shown: _Shown, spec: DataSpec, file: SafePath) -> None:
     """Draw the sheet."""
     content = BytesIO()
-    names = sorted(shown.samples, key=lambda name: (len(name), name))
-    look = Look(spec.colormap, spec.value_range)
-    if not names or not sample_sheet({name: shown.samples[name] for name in names}, content, look):
-        reason = f"samples of shape {spec.shape} can't be drawn" if names else "there are no training samples"
+    samples, look = shown.named(), Look(spec.colormap, spec.value_range)
+    if not samples or not sample_sheet(samples, content, look):
+        reason = f"samples of shape {spec.shape} can't be drawn" if samples else "there are no training samples"
         raise UsageError(f"{reason}; leave out --picture")
     try:
         file.create(content.getvalue())

@@ -206,3 +206,16 @@ def test_statistics_are_those_of_all_parts_and_only_of_numbers():
     assert (values.count, values.not_finite) == (1000, 2)
     assert values.mean == pytest.approx(x.double().mean().item(), rel=1e-14)
     assert values.std == pytest.approx(x.double().std(correction=0).item(), rel=1e-9)
+
+
+def test_of_many_classes_only_those_that_are_drawn_are_kept():
+    import torch
+
+    from gentoolkit.api import DataSpec, Labels
+    from gentoolkit.pipeline.inspection import _Shown
+    from gentoolkit.protocols import Batch
+
+    shown = _Shown(DataSpec((1, 2, 2), Labels(1000)))
+    for labels in (torch.arange(999, 99, -1), torch.arange(200).repeat(40)):
+        shown.add(Batch(torch.zeros(len(labels), 1, 2, 2), labels))
+    assert {name: len(x) for name, x in shown.named().items()} == {str(k): 32 for k in range(10)}
