@@ -110,8 +110,11 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def plus_minus(value: float | None, std: float | None) -> str:
-    """Format like "0.0190 ± 0.0002". The standard deviation has one significant digit, or two if the first is 1."""
-    if value is None or not math.isfinite(value) or not std:
+    """Format like "0.0190 ± 0.0002". The standard deviation has one significant digit, or two if the first is 1.
+
+    One that is only rounding is left out.
+    """
+    if value is None or not math.isfinite(value) or not std or std < 1e-12 * abs(value):
         return number(value)
     power = math.floor(math.log10(std))
     places = max(0, (1 if std < 1.95 * 10.0**power else 0) - power)

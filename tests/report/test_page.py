@@ -224,6 +224,7 @@ def test_a_diverged_run_still_has_a_page(tmp_path):
         (17.4, 2.2, "17 ± 2"),
         (17.4, 22.0, "17 ± 22"),
         (0.5, 0.0, "0.5000"),
+        (0.577666, 1.2e-16, "0.5777"),
         (0.5, None, "0.5000"),
         (None, 0.1, "not finite"),
         (math.inf, 0.1, "not finite"),
