@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import Field
 
-from gentoolkit.api import Component, DataSpec, FeaturesConfig, Labels, Problem, hookimpl
+from gentoolkit.api import Component, DataFile, DataSpec, FeaturesConfig, Labels, Problem, hookimpl
 
 #: The largest number of values in a sample for which `pca` forms the covariance matrix.
 MAX_PCA_VALUES = 4096
@@ -66,7 +66,7 @@ class EfficientNetLite0Config(PhotographsConfig):
 class InceptionConfig(PhotographsConfig):
     """The 2,048 features of which FID is the Fréchet distance, from a file that you have."""
 
-    file: str
+    file: DataFile
     """The weights `pt_inception-2015-12-05-6726825d.pth` of pytorch-fid and torch-fidelity."""
 
 

@@ -5,9 +5,11 @@ import math
 import pytest
 import torch
 
-from building import built, config
+from building import built, config, registry
 from gentoolkit.api import DataSpec
+from gentoolkit.errors import RecipeError
 from gentoolkit.protocols import Batch
+from gentoolkit.recipe import load_recipe
 from gentoolkit.testing.features import Split
 
 SPEC = DataSpec((2, 3))
@@ -51,3 +53,16 @@ def test_few_components_are_the_leading_ones():
 def test_a_covariance_that_would_not_fit_is_refused():
     (problem,) = config("features", "pca").check(DataSpec((3, 64, 64)))
     assert "at most 4096 values, but these have 12288" in problem.message
+
+
+def test_the_file_of_inception_is_checked_before_the_run_and_starts_at_the_recipe(tmp_path):
+    text = (
+        "version: 2\nname: a\ndataset: {type: patterns, channels: 3}\nbackbone: mlp\nobjective: flow_matching\n"
+        "sampler: euler\ntrain: {steps: 1}\n"
+        "metrics: [{type: kernel_distance, features: {type: inception, file: inception.pth}}]\n"
+    )
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(RecipeError, match=r"features\.file: there is no file .*inception\.pth"):
+        load_recipe(tmp_path / "a.yaml", registry=registry())
+    (tmp_path / "inception.pth").write_bytes(b"")
+    load_recipe(tmp_path / "a.yaml", registry=registry())
