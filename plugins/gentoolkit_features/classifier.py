@@ -34,7 +34,7 @@ class ClassifierFeatures(nn.Module):
     uses one thread, so that the weights do not depend on the number of threads.
     """
 
-    preprocessing = "subtract one mean and divide by one standard deviation, of the values of random training samples"
+    preprocessing = "subtract one mean and divide by one standard deviation, of random samples of the training data"
 
     def __init__(self, config: ClassifierConfig, spec: DataSpec, seed: int, train: Dataset) -> None:
         super().__init__()
