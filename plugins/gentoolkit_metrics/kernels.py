@@ -8,11 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gentoolkit.api import DataSpec, MetricConfig
-from gentoolkit.protocols import Dataset
-
 from .on_features import OnFeatures
-from .samples import as_rows, chunks, distances, need, sorted_rows
+from .samples import OnSamples, chunks, distances, need, sorted_rows
 
 #: Number of real samples that determine the width of a Gaussian kernel.
 MOST = 4096
@@ -64,27 +61,15 @@ def _cubic(a: Tensor, b: Tensor) -> Tensor:
     return (a @ b.T / a.shape[1] + 1) ** 3
 
 
-class _OnSamples:
-    """A metric whose rows are the samples themselves."""
-
-    optimum = 0.0
-    sees = frozenset({"shift", "scale"})
-    invariances = frozenset({"permutation"})
-
-    def __init__(self, config: MetricConfig, spec: DataSpec, seed: int, train: Dataset) -> None:
-        pass
-
-    def prepare(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        """Return the samples as rows, (N, D) float64."""
-        return as_rows(x)
-
-
-class SquaredMmd(_OnSamples):
+class SquaredMmd(OnSamples):
     """The unbiased MMD² with the kernel exp(-|a - b|² / (2 h²)), h the median distance between two real samples.
 
     Gretton et al. 2012, "A Kernel Two-Sample Test", JMLR 13, Eq. 3. There, h is the median over both sets; here, values
     for several sets of samples have the same kernel. Of more than `MOST` real samples, h is that of at most `MOST`.
     """
+
+    optimum = 0.0
+    sees = frozenset({"shift", "scale"})
 
     def value(self, real: Tensor, other: Tensor) -> float:
         """Return MMD², nan if most real samples are equal. ValueError: There are fewer than two samples."""
@@ -94,11 +79,14 @@ class SquaredMmd(_OnSamples):
         return unbiased_mmd(lambda a, b: torch.exp(scale * distances(a, b).square()), real, other)
 
 
-class EnergyDistance(_OnSamples):
+class EnergyDistance(OnSamples):
     """sqrt(2 E|X - Y| - E|X - X'| - E|Y - Y'|), as `scipy.stats.energy_distance` in one dimension.
 
     Székely and Rizzo 2013, doi:10.1016/j.jspi.2013.03.018, Eq. 2.1, which has the square.
     """
+
+    optimum = 0.0
+    sees = frozenset({"shift", "scale"})
 
     def value(self, real: Tensor, other: Tensor) -> float:
         """Return the distance. ValueError: There are no samples."""

@@ -6,13 +6,10 @@ import math
 
 from torch import Tensor
 
-from gentoolkit.api import DataSpec, MetricConfig
-from gentoolkit.protocols import Dataset
-
-from .samples import as_rows, need
+from .samples import OnSamples, need
 
 
-class ClassMeanRmse:
+class ClassMeanRmse(OnSamples):
     """sqrt(mean over dimensions of (mean of generated - mean of real)²), in the unit of the data.
 
     It does not use labels; pass it the samples of one class.
@@ -20,14 +17,6 @@ class ClassMeanRmse:
 
     optimum = 0.0
     sees = frozenset({"shift"})
-    invariances = frozenset({"permutation"})
-
-    def __init__(self, config: MetricConfig, spec: DataSpec, seed: int, train: Dataset) -> None:
-        pass
-
-    def prepare(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        """Return the samples as rows, (N, D) float64."""
-        return as_rows(x)
 
     def value(self, real: Tensor, other: Tensor) -> float:
         """Return the distance between the means. ValueError: There are no samples."""
@@ -35,7 +24,7 @@ class ClassMeanRmse:
         return (other.mean(0) - real.mean(0)).square().mean().sqrt().item()
 
 
-class ResidualStdRatio:
+class ResidualStdRatio(OnSamples):
     """Standard deviation of generated samples around their own mean, divided by that of real samples; dimensionless.
 
     The standard deviation is the square root of the unbiased variance averaged over all dimensions. Values below 1 mean
@@ -45,13 +34,6 @@ class ResidualStdRatio:
     optimum = 1.0
     sees = frozenset({"scale"})
     invariances = frozenset({"permutation", "shift"})
-
-    def __init__(self, config: MetricConfig, spec: DataSpec, seed: int, train: Dataset) -> None:
-        pass
-
-    def prepare(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        """Return the samples as rows, (N, D) float64."""
-        return as_rows(x)
 
     def value(self, real: Tensor, other: Tensor) -> float:
         """Return the ratio; inf or nan if all real samples are equal. ValueError: There are fewer than two samples."""

@@ -1,4 +1,4 @@
-"""Functions shared by the metrics: conversion of samples to rows, distances, and checks of their number."""
+"""What metrics share: the conversion of samples to rows, checks of their number, and distances."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gentoolkit.api import DataSpec, MetricConfig
+from gentoolkit.protocols import Dataset
+
 #: Number of pairs of rows that are compared at once, so that memory does not grow with the square of their number.
 PAIRS = 2**24
 
@@ -16,6 +19,19 @@ PAIRS = 2**24
 def as_rows(x: Tensor) -> Tensor:
     """Return samples (N, *S) as float64 rows on the CPU, (N, D); not every device supports float64."""
     return x.detach().to("cpu", torch.float64).reshape(len(x), math.prod(x.shape[1:]))
+
+
+class OnSamples:
+    """A metric whose rows are the samples themselves; it has no state."""
+
+    invariances = frozenset({"permutation"})
+
+    def __init__(self, config: MetricConfig, spec: DataSpec, seed: int, train: Dataset) -> None:
+        pass
+
+    def prepare(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        """Return the samples as rows, (N, D) float64."""
+        return as_rows(x)
 
 
 def need(least: int, real: Tensor, other: Tensor) -> None:

@@ -13,7 +13,7 @@ from gentoolkit.api import DataSpec, MetricConfig, UsageError
 from gentoolkit.protocols import Dataset
 
 from . import C2stConfig
-from .samples import as_rows, distances, need, sorted_rows
+from .samples import OnSamples, distances, need, sorted_rows
 
 
 def imported(name: str, package: str) -> ModuleType:
@@ -24,7 +24,7 @@ def imported(name: str, package: str) -> ModuleType:
         raise UsageError(f"{package} is not installed: pip install 'gentoolkit[metrics]'") from None
 
 
-class Wasserstein2:
+class Wasserstein2(OnSamples):
     """sqrt(min over plans of E|x - y|²) between real and generated samples, not squared, by a linear program.
 
     Peyré and Cuturi 2019, "Computational Optimal Transport", arXiv:1803.00567, Eq. 2.11. The time grows as the cube
@@ -33,14 +33,9 @@ class Wasserstein2:
 
     optimum = 0.0
     sees = frozenset({"shift", "scale"})
-    invariances = frozenset({"permutation"})
 
     def __init__(self, config: MetricConfig, spec: DataSpec, seed: int, train: Dataset) -> None:
         self.ot = imported("ot", "POT")
-
-    def prepare(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        """Return the samples as rows, (N, D) float64."""
-        return as_rows(x)
 
     def value(self, real: Tensor, other: Tensor) -> float:
         """Return the distance. ValueError: There are no samples, or the solver did not finish."""
@@ -52,7 +47,7 @@ class Wasserstein2:
         return float(np.sqrt(squared))
 
 
-class C2st:
+class C2st(OnSamples):
     """The accuracy with which a classifier tells real from generated samples, on samples that it was not trained on.
 
     Lopez-Paz and Oquab 2017, arXiv:1610.06545, Sec. 3, with the classifier of Lueckmann et al. 2021, arXiv:2101.04653,
@@ -62,17 +57,12 @@ class C2st:
 
     optimum = 0.5
     sees = frozenset({"shift", "scale"})
-    invariances = frozenset({"permutation"})
 
     def __init__(self, config: C2stConfig, spec: DataSpec, seed: int, train: Dataset) -> None:
         self.folds, self.max_iterations, self.seed = config.folds, config.max_iterations, seed % 2**32
         self.networks = imported("sklearn.neural_network", "scikit-learn")
         self.selection = imported("sklearn.model_selection", "scikit-learn")
         self.unfinished = imported("sklearn.exceptions", "scikit-learn").ConvergenceWarning
-
-    def prepare(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        """Return the samples as rows, (N, D) float64."""
-        return as_rows(x)
 
     def value(self, real: Tensor, other: Tensor) -> float:
         """Return the mean accuracy of the folds. ValueError: There are fewer samples than folds."""
