@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gentoolkit.api import DataSpec, UsageError
+from gentoolkit.api import DataSpec
 from gentoolkit.protocols import Dataset, Features
 
 from . import FrechetDistanceConfig
 from .on_features import OnFeatures
+from .samples import imported
 
 
 def frechet_distance(mean: Tensor, cov: Tensor, other_mean: Tensor, other_cov: Tensor) -> float:
@@ -46,13 +47,7 @@ class FrechetDistance(OnFeatures):
         super().__init__(config, spec, seed, train, features)
         self.shrunk = config.covariance == "ledoit_wolf"
         if self.shrunk:
-            try:
-                from sklearn.covariance import ledoit_wolf
-            except ImportError:
-                raise UsageError(
-                    "covariance: ledoit_wolf needs scikit-learn: pip install 'gentoolkit[metrics]'"
-                ) from None
-            self._ledoit_wolf = ledoit_wolf
+            self.ledoit_wolf = imported("sklearn.covariance", "scikit-learn").ledoit_wolf
 
     def value(self, real: Tensor, other: Tensor) -> float:
         """Return the distance.
@@ -71,4 +66,4 @@ class FrechetDistance(OnFeatures):
     def _moments(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         if not self.shrunk:
             return rows.mean(0), rows.T.cov().reshape(rows.shape[1], rows.shape[1])
-        return rows.mean(0), torch.from_numpy(self._ledoit_wolf(rows.numpy())[0])
+        return rows.mean(0), torch.from_numpy(self.ledoit_wolf(rows.numpy())[0])

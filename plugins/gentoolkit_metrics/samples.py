@@ -1,15 +1,17 @@
-"""What metrics share: the conversion of samples to rows, checks of their number, and distances."""
+"""What metrics share: the conversion of samples to rows, checks of their number, distances, and imports of extras."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from importlib import import_module
+from types import ModuleType
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gentoolkit.api import DataSpec, MetricConfig
+from gentoolkit.api import DataSpec, MetricConfig, UsageError
 from gentoolkit.protocols import Dataset
 
 #: Number of pairs of rows that are compared at once, so that memory does not grow with the square of their number.
@@ -44,6 +46,14 @@ def need(least: int, real: Tensor, other: Tensor) -> None:
         raise ValueError(
             f"expected at least {least} real and {least} generated samples; got {len(real)} and {len(other)}"
         )
+
+
+def imported(name: str, package: str) -> ModuleType:
+    """Return a module of an extra. Raise UsageError if it is not installed."""
+    try:
+        return import_module(name)
+    except ImportError:
+        raise UsageError(f"{package} is not installed: pip install 'gentoolkit[metrics]'") from None
 
 
 def sorted_rows(rows: Tensor) -> Tensor:

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from importlib import import_module
-from types import ModuleType
 
 import numpy as np
 from torch import Tensor
 
-from gentoolkit.api import DataSpec, MetricConfig, UsageError
+from gentoolkit.api import DataSpec, MetricConfig
 from gentoolkit.protocols import Dataset
 
 from . import C2stConfig
-from .samples import OnSamples, distances, need, sorted_rows
-
-
-def imported(name: str, package: str) -> ModuleType:
-    """Return a module of an extra. Raise UsageError if it is not installed."""
-    try:
-        return import_module(name)
-    except ImportError:
-        raise UsageError(f"{package} is not installed: pip install 'gentoolkit[metrics]'") from None
+from .samples import OnSamples, distances, imported, need, sorted_rows
 
 
 class Wasserstein2(OnSamples):

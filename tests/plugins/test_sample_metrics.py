@@ -88,11 +88,18 @@ def test_c2st_of_images_is_refused_with_what_to_use():
     assert "at most 128 values, but samples have 768; use frechet_distance" in problem.message
 
 
-@pytest.mark.parametrize(("name", "module"), [("wasserstein2", "ot"), ("c2st", "sklearn.neural_network")])
-def test_a_missing_package_is_named_with_its_cure(monkeypatch, name, module):
+@pytest.mark.parametrize(
+    ("name", "fields", "module"),
+    [
+        ("wasserstein2", {}, "ot"),
+        ("c2st", {}, "sklearn.neural_network"),
+        ("frechet_distance", {"features": "identity", "covariance": "ledoit_wolf"}, "sklearn.covariance"),
+    ],
+)
+def test_a_missing_package_is_named_with_its_cure(monkeypatch, name, fields, module):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(UsageError, match=r"is not installed: pip install 'gentoolkit\[metrics\]'"):
-        metric(name, 2)
+        metric(name, 2, **fields)
 
 
 def test_memorization_by_hand():
