@@ -26,7 +26,7 @@ VERBS = {
     "eval": "Evaluate a run or a checkpoint on held-out data.",
     "report": "Redraw a run's pictures and rebuild its report page.",
     "validate": "Check a recipe without training.",
-    "data": "Show what a recipe's dataset gives, before training.",
+    "data": "Summarize a recipe's dataset, before training.",
     "plugins": "List the installed plugins and their components.",
     "describe": "Print the fields of a component and what they mean.",
     "check": "Test a package's components against their contracts.",

@@ -25,10 +25,11 @@ LISTED = 20
 @click.option("--picture", type=click.Path(path_type=Path), help="PNG file for a sheet of samples.")
 @json_option
 def command(recipe: Path, overrides: tuple[str, ...], samples: int, picture: Path | None, as_json: bool) -> None:
-    """Show what the dataset of RECIPE gives; nothing is trained.
+    """Summarize the dataset of RECIPE; nothing is trained.
 
-    For each split: the number of samples, of each class and of repeated samples, and the range of the values. Then the
-    number of held-out samples that are also training samples, and the time to read a batch.
+    For each split: the number of samples in total and in each class, the range of the values, and how many samples
+    repeat an earlier one. Then the number of held-out samples that are also in the training split, and the time to read
+    a batch.
 
     \b
     Example:
@@ -72,7 +73,8 @@ def show(summary: DataSummary, picture: Path | None) -> None:
     for title in dict.fromkeys(title for row in rows.values() for title in row):
         table.add_row(title, *(row.get(title, "") for row in rows.values()))
     Console(width=120, highlight=False).print(table)
-    click.echo(f"held-out samples that are also training samples: {summary.shared}")
+    partly = ", of those read" if any(split.read < split.samples for split in summary.splits.values()) else ""
+    click.echo(f"held-out samples that are also training samples{partly}: {summary.shared}")
     if summary.batch_ms is not None:
         click.echo(f"a batch of {summary.batch_size} takes {summary.batch_ms:.3g} ms to read (median of several)")
     if picture is not None:
@@ -95,5 +97,7 @@ def described(split: SplitSummary) -> dict[str, str]:
 
 def values_text(values: Values) -> str:
     """Return the statistics as text."""
+    if not values.count:
+        return f"{values.not_finite} not finite"
     text = f"{values.min:.4g} to {values.max:.4g}, mean {values.mean:.4g}, std {values.std:.4g}"
     return text if not values.not_finite else f"{text}; {values.not_finite} not finite"

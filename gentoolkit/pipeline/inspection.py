@@ -1,4 +1,4 @@
-"""What a dataset gives, before anything is trained: sizes, classes, values, repeated samples, and time per batch."""
+"""A summary of a dataset, before training: sizes, classes, values, repeated samples, and time per batch."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class SplitSummary:
 
 @dataclass
 class DataSummary:
-    """What a dataset gives.
+    """A summary of a dataset.
 
     Attributes:
         dataset: Its type.
@@ -111,7 +111,7 @@ class DataSummary:
 
 
 def inspect_data(recipe: Recipe, samples: int = READ, picture: Path | None = None) -> DataSummary:
-    """Read the data of a recipe, without a codec, and return what it gives.
+    """Read the data of a recipe, without a codec, and return a summary.
 
     Memory does not grow with the data: samples are read in chunks, and 8 bytes are kept of each, a hash to find equal
     samples by. (Of n samples, two different ones have the same hash with a probability of n² / 4e19.)

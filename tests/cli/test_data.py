@@ -35,6 +35,8 @@ class Known:
             second[2000:2003] = second[7]
         if config.fault == "empty":
             second = second[:0]
+        if config.fault == "nan":
+            second = second + np.nan
         self.x1 = np.stack([0 * second, second], 1).astype(np.float32)
     def __len__(self):
         return len(self.x1)
@@ -133,7 +135,7 @@ def test_the_text_has_a_column_for_each_split(gentool, known):
         ["class", "2", "996", "0"],
     ]
     assert "2 not finite" in out
-    assert "held-out samples that are also training samples: 2" in out
+    assert "held-out samples that are also training samples, of those read: 2" in out
     assert "a batch of 256 takes" in out
 
 
@@ -192,6 +194,12 @@ def test_empty_data_has_no_values(gentool, known, tmp_path):
     code, _, err = gentool("data", POINTS, known(fault="empty"), "--picture", tmp_path / "a.png")
     assert code == 2
     assert "there are no training samples; leave out --picture" in err
+
+
+def test_data_without_any_number_has_no_range(gentool, known):
+    code, out, _ = gentool("data", POINTS, known(fault="nan"))
+    assert code == 0
+    assert ["x1", "5000", "not", "finite", "8", "not", "finite"] in [line.split() for line in out.splitlines()]
 
 
 def test_statistics_are_those_of_all_parts_and_only_of_numbers():
