@@ -113,7 +113,10 @@ class TrainedParameter:
 
 @runtime_checkable
 class Dataset(Protocol):
-    """A map-style dataset, built by `factory(config, split, seed)` with split "train" or "held_out"."""
+    """A map-style dataset, built by `factory(config, split, seed)` with split "train" or "held_out".
+
+    Held-out samples must be in random order, since the evaluation uses the first ones.
+    """
 
     def __len__(self) -> int:
         """Return the number of samples in this split."""
