@@ -16,8 +16,9 @@ from gentoolkit.cli.options import json_option, overrides_argument, run_argument
 def command(run: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Evaluate RUN, a run directory or a single checkpoint, on held-out data.
 
-    Results are only printed. The run's records and report do not change. Without overrides, they are the same as those
-    of the run, bit for bit on the same machine with the same versions; whether they are is printed last.
+    Results are only printed; the run's records and report do not change. Without overrides, results equal those of the
+    run bit for bit on the same machine with the same versions and number of threads. The last line says
+    whether they do.
 
     \b
     Example:

@@ -80,7 +80,7 @@ def evaluate(
     two sets. The values of the halves are biased because they use fewer samples; only their spread is used, except for
     the extrapolation of metrics that declare a `bias_order`. If a distance is mostly chance, as the floor is, the
     estimate is up to a quarter too large. With 12 halves, its own relative uncertainty is a fifth, so the interval is
-    Student's. It is one for the mean value of sets of this size, which for a biased metric is not the limit.
+    Student's. It covers the mean value of sets of this size, which for a biased metric differs from the limit.
 
     Args:
         metrics: Name -> metric.

