@@ -10,7 +10,7 @@ data is known, or else the best field for a Gaussian model of each class.
 
 from gentoolkit.evaluation.exact import GaussianClasses, Reference, exact_field, fit_gaussian_classes, reference_field
 from gentoolkit.evaluation.groups import ALL, Groups, choose_groups, group_by_class
-from gentoolkit.evaluation.metrics import evaluate, prepared
+from gentoolkit.evaluation.metrics import evaluate, in_parts, prepared
 from gentoolkit.evaluation.validation import TIME_BINS, ValidationLoss, require_samples, validation_loss
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "exact_field",
     "fit_gaussian_classes",
     "group_by_class",
+    "in_parts",
     "prepared",
     "reference_field",
     "require_samples",

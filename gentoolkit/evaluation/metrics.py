@@ -106,7 +106,7 @@ def evaluate(
         counts = ", ".join(f"{name} {len(batch)}" for name, batch in sets.items())
         raise GentoolError(f"all sets must have equally many samples; got {counts}")
     # Split once, so that features which metrics share are computed once for each part.
-    parts = {name: _parts(batch, batch_size) for name, batch in sets.items()}
+    parts = {name: in_parts(batch, batch_size) for name, batch in sets.items()}
 
     def result(name: str, metric: Metric) -> MetricResult:
         rows = {side: prepared(metric, some) for side, some in parts.items()}
@@ -129,7 +129,8 @@ def evaluate(
     return tuple(result(name, metric) for name, metric in metrics.items())
 
 
-def _parts(batch: Batch, size: int) -> list[Batch]:
+def in_parts(batch: Batch, size: int) -> list[Batch]:
+    """Return a batch as parts of at most `size` samples, on the CPU."""
     whole = batch.map(lambda part: part.detach().cpu())
     return [whole.map(lambda part, k=k: part[k : k + size]) for k in range(0, len(whole), size)]  # type: ignore[misc]
 

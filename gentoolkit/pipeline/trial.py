@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from gentoolkit.configs import Config
 from gentoolkit.devices import Placement
 from gentoolkit.errors import PluginError, UsageError
-from gentoolkit.evaluation import prepared
+from gentoolkit.evaluation import in_parts, prepared
 from gentoolkit.fields import Field
 from gentoolkit.pipeline.blame import blame
 from gentoolkit.pipeline.evaluate import held_out_groups
@@ -229,7 +229,7 @@ class Trial:
     def _compare(self, part: Config, metric: Metric, held_out: Dataset, count: int) -> None:
         both = held_out.batch(np.arange(2 * count))
         with self.unchanged(part, **vars(both)):
-            real, other = prepared(metric, [both]).chunk(2)
+            real, other = prepared(metric, in_parts(both, self.recipe.sample.batch_size)).chunk(2)
         with self.unchanged(part, real=real, other=other):
             try:
                 value = metric.value(real, other)

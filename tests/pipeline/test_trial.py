@@ -207,6 +207,18 @@ def test_a_metric_that_needs_many_samples_is_tried_with_as_many_as_it_will_get(
     assert sizes[:2] == [16, 24]
 
 
+def test_a_metric_prepares_no_more_samples_at_once_than_in_the_evaluation(plugins, parts, tmp_path, monkeypatch):
+    whole, sizes = SlicedWasserstein.prepare, []
+
+    def counting(self, x, condition):
+        sizes.append(len(x))
+        return whole(self, x, condition)
+
+    monkeypatch.setattr(SlicedWasserstein, "prepare", counting)
+    go(plugins, tmp_path, "none", "euler", 0.0, "sample.batch_size=5")
+    assert max(sizes) == 5
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
