@@ -42,9 +42,10 @@ def show_evaluation(evaluation: Evaluation) -> None:
         for line in remarks(metric):
             click.echo(f"{metric.name}: {line}")
     click.echo(note(evaluation))
-    click.echo("floor: the same metric between two sets of real samples of that size. A value below the floor does not")
-    click.echo("mean better than real: samples that vary too little score below it.")
-    click.echo("±: one standard deviation of the value from one set of samples to another.")
+    click.echo("floor: the same metric between two sets of real samples of that size. A value closer to the optimum")
+    click.echo("does not mean better than real: samples that vary too little can score that.")
+    if any(metric.pooled.value_std or metric.pooled.floor_std for metric in evaluation.metrics):
+        click.echo("±: one standard deviation of the value from one set of samples to another.")
     if evaluation.reference:
         click.echo(f"{evaluation.reference.name}: samples of that field, drawn with the same sampler and noise.")
 
