@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -211,3 +211,11 @@ def is_number(text: str) -> bool:
         return "_" not in text and abs(float(text)) <= LARGEST
     except ValueError:
         return False
+
+
+def in_order(values: Iterable[str]) -> tuple[str, ...]:
+    """Return the distinct values: numbers in their order, or else text sorted."""
+    distinct = set(values)
+    if all(map(is_number, distinct)):
+        return tuple(sorted(distinct, key=lambda value: (float(value), value)))
+    return tuple(sorted(distinct))

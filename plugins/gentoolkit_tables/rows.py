@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from gentoolkit.api import UsageError
-from gentoolkit.datafiles import CsvTable, is_number, position, refuse, split_rows
+from gentoolkit.datafiles import CsvTable, in_order, is_number, position, refuse, split_rows
 
 from . import TableConfig
 
@@ -70,7 +70,7 @@ def _read(config: TableConfig, *version: int) -> Rows:
             values.append(cells[label])
     refuse(faults, f"{config.file}: cells that can't be used: {len(faults)}; correct them or remove their rows")
     split_rows(rows.positions, config.held_out, "train", "rows")  # raises an error if a split is empty
-    rows.classes = tuple(_in_order(set(values)))
+    rows.classes = in_order(values)
     number = {value: i for i, value in enumerate(rows.classes)}
     rows.labels.extend(number[value] for value in values)
     return rows
@@ -78,8 +78,3 @@ def _read(config: TableConfig, *version: int) -> Rows:
 
 def _fault(cell: str) -> str:
     return f"{cell[:40]!r} is not a number" if cell else "is empty"
-
-
-def _in_order(values: set[str]) -> list[str]:
-    """Return numbers in their order, and other text sorted."""
-    return sorted(values, key=lambda value: (float(value), value)) if all(map(is_number, values)) else sorted(values)
