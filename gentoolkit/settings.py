@@ -102,6 +102,8 @@ class EvaluateSettings(Strict):
 
     By default, `per_class` times the number of classes, but at most half of the held-out samples.
     """
+    allow_fewer: bool = False
+    """Whether to use fewer samples if the held-out data has no more. Otherwise, that is an error."""
     resamples: int = Field(default=12, ge=0, le=10_000)
     """Random half-samples used to estimate the standard deviation of each metric; 0 disables it."""
     validation_samples: Count = 400

@@ -42,7 +42,12 @@ class Groups:
 
 
 def choose_groups(
-    dataset: Dataset, per_class: int, samples: int | None, classes: Iterable[int] | None, seed: int
+    dataset: Dataset,
+    per_class: int,
+    samples: int | None,
+    classes: Iterable[int] | None,
+    seed: int,
+    allow_fewer: bool = False,
 ) -> Groups:
     """Choose the held-out samples to evaluate on.
 
@@ -57,27 +62,29 @@ def choose_groups(
         samples: The setting `evaluate.samples`. None for `per_class` of each class, but at most half of the split.
         classes: The labels, or None for data without labels.
         seed: Seed for estimating the class proportions.
+        allow_fewer: Whether to take fewer samples if there are too few. Classes with fewer are in no case per class.
 
     Raises:
         UsageError: There are too few held-out samples, or no class has `2 per_class` of them.
         GentoolError: `classes` is given, but the data has no labels.
     """
-    classes = list(classes or [])
+    classes, half = list(classes or []), len(dataset) // 2
+    if allow_fewer and half >= 2:
+        samples = min(half, per_class * max(1, len(classes)) if samples is None else samples)
     if not classes:
         setting, count = ("evaluate.per_class", per_class) if samples is None else ("evaluate.samples", samples)
         _require(len(dataset) >= 2 * count, setting, 2 * count, f"samples, but there are {len(dataset)}")
         rows, positions = np.arange(2 * count), np.arange(count)
         return Groups(rows[:count], rows[count:], (positions,), {}, {})
     if samples is None:
-        samples = min(per_class * len(classes), len(dataset) // 2)
+        samples = min(per_class * len(classes), half)
     _require(len(dataset) >= 2 * samples, "evaluate.samples", 2 * samples, f"samples, but there are {len(dataset)}")
     shares = _shares(dataset, samples, classes, seed)
     found = _rows_of_classes(dataset, {label: 2 * max(per_class, share) for label, share in shares.items()})
     short = {label: len(rows) for label, rows in found.items() if len(rows) < 2 * per_class}
     counted = ", ".join(f"{count} of class {label}" for label, count in short.items())
-    _require(
-        len(short) < len(classes), "evaluate.per_class", 2 * per_class, f"samples of a class, but there are {counted}"
-    )
+    enough = allow_fewer or len(short) < len(classes)
+    _require(enough, "evaluate.per_class", 2 * per_class, f"samples of a class, but there are {counted}")
 
     taken = {label: shares[label] if label in short else max(per_class, shares[label]) for label in classes}
     starts = dict(zip(classes, np.cumsum([0, *taken.values()]), strict=False))

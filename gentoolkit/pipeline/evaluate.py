@@ -107,7 +107,7 @@ def validate(parts: Parts, field: Field | None = None) -> ValidationLoss:
         validation = evaluation.validation_loss(
             field or parts.field(),
             parts.encoded("held_out"),
-            recipe.evaluate.validation_samples,
+            validation_samples(parts),
             source=parts.source,
             coupling=parts.coupling,
             coupled_size=recipe.train.batch_size,
@@ -129,17 +129,24 @@ def check_held_out(parts: Parts) -> None:
     recipe = parts.recipe
     raise_together(
         lambda: held_out_groups(parts),
-        lambda: evaluation.require_samples(parts.splits["held_out"], recipe.evaluate.validation_samples),
+        lambda: evaluation.require_samples(parts.splits["held_out"], validation_samples(parts)),
         lambda: start(parts, recipe.sample.per_class, recipe.sample.classes, recipe.seed),
     )
 
 
 def held_out_groups(parts: Parts) -> Groups:
     """Return the held-out samples for the metrics. Raise UsageError if there are too few."""
-    settings = parts.recipe.evaluate
+    settings, held_out = parts.recipe.evaluate, parts.splits["held_out"]
     return evaluation.choose_groups(
-        parts.splits["held_out"], settings.per_class, settings.samples, parts.classes, parts.recipe.seed
+        held_out, settings.per_class, settings.samples, parts.classes, parts.recipe.seed, settings.allow_fewer
     )
+
+
+def validation_samples(parts: Parts) -> int:
+    """Return the number of held-out samples for the validation loss."""
+    settings = parts.recipe.evaluate
+    held_out = len(parts.splits["held_out"]) if settings.allow_fewer else settings.validation_samples
+    return min(settings.validation_samples, held_out)
 
 
 def reference_field(parts: Parts) -> Reference | None:

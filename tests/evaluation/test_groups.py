@@ -60,9 +60,9 @@ def test_data_without_labels_can_not_be_grouped_by_label():
             group_by_class(dataset, 1, classes=[0])
 
 
-def chosen(labels, per_class, samples=None, classes=range(3)):
+def chosen(labels, per_class, samples=None, classes=range(3), **fields):
     data = Labeled(labels)
-    return data, choose_groups(data, per_class, samples, classes, seed=0)
+    return data, choose_groups(data, per_class, samples, classes, seed=0, **fields)
 
 
 def labels_of(data, rows):
@@ -107,6 +107,19 @@ def test_data_without_labels_is_pooled():
     assert [rows.tolist() for rows in groups.pooled] == [[0, 1, 2, 3]]
     assert not groups.per_class
     assert len(chosen([0] * 9, 40, 3, None)[1].real) == 3
+
+
+def test_fewer_samples_are_taken_if_that_is_allowed_and_only_then():
+    fewer = {"allow_fewer": True}
+    assert len(chosen([0] * 9, 40, None, None, **fewer)[1].real) == 4
+    assert len(chosen([0] * 9, 3, None, None, **fewer)[1].real) == 3
+    assert len(chosen([0] * 9, 3, 40, None, **fewer)[1].real) == 4
+    _, groups = chosen([0, 1, 2] * 10, 40, 500, **fewer)
+    assert [len(rows) for rows in groups.pooled] == [5, 5, 5]
+    assert not groups.per_class
+    assert groups.left_out == {"0": 10, "1": 10, "2": 10}
+    with pytest.raises(UsageError, match="there are 1; lower it"):
+        chosen([0], 40, None, None, **fewer)
 
 
 @pytest.mark.parametrize(
