@@ -2,6 +2,7 @@
 
 import json
 from functools import cache
+from pathlib import Path
 
 from gentoolkit.configs import completed
 from gentoolkit.plugins import load_plugins
@@ -25,3 +26,8 @@ def built(kind, name, given=None, **fields):
 def train_settings(**fields):
     """Return the section `train` of a recipe, from its recipe data."""
     return TrainSettings.model_validate_json(json.dumps(completed(TrainSettings, fields)), context=registry())
+
+
+def own_data(recipe):
+    """Return overrides that give a recipe for a user's data some data."""
+    return ["dataset.folder=plugins/gentoolkit_images/tiny"] if Path(recipe).stem == "your_images" else []

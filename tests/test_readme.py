@@ -6,10 +6,10 @@ import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import gentoolkit as gt
+from building import own_data
 from gentoolkit.distributions import CORE
 from gentoolkit.errors import RecipeError
 from gentoolkit.plugins import GROUP, load_plugins
@@ -64,25 +64,6 @@ def installed(tmp_path, monkeypatch):
     return install
 
 
-def test_a_dataset_of_ones_own_is_trained_on_and_keeps_its_contracts(installed, tmp_path, monkeypatch):
-    installed("my_images")
-    monkeypatch.chdir(tmp_path)
-    images = np.random.default_rng(0).uniform(-1, 1, (300, 3, 32, 32)).astype(np.float32)
-    np.save("images.npy", images)
-    (command,) = re.findall(r"gentool run recipes/smoke.yaml (train.*dataset='.*?')", README)
-    overrides = [
-        *shlex.split(command),
-        "train.steps=2",
-        "train.schedule.warmup_steps=0",
-        "evaluate.validation_samples=8",
-    ]
-    recipe = load_recipe(ROOT / "recipes" / "smoke.yaml", overrides)
-    assert gt.run(recipe, tmp_path / "runs").records("finished")
-    outcomes = check("my-images", load_plugins())
-    assert {outcome.contract for outcome in outcomes} >= {"dataset.spec", "dataset.splits"}
-    assert [outcome for outcome in outcomes if outcome.status not in ("passed", "skipped")] == []
-
-
 def test_the_plugin_keeps_its_contracts(installed):
     installed("gentoolkit_midpoint")
     outcomes = check("gentoolkit-midpoint", load_plugins())
@@ -94,7 +75,7 @@ def test_every_recipe_named_exists_and_is_valid():
     names = set(re.findall(r"recipes/\w+\.yaml", README))
     assert names == {f"recipes/{file.name}" for file in (ROOT / "recipes").glob("*.yaml")}
     for name in names:
-        load_recipe(ROOT / name)
+        load_recipe(ROOT / name, own_data(name))
 
 
 def test_the_variants_of_the_objective_train(tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from building import own_data
 from gentoolkit.devices import Placement
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
@@ -32,10 +33,10 @@ class Watch(TorchDispatchMode):
             self.low.add(str(function))
         return result
 
-path, precision = sys.argv[1:]
+path, precision, *data = sys.argv[1:]
 work = Work.prepare(load_recipe(path, [
     "train.batch_size=4", "train.steps=200", "train.epochs=null", "sampler.num_steps=1", f"train.precision={precision}",
-    "evaluate.per_class=2", "evaluate.validation_samples=2",
+    "evaluate.per_class=2", "evaluate.validation_samples=2", *data,
 ]))
 with Watch() as watch:
     batches = work.model.pairs().of_step(work.plan, 0, work.placement.device)
@@ -50,7 +51,7 @@ print("in bf16:", *sorted(watch.low))
 def in_bf16(recipe, precision):
     """Return the names of torch's operators that gave a bf16 tensor in a step, a sample and a validation."""
     without = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
-    program = [sys.executable, "-c", PROGRAM, str(recipe), precision]
+    program = [sys.executable, "-c", PROGRAM, str(recipe), precision, *own_data(recipe)]
     done = subprocess.run(program, env=os.environ | without, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1].removeprefix("in bf16:").split()

@@ -7,6 +7,7 @@ import yaml
 from fake_parts import REGISTRY, parsed, text_of
 from pydantic import ConfigDict
 
+from building import own_data
 from gentoolkit.api import Component, SamplerConfig
 from gentoolkit.plugins import load_plugins
 from gentoolkit.recipe import load_recipe, recipe_schema
@@ -52,7 +53,7 @@ def walk(part):
 def test_the_shipped_recipes_satisfy_the_schema(path):
     plugins = load_plugins()
     schema = recipe_schema(plugins.registry)
-    assert faults(load_recipe(path, registry=plugins.registry).resolved(), schema) == []
+    assert faults(load_recipe(path, own_data(path), plugins.registry).resolved(), schema) == []
 
 
 def test_what_validates_satisfies_the_schema():
