@@ -68,6 +68,10 @@ def _read(config: TableConfig, *version: int) -> Rows:
         rows.positions.append(position(struct.pack(f"<{len(point)}f", *point)))
         if label is not None:
             values.append(cells[label])
+    for i in columns if faults else ():
+        if all(not is_number(cells[i]) for _, cells in table.rows()):
+            found = f"{config.file}: column {table.columns[i]!r} has no numbers: {_fault(next(table.rows())[1][i])}"
+            raise UsageError(f"{found}; set columns to those with numbers, or make it the label", kind="dataset")
     refuse(faults, f"{config.file}: cells that can't be used: {len(faults)}; correct them or remove their rows")
     split_rows(rows.positions, config.held_out, "train", "rows")  # raises an error if a split is empty
     rows.classes = in_order(values)
