@@ -23,7 +23,7 @@ from gentoolkit.devices import has_bf16
 from gentoolkit.provenance import hardware
 
 #: Modules of this package, each with `measure(quick) -> list[Row]`.
-SECTIONS = ("steps", "unet", "sampling", "toy_loops", "memory", "overhead", "startup", "scale")
+SECTIONS = ("steps", "unet", "images", "sampling", "toy_loops", "memory", "overhead", "startup", "scale")
 #: Those that the guard against regressions needs, in under three minutes.
 QUICK = ("steps", "sampling", "overhead")
 

@@ -61,10 +61,13 @@ class DataPath:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read and write it as text."""
+        """Read and write it as text; an instance of the class is taken too."""
         text = core_schema.str_schema(min_length=1, pattern=r"^[^\x00]*$")
         written = core_schema.plain_serializer_function_ser_schema(str, return_schema=core_schema.str_schema())
-        return core_schema.no_info_after_validator_function(cls, text, serialization=written)
+        path = core_schema.no_info_after_validator_function(cls, text, serialization=written)
+        return core_schema.no_info_before_validator_function(
+            lambda given: str(given) if isinstance(given, cls) else given, path
+        )
 
     def _missing(self, noun: str) -> str:
         try:

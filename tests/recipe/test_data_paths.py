@@ -137,6 +137,12 @@ def test_what_spec_says_of_the_users_files_is_no_bug_of_the_plugin(registry, fol
     assert problem == f"../recipes/r.yaml:4:10: dataset: {path}: is empty and so of no use"
 
 
+def test_an_instance_is_taken_too(folders):
+    file = DataFile(str(folders[1] / "points.csv"))
+    assert FilesConfig(file=file).file == file
+    assert FilesConfig.model_validate_json(FilesConfig(file=file).model_dump_json()).file == file
+
+
 def test_a_path_in_the_schema_is_text(registry):
     properties = recipe_schema(registry)["$defs"]["dataset:files"]["properties"]
     assert properties["file"]["type"] == "string"
