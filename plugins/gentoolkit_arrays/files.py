@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from gentoolkit.api import UsageError
-from gentoolkit.errors import joined, listing, suggest
 
 from . import ArraysConfig
 
@@ -103,10 +102,8 @@ def _chosen(path: Path, names: list[str], key: str | None, setting: str) -> str:
         return key
     if not names:
         raise _error(path, "has no arrays")
-    found = f"has the arrays {listing(names)}"
-    raise _error(
-        path, f"{found}; set {setting}" if key is None else joined(f"{found}, but no {key!r}", suggest(key, names))
-    )
+    wanted = f"set {setting}" if key is None else f"there is no {key!r}"
+    raise _error(path, f"has the arrays {', '.join(sorted(names))}; {wanted}")
 
 
 def _safetensors(path: Path, key: str | None, setting: str) -> Numbers:
@@ -119,7 +116,7 @@ def _safetensors(path: Path, key: str | None, setting: str) -> Numbers:
     header.pop("__metadata__", None)
     entry = header[_chosen(path, list(header), key, setting)]
     if entry["dtype"] not in TYPES:
-        raise _error(path, f"has numbers of type {entry['dtype']}; expected one of {listing(TYPES)}")
+        raise _error(path, f"has numbers of type {entry['dtype']}; expected one of {', '.join(TYPES)}")
     kind, shape, (start, end) = np.dtype(TYPES[entry["dtype"]]), tuple(entry["shape"]), entry["data_offsets"]
     if kind.itemsize * int(np.prod(shape, dtype=object)) != end - start:
         raise ValueError("the sizes in its header contradict each other")
