@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,10 +16,16 @@ class Labels:
     Attributes:
         num_classes: Number of classes.
         droppable: Whether training drops labels. The backbone must then accept the null label `num_classes` too.
+        names: What the classes are called, for people; empty if by their numbers.
     """
 
     num_classes: int
     droppable: bool = False
+    names: tuple[str, ...] = field(default=(), compare=False)
+
+    def name(self, label: int) -> str:
+        """Return what a class is called."""
+        return self.names[label] if self.names else str(label)
 
     def null_like(self, condition: Tensor) -> Tensor:
         """Return the null label for each entry of `condition`, (B,)."""

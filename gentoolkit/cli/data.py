@@ -10,6 +10,7 @@ import click
 from gentoolkit.cli.options import json_option, overrides_argument, recipe_argument, write_result
 
 if TYPE_CHECKING:
+    from gentoolkit.api import Labels
     from gentoolkit.pipeline.inspection import DataSummary, SplitSummary, Values
 
 #: Number of classes that are listed one by one.
@@ -65,7 +66,8 @@ def show(summary: DataSummary, picture: Path | None) -> None:
     click.echo(
         f"dataset {summary.dataset}: samples {spec.shape}{values}{condition}{', in pairs' if spec.paired else ''}"
     )
-    rows = {name: described(split) for name, split in summary.splits.items()}
+    labels = spec.condition if isinstance(spec.condition, Labels) else None
+    rows = {name: described(split, labels) for name, split in summary.splits.items()}
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for name in rows:
@@ -81,8 +83,8 @@ def show(summary: DataSummary, picture: Path | None) -> None:
         click.echo(f"picture: {picture}")
 
 
-def described(split: SplitSummary) -> dict[str, str]:
-    """Return the rows of the table for a split."""
+def described(split: SplitSummary, labels: Labels | None) -> dict[str, str]:
+    """Return the rows of the table for a split, whose samples may have labels."""
     rows = {"samples": f"{split.samples}"}
     if split.read < split.samples:
         rows["read, evenly spread"] = f"{split.read}"
@@ -90,7 +92,8 @@ def described(split: SplitSummary) -> dict[str, str]:
         counts = split.classes.values()
         rows[f"each of {len(counts)} classes"] = f"{min(counts)} to {max(counts)}"
     else:
-        rows |= {f"class {label}": f"{count}" for label, count in split.classes.items()}
+        names = {label: f" ({labels.name(int(label))})" for label in split.classes} if labels and labels.names else {}
+        rows |= {f"class {label}{names.get(label, '')}": f"{count}" for label, count in split.classes.items()}
     rows |= {name: values_text(values) for name, values in split.values.items()}
     return rows | {"repeated samples": f"{split.repeated}"}
 

@@ -202,7 +202,7 @@ class _Shown:
     """Samples for the picture: the first ones read, of each of the classes that it shows."""
 
     def __init__(self, spec: DataSpec) -> None:
-        self.labels = isinstance(spec.condition, Labels)
+        self.labels = spec.condition if isinstance(spec.condition, Labels) else None
         self.most = DRAWN if len(spec.shape) == 1 else 32
         self.samples: dict[int, Tensor] = {}
 
@@ -217,7 +217,7 @@ class _Shown:
 
     def named(self) -> dict[str, Tensor]:
         """Return the samples by the name of their class."""
-        return {str(k) if self.labels else ALL: self.samples[k] for k in sorted(self.samples)}
+        return {self.labels.name(k) if self.labels else ALL: self.samples[k] for k in sorted(self.samples)}
 
 
 def _free_file(picture: Path) -> SafePath:

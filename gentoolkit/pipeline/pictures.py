@@ -6,11 +6,11 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import IO, Any
 
-from gentoolkit.api import Array
+from gentoolkit.api import Array, Labels
 from gentoolkit.evaluation import ALL, group_by_class
 from gentoolkit.pipeline.parts import Parts
 from gentoolkit.pipeline.sampling import by_class, sample
-from gentoolkit.report import Look, loss_curve, sample_grid, trajectory_gif, trajectory_paths
+from gentoolkit.report import COLUMNS, Look, loss_curve, sample_grid, trajectory_gif, trajectory_paths
 from gentoolkit.rundir import RunDir
 from gentoolkit.safefiles import SafePath
 from gentoolkit.sampling import Samples
@@ -23,10 +23,14 @@ NUM_PATHS = 300
 def draw_samples(parts: Parts, samples: Samples, file: SafePath) -> bool:
     """Draw samples with real ones of each class. Return False if samples of that shape cannot be drawn."""
     generated, real = by_class(parts, samples), first_real(parts)
-    names = [name for name in real if name in generated]
-    if not names:
+    labels = parts.spec.condition if isinstance(parts.spec.condition, Labels) else None
+    titles = {name: labels.name(int(name)) if labels else name for name in real if name in generated}
+    if not titles:
         return False
-    chosen = {name: real[name] for name in names}, {name: generated[name] for name in names}
+    chosen = (
+        {text: real[name] for name, text in titles.items()},
+        {text: generated[name] for name, text in titles.items()},
+    )
     return _drawn(file, lambda picture: sample_grid(*chosen, picture, look(parts)))
 
 
@@ -44,9 +48,9 @@ def look(parts: Parts) -> Look:
 
 
 def first_real(parts: Parts) -> dict[str, Any]:
-    """Return the first training sample of each class (of points: up to 500), by class."""
+    """Return the first training samples of each class, by class: as many as `sample_grid` draws."""
     data = parts.splits["train"]
-    count = 500 if len(parts.recipe.data_spec.shape) == 1 else 1
+    count = 500 if len(parts.recipe.data_spec.shape) == 1 else COLUMNS if parts.classes is None else 1
     return {name: data.batch(rows).x1 for name, rows in group_by_class(data, count, parts.classes, chunk=64).items()}
 
 
@@ -63,8 +67,11 @@ def draw_trajectory(images: SafePath, parts: Parts) -> None:
     points = len(parts.recipe.data_spec.shape) == 1
     # Noise is keyed by index, so these are the first samples of each class again.
     way = sample(parts, _paths_per_class(parts) if points else 1, trajectory=True)
-    labels = way.condition.tolist() if parts.classes and way.condition is not None else None
-    names = [str(label) for label in labels] if labels else [ALL] * len(way.x1)
+    labels, classes = way.condition, parts.spec.condition
+    if isinstance(classes, Labels) and labels is not None:
+        names = [classes.name(label) for label in labels.tolist()]
+    else:
+        names = [ALL] * len(way.x1)
     states = way.trajectory, way.times, names
     if len(parts.recipe.data_spec.shape) < 3:
         _drawn(images / PATHS, lambda picture: trajectory_paths(*states, picture))

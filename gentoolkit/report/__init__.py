@@ -13,9 +13,10 @@ from gentoolkit.report.page import (
     report_page,
     split_rows,
 )
-from gentoolkit.report.pictures import MAX_CLASSES, sample_grid, sample_sheet, trajectory_paths
+from gentoolkit.report.pictures import COLUMNS, MAX_CLASSES, sample_grid, sample_sheet, trajectory_paths
 
 __all__ = [
+    "COLUMNS",
     "MAX_CLASSES",
     "MAX_PICTURE",
     "Look",

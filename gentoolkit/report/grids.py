@@ -66,21 +66,17 @@ def _grid(
     size: tuple[int, int],
     draw: Callable[[Axes, Any], None],
 ) -> Figure:
-    """Draw cells of this size in columns, with headings of columns and rows. A single column becomes a row."""
+    """Draw cells of this size in columns, with headings of columns and rows."""
     width, height = size
-    down, across = max(map(len, columns)), len(columns)
-    turned = across == 1
-    rows, cols = (across, down) if turned else (down, across)
-    above, beside = (kinds, titles) if turned else (titles, kinds)
-    left = LEFT if any(beside) else GAP
-    top = TOP if any(above) else GAP
+    rows, cols = max(map(len, columns)), len(columns)
+    left = LEFT if any(kinds) else GAP
+    top = TOP if any(titles) else GAP
     figure = new_figure(left + cols * (width + GAP), top + rows * (height + GAP))
     for k, column in enumerate(columns):
         for i, cell in enumerate(column):
-            row, col = (k, i) if turned else (i, k)
-            draw(pixel_axes(figure, left + col * (width + GAP), top + row * (height + GAP), width, height), cell)
-    for col, text in zip(range(cols), above, strict=False):
+            draw(pixel_axes(figure, left + k * (width + GAP), top + i * (height + GAP), width, height), cell)
+    for col, text in zip(range(cols), titles, strict=False):
         write_text(figure, left + col * (width + GAP) + width / 2, TOP / 2, text, "center")
-    for row, text in zip(range(rows), beside, strict=False):
+    for row, text in zip(range(rows), kinds, strict=False):
         write_text(figure, left - GAP, top + row * (height + GAP) + height / 2, text, "right")
     return figure

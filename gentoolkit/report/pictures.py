@@ -26,9 +26,9 @@ def sample_grid(real: Samples, generated: Samples, path: Path | IO[bytes], look:
     """Draw real and generated samples of each class (the first `MAX_CLASSES`).
 
     Images (C, H, W) and sequences (C, L): one column per class, the first real sample on top, the first `MAX_GENERATED`
-    generated samples below; a single class is drawn as a row. If the look has no value range, the colors of a class
-    span the values of its real sample, so they are comparable within a column. Points (D,): a panel of the real ones
-    and one of the generated ones, both over the density of the real ones; for D > 2, their first two principal
+    generated samples below. Of a single class, there are up to `COLUMNS` columns. If the look has no value range, the
+    colors of a class span the values of its first real sample, so they are comparable. Points (D,): a panel of the real
+    ones and one of the generated ones, both over the density of the real ones; for D > 2, their first two principal
     components; for D = 1, histograms.
 
     Args:
@@ -41,14 +41,18 @@ def sample_grid(real: Samples, generated: Samples, path: Path | IO[bytes], look:
         False if samples of this shape cannot be drawn.
     """
     real, generated = _arrays(real), _arrays({name: generated[name] for name in real})
-    names, kinds = [*map(heading, real)], ["real", "generated"]
-    columns = [np.concatenate([real[name][:1], generated[name][:MAX_GENERATED]]) for name in real if _rank(real) > 2]
+    kinds, columns, likes = ["real", "generated"], [], []
+    for name in real if _rank(real) > 2 else ():
+        width = 1 if len(real) > 1 else min(COLUMNS, len(real[name]), len(generated[name]))
+        for k in range(width):
+            columns.append(np.concatenate([real[name][k : k + 1], generated[name][k::width][:MAX_GENERATED]]))
+            likes.append(real[name][0])
+    names = [heading(name) for name in real if len(real) > 1]
     match _rank(real):
         case 4:
-            likes = [array[0] for array in real.values()]
             figure = image_grid([*zip(columns, likes, strict=True)], names, kinds, look)
         case 3:
-            figure = line_grid(columns, names, kinds, np.concatenate([array[:1] for array in real.values()]))
+            figure = line_grid(columns, names, kinds, np.stack(likes))
         case 2 if next(iter(real.values())).shape[1] > 1:
             figure = point_panels({"real": real, "generated": generated})
         case 2:

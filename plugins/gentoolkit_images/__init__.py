@@ -65,7 +65,7 @@ class ImageFolderConfig(DatasetConfig):
         from .listing import listed
 
         files = listed(self)
-        labels = Labels(len(files.classes)) if files.classes else None
+        labels = Labels(len(files.classes), names=files.classes) if files.classes else None
         condition = Array((len(self.conditions),)) if self.conditions else labels
         return DataSpec((3 if self.color == "rgb" else 1, self.image_size, self.image_size), condition, (-1.0, 1.0))
 

@@ -67,10 +67,10 @@ class ImageFolder:
         with ThreadPoolExecutor(self.config.workers) as pool:  # kept threads would not survive a fork
             pixels_BHWC = torch.from_numpy(np.stack([*pool.map(self._decoded, rows.tolist())]))
         x1 = pixels_BHWC.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format) / 127.5 - 1
-        return Batch(x1, None if self.condition is None else self.condition[rows // self.views])
+        return Batch(x1, None if self.condition is None else self.condition[rows % len(self.names)])
 
     def _decoded(self, index: int) -> np.ndarray:
-        number, view = divmod(index, self.views)
+        view, number = divmod(index, len(self.names))
         crop, mirrored = divmod(view, self.mirrors)
         name = self.names[number]
         try:

@@ -48,7 +48,7 @@ class TableConfig(DatasetConfig):
         from .rows import read
 
         rows = read(self)
-        labels = Labels(len(rows.classes)) if self.label is not None else None
+        labels = Labels(len(rows.classes), names=rows.classes) if self.label is not None else None
         return DataSpec((rows.width,), Array((len(self.conditions),)) if self.conditions else labels)
 
 

@@ -121,6 +121,12 @@ def test_of_endless_data_no_more_is_read(gentool):
     assert sum(found["splits"]["train"]["classes"].values()) == 8
 
 
+def test_classes_are_named_if_they_have_names(gentool):
+    _, out, _ = gentool("data", RECIPES / "table.yaml")
+    assert "class 0 (left)" in out
+    assert "class 1 (right)" in out
+
+
 def test_the_text_has_a_column_for_each_split(gentool, known):
     code, out, _ = gentool("data", POINTS, known(), "--samples", 1000)
     assert code == 0

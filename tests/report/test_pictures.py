@@ -47,11 +47,11 @@ def expected_colors(image, like):
     return colormaps["viridis"]((image - like.min()) / (like.max() - like.min()), bytes=True)[..., :3].astype(int)
 
 
-def assert_panel(picture, row, col, expected):
+def assert_panel(picture, row, col, expected, top=TOP):
     """The panel shows every data point as a block of one color, right to one step of the 256-step color map."""
     height, width = expected.shape[:2]
     scale = max(1, round(CELL / max(height, width)))
-    top, left = TOP + row * (height * scale + GAP), LEFT + col * (width * scale + GAP)
+    top, left = top + row * (height * scale + GAP), LEFT + col * (width * scale + GAP)
     blocks = picture[top : top + height * scale, left : left + width * scale]
     whole = expected.repeat(scale, 0).repeat(scale, 1)
     steps = np.abs(np.diff(colormaps["viridis"](np.arange(256), bytes=True)[:, :3].astype(int), axis=0)).max()
@@ -70,13 +70,17 @@ def test_columns_show_a_real_sample_above_generated_ones(tmp_path):
             assert_panel(picture, 1 + i, col, expected_colors(generated[name][i], real[name][0]))
 
 
-def test_a_single_class_is_a_row(tmp_path):
-    real, generated = sets(["all"], n=2, shape=(1, 6, 10))
+@pytest.mark.parametrize(("n", "columns", "rows"), [(1, 1, 2), (5, 5, 2), (30, COLUMNS, 1 + MAX_GENERATED)])
+def test_a_single_class_has_several_columns(tmp_path, n, columns, rows):
+    real, generated = sets(["all"], n=n, shape=(1, 6, 10))
     assert sample_grid(real, generated, tmp_path / "grid.png", Look("viridis"))
     picture = pixels(tmp_path / "grid.png")
-    assert picture.shape == (TOP + 6 * 19 + GAP, LEFT + 3 * (10 * 19 + GAP), 3)  # 19 = round(CELL / 10)
-    assert_panel(picture, 0, 0, expected_colors(real["all"][0], real["all"][0]))
-    assert_panel(picture, 0, 2, expected_colors(generated["all"][1], real["all"][0]))
+    # 19 = round(CELL / 10)
+    assert picture.shape == (GAP + rows * (6 * 19 + GAP), LEFT + columns * (10 * 19 + GAP), 3)
+    for k in range(columns):
+        for row, sample in enumerate([real["all"][k], generated["all"][k]]):
+            expected = expected_colors(sample, real["all"][0])
+            assert_panel(picture, row, k, expected, top=GAP)
 
 
 def test_many_classes_and_large_samples_stay_within_bounds(tmp_path):
@@ -85,7 +89,7 @@ def test_many_classes_and_large_samples_stay_within_bounds(tmp_path):
     assert pixels(tmp_path / "grid.png").shape == (TOP + 2 * (CELL + GAP), LEFT + MAX_CLASSES * (CELL + GAP), 3)
     real, generated = sets(["all"], n=1, shape=(1, 500, 400))
     sample_grid(real, generated, tmp_path / "large.png")
-    assert pixels(tmp_path / "large.png").shape == (TOP + 500 + GAP, LEFT + 2 * (400 + GAP), 3)
+    assert pixels(tmp_path / "large.png").shape == (GAP + 2 * (500 + GAP), LEFT + 400 + GAP, 3)
 
 
 @pytest.mark.parametrize("dims", [1, 2, 5])
