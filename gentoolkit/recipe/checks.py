@@ -48,7 +48,7 @@ def check_fit(root: Node, sections: Mapping[str, Any], registry: Registry) -> li
         try:
             spec = data_spec(dataset, train)
         except Exception as error:  # a plugin's code may raise anything
-            own = " ".join(str(error).split()) if isinstance(error, UsageError) else ""
+            own = "; ".join(map(str.strip, str(error).splitlines())) if isinstance(error, UsageError) else ""
             wrong = own or raised(dataset, "spec", error)
             return [*faults, _fault(root, ("dataset",), wrong)]
         faults += _check_components(root, sections, spec)

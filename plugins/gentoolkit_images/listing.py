@@ -100,5 +100,5 @@ def _cells(config: ImageFolderConfig, names: list[str]) -> list[list[str]]:
                 faults.append(f"line {line}, column {table.columns[i]!r}: {wrong}")
         rows[name] = [cells[i] for i in columns]
     faults += [f"{name}: has no row" for name in names if name not in rows]
-    refuse(faults, f"{config.table}: does not fit the images in {config.folder}:")
+    refuse(faults, f"{config.table}: does not fit the images in {config.folder}")
     return [rows[name] for name in names]

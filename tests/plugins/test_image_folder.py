@@ -314,14 +314,14 @@ def test_a_file_that_is_damaged_in_training_is_named(folder):
 
 #: Settings, a table, and what is told of them.
 WRONG = {
-    "no label": ({"labels": True}, "", "images in no subfolder, which would be their label: 12 0.png 1.png 10.png"),
+    "no label": ({"labels": True}, "", "images in no subfolder, which would be their label: 12; 0.png; 1.png; 10.png"),
     "held out": ({"held_out": 1e-9}, "", "0 of the 12 images are held out with held_out 1e-09, so a split is empty"),
     "no table": ({"label": "x"}, "", "table needs either label or conditions, and these need table"),
     "two": ({"label": "x", "labels": True}, "file,x", "set only one of labels, label and conditions"),
     "crop": ({"image_size": 8, "shorter_side": 7}, "", "shorter_side needs a crop, and must be at least image_size"),
     "no column": ({"label": "x"}, "file,y\n0.png,1", "has no column 'x'; its columns are file, y"),
     "no file": ({"label": "x"}, "name,x\n0.png,1", "has no column 'file'; its columns are name, x"),
-    "no row": ({"label": "x"}, "file,x\n0.png,1", "does not fit the images in FOLDER: 1.png: has no row"),
+    "no row": ({"label": "x"}, "file,x\n0.png,1", "does not fit the images in FOLDER; 1.png: has no row"),
     "no image": ({"label": "x"}, "file,x\n99.png,1", "line 2: there is no image 99.png"),
     "twice": ({"label": "x"}, "file,x\n0.png,1\n./0.png,1", "line 3: 0.png has a row already"),
     "empty": ({"label": "x"}, "file,x\n0.png,", "line 2, column 'x': is empty"),

@@ -113,7 +113,7 @@ WRONG = {
     "empty cell": (
         b"x,y\n1,2\n,4\n",
         {},
-        "cells that can't be used: 1; correct them or remove their rows line 3, colu",
+        "cells that can't be used: 1; correct them or remove their rows; line 3, colu",
     ),
     "text": (b"x,y\n1,two\n1,2\n", {}, "line 2, column 'y': 'two' is not a number"),
     "column of text": (b"x,y\n1,red\n2,\n", {}, "column 'y' has no numbers: 'red' is not a number; set columns to"),

@@ -134,7 +134,7 @@ def test_what_spec_says_of_the_users_files_is_no_bug_of_the_plugin(registry, fol
     (folders[0] / "empty.csv").touch()
     (problem,) = told(registry, folders[0], "file: empty.csv")
     path = Path("../recipes/empty.csv").absolute()
-    assert problem == f"../recipes/r.yaml:4:10: dataset: {path}: is empty and so of no use"
+    assert problem == f"../recipes/r.yaml:4:10: dataset: {path}: is empty; and so of no use"
 
 
 def test_an_instance_is_taken_too(folders):
