@@ -29,6 +29,8 @@ from gentoolkit_images.dataset import ImageFolder
 
 SECTION = "images from a folder"
 SIZE, WORKERS, BATCH = 32, 2, 64
+#: Width and height of the files. Of small ones, much of the time is Python's own work, in which threads take turns.
+SMALL, PHOTOS = (192, 128), (504, 376)
 
 
 class Folder(Dataset[Tensor]):
@@ -50,12 +52,12 @@ class Folder(Dataset[Tensor]):
         return torch.from_numpy(np.array(small)).permute(2, 0, 1).float() / 127.5 - 1
 
 
-def write(folder: Path, number: int) -> Path:
-    """Write JPEG files of 192 x 128 pixels, whose content is smooth like that of photos, and return the folder."""
+def write(folder: Path, number: int, size: tuple[int, int]) -> Path:
+    """Write JPEG files, whose content is smooth like that of photos, and return the folder."""
     folder.mkdir()
     for i in range(number):
-        coarse = numpy_generator(0, "image", i).integers(0, 256, (16, 24, 3), dtype=np.uint8)
-        Image.fromarray(coarse).resize((192, 128), Image.Resampling.BICUBIC).save(folder / f"{i}.jpg", quality=90)
+        coarse = numpy_generator(0, "image", i).integers(0, 256, (size[1] // 8, size[0] // 8, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(folder / f"{i}.jpg", quality=90)
     return folder
 
 
@@ -112,11 +114,12 @@ def waiting(folder: Path, rounds: int, steps: int) -> Row:
 def measure(quick: bool) -> list[Row]:
     """Return torch's time over ours and the share of waiting, for 10,000 files, or 1,000 if `quick`."""
     number, rounds = (1_000, 3) if quick else (10_000, 5)
+    rows = []
     with tempfile.TemporaryDirectory() as root:
-        folder = write(Path(root) / "images", number)
-        times = interleaved({"ours": ours(folder), "torch": torchs(folder)}, rounds)
-        note = f"{number:,} JPEG files, {WORKERS} workers; ours: {number / min(times['ours']):,.0f} images a second"
-        return [
-            ratio(SECTION, "DataLoader / ours", times["torch"], times["ours"], note),
-            waiting(folder, rounds, 4 if quick else 8),
-        ]
+        for size in (SMALL, PHOTOS):
+            folder = write(Path(root) / str(size), number, size)
+            times = interleaved({"ours": ours(folder), "torch": torchs(folder)}, rounds)
+            note = f"{number:,} JPEG files, {WORKERS} workers; ours: {number / min(times['ours']):,.0f} images a second"
+            name = f"DataLoader / ours, {size[0]} x {size[1]} pixels"
+            rows.append(ratio(SECTION, name, times["torch"], times["ours"], note))
+        return [*rows, waiting(folder, rounds, 4 if quick else 8)]

@@ -8,7 +8,7 @@ from gentoolkit_images.dataset import ImageFolder
 
 
 def test_both_contenders_see_nearly_the_same_images(tmp_path):
-    folder = images.write(tmp_path / "images", 20)
+    folder = images.write(tmp_path / "images", 20, images.SMALL)
     theirs = images.Folder(folder)
     ours = ImageFolder(ImageFolderConfig(folder=DataFolder(str(folder)), held_out=0.5), "train", 0)
     x = ours.batch(np.arange(len(ours))).x1
@@ -18,11 +18,11 @@ def test_both_contenders_see_nearly_the_same_images(tmp_path):
 
 
 def test_both_read_all_images(tmp_path):
-    folder = images.write(tmp_path / "images", 200)
+    folder = images.write(tmp_path / "images", 200, images.SMALL)
     images.ours(folder)()
     images.torchs(folder)()
 
 
 def test_waiting_is_a_share_of_the_step(tmp_path, monkeypatch):
-    row = images.waiting(images.write(tmp_path / "images", 200), rounds=1, steps=1)
+    row = images.waiting(images.write(tmp_path / "images", 200, images.SMALL), rounds=1, steps=1)
     assert 0 < row.median < 1
