@@ -77,7 +77,7 @@ class SampleSettings(Strict):
     """Which samples are drawn from the trained model, for the pictures and for `samples/`."""
 
     per_class: Count = 8
-    """Samples per class, or in total if the data has no classes."""
+    """Samples per class, or in total if there are no classes. Conditions that are arrays come from held-out samples."""
     classes: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(default=None, min_length=1)
     """The classes to sample. By default, all."""
     seed: Seed | None = None

@@ -69,8 +69,8 @@ def choose_groups(
         GentoolError: `classes` is given, but the data has no labels.
     """
     classes, half = list(classes or []), len(dataset) // 2
-    if allow_fewer and half >= 2:
-        samples = min(half, per_class * max(1, len(classes)) if samples is None else samples)
+    if allow_fewer:
+        samples = min(max(2, half), per_class * max(1, len(classes)) if samples is None else samples)
     if not classes:
         setting, count = ("evaluate.per_class", per_class) if samples is None else ("evaluate.samples", samples)
         _require(len(dataset) >= 2 * count, setting, 2 * count, f"samples, but there are {len(dataset)}")

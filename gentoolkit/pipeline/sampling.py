@@ -74,6 +74,8 @@ def start(
 ) -> tuple[np.ndarray, Tensor, Tensor | None]:
     """Return the rows, x0 and conditions of samples. Pairs and array conditions come from the held-out data.
 
+    Array conditions repeat if there are fewer of them than samples.
+
     Raises:
         UsageError: A class does not exist, or there is too little held-out data.
     """
@@ -83,6 +85,8 @@ def start(
         if not spec.paired and (labels or spec.condition is None):
             return rows, parts.x0(seed, rows), torch.tensor(labels).repeat(per_class) if labels else None
         held_out = parts.encoded("held_out")
+        if not spec.paired:
+            return rows, parts.x0(seed, rows), held_out.batch(np.arange(per_class) % len(held_out)).condition
         groups = group_by_class(held_out, per_class, labels or None, setting="sample.per_class")
         picked = torch.stack([torch.from_numpy(rows) for rows in groups.values()], dim=1).flatten()
         batch = held_out.batch(picked.numpy())

@@ -118,7 +118,7 @@ def test_fewer_samples_are_taken_if_that_is_allowed_and_only_then():
     assert [len(rows) for rows in groups.pooled] == [5, 5, 5]
     assert not groups.per_class
     assert groups.left_out == {"0": 10, "1": 10, "2": 10}
-    with pytest.raises(UsageError, match="there are 1; lower it"):
+    with pytest.raises(UsageError, match=r"evaluate\.samples needs 4 held-out samples, but there are 1"):
         chosen([0], 40, None, None, **fewer)
 
 

@@ -154,7 +154,7 @@ def test_an_objective_that_gives_no_record_per_sample_is_named(plugins, tmp_path
 @pytest.mark.parametrize(
     ("mode", "override", "words"),
     [
-        ("vectors", "sample.per_class=201", "sample.per_class needs 201 held-out samples, but there are 200"),
+        ("paired", "sample.per_class=201", "sample.per_class needs 201 held-out samples, but there are 200"),
         ("labels", "evaluate.per_class=80", "evaluate.per_class needs 160 held-out samples of a class"),
         ("none", "train.optimizer=muon", "the backbone names no matrices"),
     ],
@@ -163,6 +163,12 @@ def test_what_would_fail_after_the_training_is_told_before(plugins, tmp_path, mo
     with pytest.raises(UsageError, match=words):
         go(plugins, tmp_path / "runs", mode, "euler", 0.0, override)
     assert not (tmp_path / "runs").exists()
+
+
+def test_conditions_repeat_if_there_are_fewer_than_samples(plugins, tmp_path):
+    samples = go(plugins, tmp_path, "vectors").sample(203)
+    assert torch.equal(samples.condition[200:], samples.condition[:3])
+    assert not torch.equal(samples.x1[200:], samples.x1[:3])
 
 
 def test_a_rare_class_is_left_out_of_the_classes_but_not_of_the_whole(plugins, tmp_path):
