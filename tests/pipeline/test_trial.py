@@ -251,7 +251,7 @@ def test_a_batch_that_changes_later_names_the_dataset_and_the_step(
 def test_all_limits_of_the_data_are_told_at_once(plugins, tmp_path):
     overrides = ["train.batch_size=101", "evaluate.per_class=101", "evaluate.validation_samples=201"]
     with pytest.raises(UsageError) as caught:
-        go(plugins, tmp_path / "runs", "vectors", "euler", 0.0, *overrides, "sample.per_class=202")
+        go(plugins, tmp_path / "runs", "paired", "euler", 0.0, *overrides, "sample.per_class=202")
     lines = str(caught.value).splitlines()
     assert [line.split()[0] for line in lines] == [
         "train.batch_size",
